@@ -1,0 +1,25 @@
+"""``python -m render_worker``: one render worker in the foreground. `reelmill render` becomes this program."""
+
+from __future__ import annotations
+
+import sys
+
+from render_worker.daemon import RenderWorker, Tools, node_identity
+from render_worker.encoders import choose_encoder
+from shared.ffmpeg import find_ffmpeg
+from shared.process import Started, on_stop_signals, run_worker
+from shared.recovery import agree_on_lease
+
+
+def work(started: Started) -> None:
+    config, layout = started.config, started.layout
+    tools = Tools(find_ffmpeg(config.ffmpeg.path), choose_encoder(config.render.encoder))
+    lease = agree_on_lease(layout, config.worker.lease_seconds)
+    with node_identity(layout, config.worker.node) as node:
+        worker = RenderWorker(config, layout, node, lease, tools, started.log)
+        on_stop_signals(worker.stop)
+        worker.run()
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker("render_worker", sys.argv[1:], work))

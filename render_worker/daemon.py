@@ -1,0 +1,293 @@
+"""The render worker's loop: take a task, render it, publish it or explain, and look after the dead."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from filelock import lock_descriptor
+
+from render_worker.encoders import Encoder
+from render_worker.gate import GateClosed
+from render_worker.pulse import Doing, Pulse
+from render_worker.render import InputMissing, Job, RenderFailed, Report, render_task
+from shared import by_story
+from shared.child import ChildTimeout
+from shared.config import Config
+from shared.domain.errors import MachineTrouble, RootError, Stopped
+from shared.domain.layout import FINAL, Layout
+from shared.domain.plan import PlanError
+from shared.domain.retry import Ending, GiveUp, decide
+from shared.domain.task import TaskState
+from shared.ffmpeg import Ffmpeg
+from shared.files import as_machine_trouble
+from shared.log import Logger
+from shared.records.metadata import Metadata
+from shared.records.reason import Reason
+from shared.records.record import RecordError, utc_now
+from shared.records.render import RenderRecord
+from shared.recovery import Limits, Recovery
+from shared.store import Claim, HoldLost, Store
+
+_TROUBLE_SECONDS = 30.0  # a node in trouble would use up a task's attempts if it came back at once
+_MOST_NODES_PER_HOST = 256
+_REPORT_STEP = 10.0  # percent between two progress lines in the log
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What this node renders with."""
+
+    ffmpeg: Ffmpeg
+    encoder: Encoder
+
+
+class RenderWorker:
+    """One render worker process."""
+
+    def __init__(
+        self, config: Config, layout: Layout, node: str, lease_seconds: float, tools: Tools, log: Logger
+    ) -> None:
+        self._config = config
+        self._layout = layout
+        self._node = node
+        self._tools = tools
+        self._log = log
+        self._store = Store(layout)
+        self._stop = threading.Event()
+        self._rest_until = 0.0
+        self._low_disk = False
+        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.encoder.name)
+        limits = Limits(config.worker.max_attempts, config.worker.max_starts)
+        self._recovery = Recovery(self._store, limits, lease_seconds, log, time.monotonic)
+
+    def stop(self) -> None:
+        """Ask the worker to end soon; safe to call from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
+        self._log.info(
+            f"Render worker {self._node} is ready: {self._tools.encoder.name}, {self._tools.ffmpeg.version}",
+            name="worker_started",
+            node=self._node,
+        )
+        self._pulse.start()
+        watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
+        watch.start()
+        try:
+            while not self._stop.is_set():
+                if not self._work_once():
+                    self._stop.wait(self._config.worker.poll_seconds)
+        finally:
+            self._stop.set()
+            watch.join()
+            self._pulse.stop()
+            self._log.info(f"Render worker {self._node} has stopped", name="worker_stopped", node=self._node)
+
+    def _work_once(self) -> bool:
+        """Take and finish one task; False when there is none to take."""
+        if not self._may_work():
+            return False
+        for task_id in self._store.waiting():
+            if self._stop.is_set():
+                return False
+            claim = self._claim(task_id)
+            if claim is not None:
+                self._work(claim)
+                return True
+        self._pulse.say(Doing("idle"))
+        return False
+
+    def _may_work(self) -> bool:
+        if time.monotonic() < self._rest_until:
+            return False
+        free = shutil.disk_usage(self._layout.root).free
+        low = free < self._config.worker.min_free_bytes
+        if low and not self._low_disk:
+            self._log.warning(f"Low disk space: {free / 1e9:.1f}GB remaining", name="low_disk", free_bytes=free)
+        if self._low_disk and not low:
+            self._log.info(f"Disk space is back: {free / 1e9:.1f}GB remaining", name="disk_ok", free_bytes=free)
+        self._low_disk = low
+        if low:
+            self._pulse.say(Doing("low on disk space"))
+        return not low
+
+    def _claim(self, task_id: str) -> Claim | None:
+        try:
+            return self._store.claim(task_id, self._node)
+        except RecordError as error:
+            self._log.error(f"Failed task {task_id}: {error}", name="task_failed", task=task_id)
+        except OSError as error:
+            self._rest(as_machine_trouble(error, f"cannot claim task {task_id}"))
+        return None
+
+    def _work(self, claim: Claim) -> None:
+        label = _label(claim.metadata)
+        self._log.info(
+            f"Rendering {label}: {claim.metadata.voice_duration:.1f} s from {len(claim.metadata.video_files)} clips",
+            name="task_claimed",
+            task=claim.task_id,
+            attempt=claim.attempt,
+            node=self._node,
+        )
+        self._pulse.hold(claim)
+        try:
+            self._render_and_publish(claim, label)
+        except HoldLost as error:
+            self._log.warning(f"Left {label}: {error}", name="task_lost", task=claim.task_id)
+        except OSError as error:
+            # The claim's lock is released so that recovery, here or elsewhere, can judge the task at once.
+            claim.sign.release()
+            self._rest(as_machine_trouble(error, f"cannot finish task {claim.task_id}"))
+        finally:
+            self._pulse.let_go()
+            self._pulse.say(Doing("idle"))
+
+    def _render_and_publish(self, claim: Claim, label: str) -> None:
+        try:
+            record = self._render(claim, label)
+        except Stopped:
+            self._pulse.let_go()
+            if self._pulse.lost:
+                self._store.withdraw(claim)
+                raise HoldLost(f"task {claim.task_id} was taken away") from None
+            self._store.give_back(claim, Ending.GIVEN_BACK, "its worker was asked to stop")
+            self._log.info(f"Gave back {label}: asked to stop", name="task_given_back", task=claim.task_id)
+        except (MachineTrouble, OSError) as error:
+            self._pulse.let_go()
+            trouble = as_machine_trouble(error, "cannot render") if isinstance(error, OSError) else error
+            self._end(claim, label, Ending.NODE_TROUBLE, trouble)
+            self._rest(trouble)
+        except (RenderFailed, GateClosed, PlanError, InputMissing, ChildTimeout) as error:
+            self._pulse.let_go()
+            self._end(claim, label, Ending.FAILED, error)
+        else:
+            self._pulse.let_go()
+            self._publish(claim, label, record)
+
+    def _render(self, claim: Claim, label: str) -> RenderRecord:
+        job = Job(
+            metadata=claim.metadata,
+            task=self._layout.task(TaskState.PROCESSING, claim.task_id),
+            folder=claim.folder,
+            errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
+            attempt=claim.attempt,
+            token=claim.token,
+            node=self._node,
+        )
+        next_line = _REPORT_STEP
+
+        def on_report(report: Report) -> None:
+            nonlocal next_line
+            self._pulse.say(Doing("rendering", claim.task_id, label, report))
+            if report.percent >= next_line:
+                next_line = report.percent - report.percent % _REPORT_STEP + _REPORT_STEP
+                self._log_progress(claim.task_id, label, report)
+
+        self._pulse.say(Doing("rendering", claim.task_id, label))
+        return render_task(
+            job,
+            self._config.render,
+            self._tools.encoder,
+            self._tools.ffmpeg,
+            stopping=lambda: self._stop.is_set() or self._pulse.lost,
+            on_report=on_report,
+        )
+
+    def _log_progress(self, task_id: str, label: str, report: Report) -> None:
+        left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""
+        self._log.info(
+            f"{report.phase.capitalize()} {label}: {report.percent:.0f} % at {report.fps:.0f} fps{left}",
+            name="task_progress",
+            task=task_id,
+            percent=round(report.percent, 1),
+        )
+
+    def _publish(self, claim: Claim, label: str, record: RenderRecord) -> None:
+        self._store.publish(claim)
+        final = self._layout.task(TaskState.FINISHED, claim.task_id) / FINAL
+        self._log.info(
+            f"Finished {label}: {self._layout.relative(final)}, {record.seconds:.1f} s of video in "
+            f"{sum(record.timings.values()):.1f} s",
+            name="task_finished",
+            task=claim.task_id,
+            frames=record.frames,
+            bytes=record.size,
+        )
+        try:
+            by_story.show(self._layout, claim.metadata)
+        except OSError as error:  # the view is rebuilt by the main worker; the video is safe
+            self._log.warning(str(as_machine_trouble(error, "cannot link the video by its story")), name="view_late")
+
+    def _end(self, claim: Claim, label: str, ending: Ending, error: Exception) -> None:
+        """Fail or requeue a task whose attempt ended without a video."""
+        endings = [record.ended or ending for record in self._store.attempts(TaskState.PROCESSING, claim.task_id)]
+        worker = self._config.worker
+        decision = decide(endings, max_attempts=worker.max_attempts, max_starts=worker.max_starts)
+        if isinstance(decision, GiveUp):
+            self._store.fail(claim, ending, _reason(claim, decision.code, error))
+            self._log.error(f"Failed {label}: {error}", name="task_failed", task=claim.task_id, code=decision.code)
+        else:
+            self._store.give_back(claim, ending, str(error))
+            self._log.warning(f"Put {label} back in the queue: {error}", name="task_requeued", task=claim.task_id)
+
+    def _rest(self, trouble: MachineTrouble) -> None:
+        self._rest_until = time.monotonic() + _TROUBLE_SECONDS
+        self._pulse.say(Doing(f"resting: {trouble}"))
+        self._log.error(
+            f"Taking no task for {_TROUBLE_SECONDS:.0f} s: {trouble}", name="node_trouble", node=self._node
+        )
+
+
+def _label(metadata: Metadata) -> str:
+    return "/".join(metadata.titles or (metadata.category, metadata.story_name, metadata.chapter))
+
+
+_ADVICE = {
+    GateClosed: "The file ffmpeg made is not right; stderr.log here says what it complained of.",
+    InputMissing: "Put the file back into the library, or drop it again and retry the task.",
+    ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else look at stderr.log for the clip it hangs on.",
+    PlanError: "Drop more clips into raw/video/ and retry the task.",
+}
+
+
+def _reason(claim: Claim, code: str, error: Exception) -> Reason:
+    measured = {}
+    if isinstance(error, GateClosed):
+        measured = {"checks": [check.model_dump(mode="json") for check in error.checks if not check.passed]}
+    return Reason(
+        code=code,
+        reason=f"{error}.",
+        advice=_ADVICE.get(type(error), "stderr.log here holds everything ffmpeg said."),
+        measured=measured,
+        task_id=claim.task_id,
+        when=utc_now(),
+    )
+
+
+@contextmanager
+def node_identity(layout: Layout, configured: str) -> Iterator[str]:
+    """Hold a node name on this root: the configured one, or the host's with a number where it is taken.
+
+    Raises:
+        RootError: the configured name is in use by a living worker of this host.
+    """
+    base = configured or "".join(char if char.isalnum() or char in "._-" else "_" for char in platform.node())
+    for number in range(1, 2 if configured else _MOST_NODES_PER_HOST):
+        name = base if number == 1 else f"{base}-{number}"
+        handle = os.open(layout.node_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if lock_descriptor(handle, blocking=False):
+            try:
+                yield name
+            finally:
+                os.close(handle)
+            return
+        os.close(handle)
+    raise RootError(f'the node name "{base}" is in use on this root; set worker.node to another one')

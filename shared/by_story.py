@@ -1,0 +1,42 @@
+"""``output/by-story/``: links by which people find finished chapters. A view; it can be deleted at any time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from shared.domain.layout import FINAL, METADATA, Layout
+from shared.domain.task import TaskState
+from shared.records.metadata import Metadata
+from shared.records.record import RecordError
+
+
+def show(layout: Layout, metadata: Metadata) -> Path:
+    """Link a finished task under its story's name, unless a newer version of the chapter stands there."""
+    titles = metadata.titles or (metadata.category, metadata.story_name, metadata.chapter)
+    category, story, chapter = (_one_component(title) for title in titles)
+    link = layout.story_view(category, story, chapter)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    final = layout.task(TaskState.FINISHED, metadata.task_id) / FINAL
+    target = os.path.relpath(final, link.parent)
+    if link.is_symlink() and _made_at(link) > metadata.created_at:
+        return link
+    fresh = link.with_name(f".{secrets.token_hex(4)}.tmp")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+    return link
+
+
+def _made_at(link: Path) -> str:
+    """When the task behind a link was made; empty where that cannot be told."""
+    with suppress(OSError, RecordError):
+        return Metadata.read(link.resolve(strict=True).parent / METADATA).created_at
+    return ""
+
+
+def _one_component(title: str) -> str:
+    """A title as exactly one path component that no listing hides or mangles."""
+    plain = "".join(char if char.isprintable() and char != "/" else "_" for char in title)
+    return plain.lstrip(".") or "_"

@@ -1,0 +1,263 @@
+"""The configuration: TOML and environment parsed once into one frozen value that reports all its problems together."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from shared.domain.errors import ReelmillError
+from shared.domain.names import readable
+
+ENVIRONMENT_PREFIX = "REELMILL_"
+LOGO_AUTO = "auto"
+
+
+class ConfigError(ReelmillError):
+    """Everything that is wrong with a configuration, each problem naming key, value and what is allowed."""
+
+    def __init__(self, source: str, problems: tuple[str, ...]) -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"{source}: {count}\n{lines}")
+        self.source = source
+        self.problems = problems
+
+
+def _check_resolution(value: str) -> str:
+    found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", value)
+    if not found or any(int(side) % 2 or not 64 <= int(side) <= 8192 for side in found.groups()):  # noqa: PLR2004
+        raise ValueError("must be WIDTHxHEIGHT with even sides from 64 to 8192, such as 1920x1080")
+    return value
+
+
+def _check_asset(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise ValueError('must be the name of a file in assets/, such as logo.png, or "auto", or ""')
+    return value
+
+
+class Section(BaseModel):
+    """One table of the file; keys that are not fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Ingest(Section):
+    """How drops in raw/ are taken in."""
+
+    quiet_seconds: float = Field(5.0, ge=0.1, le=3600, description="How long a drop must stay unchanged before it is taken.")
+    rescan_seconds: float = Field(5.0, ge=0.2, le=3600, description="How often raw/ is read again, whatever events arrive.")
+    workers: int = Field(2, ge=1, le=64, description="How many drops are checked at the same time.")
+    max_file_bytes: int = Field(64_000_000_000, ge=1, description="Largest drop that is accepted, in bytes.")
+    max_pixels: int = Field(35_389_440, ge=1, description="Largest picture that is accepted, width times height.")
+    check_timeout_seconds: float = Field(
+        900.0, ge=1, description="How long decoding one drop may take before it is refused."
+    )
+
+
+class Voice(Section):
+    """What counts as a narration."""
+
+    min_seconds: float = Field(1.0, ge=0, description="Shortest voice that is accepted.")
+    silence_db: float = Field(-45.0, le=0, description="Sound below this level, in dBFS, is silence.")
+    min_sound_share: float = Field(
+        0.2, ge=0, le=1, description="Share of a voice that must not be silence, from 0 to 1."
+    )
+
+
+class Music(Section):
+    """Background music."""
+
+    required: bool = Field(True, description="Whether a task waits until there is music; false renders without.")
+    target_lufs: float = Field(-16.0, ge=-70, le=-5, description="Loudness tracks are normalised to (EBU R128).")
+    true_peak_db: float = Field(-1.5, ge=-9, le=0, description="Highest true peak after normalising, in dBTP.")
+
+
+class Links(Section):
+    """Fetching the addresses in link files."""
+
+    allow_loopback: bool = Field(
+        False, description="Whether addresses on this machine may be fetched; for tests and trusted set-ups only."
+    )
+    timeout_seconds: float = Field(60.0, ge=0.1, description="Longest time for one address, from start to end.")
+    max_bytes: int = Field(20_000_000, ge=1000, description="Largest page that is read, in bytes.")
+    retries: int = Field(2, ge=0, le=10, description="How often a failed address is tried again.")
+    retry_seconds: float = Field(2.0, ge=0, description="Wait before the first retry; it doubles each time.")
+    chunk_words: int = Field(10_000, ge=1, description="Most words in one text chunk.")
+
+
+class Tasks(Section):
+    """Making tasks from voices."""
+
+    fallback_categories: tuple[str, ...] = Field(
+        (), description="Categories whose clips and music may be used when a story's own has too little."
+    )
+    priority: int = Field(50, ge=0, le=100, description="Priority written into new tasks; higher goes first.")
+
+
+class Render(Section):
+    """The picture and sound that are made."""
+
+    resolution: Annotated[str, AfterValidator(_check_resolution)] = Field(
+        "1920x1080", description="Size of the video, WIDTHxHEIGHT."
+    )
+    frame_rate: float = Field(30, ge=1, le=120, description="Frames per second; 29.97 and 23.976 mean the exact NTSC rates.")
+    logo: Annotated[str, AfterValidator(_check_asset)] = Field(
+        LOGO_AUTO, description='Logo file in assets/; "auto" uses logo.png when it is there, "" uses none.'
+    )
+    output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
+    encoder: Literal["auto", "libx264"] = Field("auto", description="Video encoder.")
+    preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
+    ] = Field("medium", description="Effort of the encoder: faster is larger.")
+    quality: int = Field(21, ge=0, le=51, description="Constant quality (CRF): lower is better and larger.")
+    audio_kbps: int = Field(192, ge=32, le=512, description="Bit rate of the sound, in kbit/s.")
+    voice_gain: float = Field(1.0, ge=0, le=10, description="Gain of the voice in the mix, linear.")
+    music_gain: float = Field(0.25, ge=0, le=10, description="Gain of the music in the mix, linear.")
+    stall_seconds: float = Field(120.0, ge=1, description="A render without progress for this long is killed.")
+
+
+class Worker(Section):
+    """How render workers behave."""
+
+    node: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,60}$", description="Name of this worker; empty takes the host's.")
+    lease_seconds: float = Field(
+        90.0, ge=1, description="Silence after which a worker counts as dead; the first worker fixes it for the root."
+    )
+    heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
+    poll_seconds: float = Field(1.0, ge=0.05, description="How often an idle worker looks for a task.")
+    max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
+    max_starts: int = Field(10, ge=1, description="Starts before a task is given up, even those that do not count as attempts.")
+    min_free_bytes: int = Field(1_000_000_000, ge=0, description="No task is started with less free space, in bytes.")
+
+
+class Log(Section):
+    """What is written to the log."""
+
+    level: Literal["DEBUG", "INFO", "WARN", "ERROR"] = Field("INFO", description="Least level that is written.")
+    format: Literal["text", "json"] = Field("text", description="One readable line per event, or one JSON object.")
+    file: bool = Field(True, description="Whether to write .farm/logs/ as well as standard error.")
+    max_bytes: int = Field(10_000_000, ge=10_000, description="Size at which a log file is rotated, in bytes.")
+    keep: int = Field(5, ge=1, le=100, description="How many rotated log files are kept.")
+
+
+class Ffmpeg(Section):
+    """The ffmpeg that does the work."""
+
+    path: str = Field("", description="Path of an ffmpeg executable; empty uses the one that came with the install.")
+
+
+class Config(Section):
+    """The whole configuration of one process."""
+
+    ingest: Ingest = Ingest()
+    voice: Voice = Voice()
+    music: Music = Music()
+    links: Links = Links()
+    tasks: Tasks = Tasks()
+    render: Render = Render()
+    worker: Worker = Worker()
+    log: Log = Log()
+    ffmpeg: Ffmpeg = Ffmpeg()
+
+
+def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read a configuration file (None: defaults only) and lay the environment's overrides over it.
+
+    Raises:
+        ConfigError: with every problem found, not only the first.
+    """
+    source = path.name if path else "configuration"
+    values = _read_toml(path) if path else {}
+    problems: list[str] = []
+    for name, value in sorted(environ.items()):
+        section, separator, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if not name.startswith(ENVIRONMENT_PREFIX) or not separator:
+            continue
+        if not isinstance(table := values.setdefault(section, {}), dict):
+            problems.append(f"{name}: [{section}] is not a table in {source}, so nothing in it can be overridden")
+            continue
+        table[key] = _environment_value(section, key, value)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems += [_explain(detail) for detail in error.errors()]
+        config = Config()
+    problems += _contradictions(config)
+    if problems:
+        raise ConfigError(source, tuple(problems))
+    return config
+
+
+def _contradictions(config: Config) -> list[str]:
+    if config.worker.heartbeat_seconds * 3 > config.worker.lease_seconds:
+        return [
+            f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
+            f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
+        ]
+    return []
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(path.name, (f"there is no file {path}; name another with --config",)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(path.name, (f"{path} is not valid TOML: {error}",)) from error
+    except OSError as error:
+        raise ConfigError(path.name, (f"{path} cannot be read: {error.strerror}",)) from error
+
+
+def _environment_value(section: str, key: str, text: str) -> Any:
+    """A value from the environment: TOML where it reads as TOML, else the text itself."""
+    model = Config.model_fields.get(section)
+    annotation = getattr(model, "annotation", None)
+    field = getattr(annotation, "model_fields", {}).get(key)
+    if field is not None and isinstance(field.default, str):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(detail: ErrorDetails) -> str:
+    where = tuple(str(part) for part in detail["loc"])
+    key = ".".join(where)
+    if detail["type"] == "extra_forbidden":
+        return f"{readable(key)}: there is no such key{_suggestion(where)}"
+    value = detail["input"]
+    shown = f'"{readable(value)}"' if isinstance(value, str) else repr(value)
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    verb = "" if message.startswith("must") else "must be "
+    return f"{readable(key)} = {shown[:80]}: {verb}{message}"
+
+
+def _suggestion(where: tuple[str, ...]) -> str:
+    names = {
+        f"{section}.{key}": key for section, field in Config.model_fields.items() for key in _keys_of(field.annotation)
+    }
+    if len(where) == 1:
+        near = difflib.get_close_matches(where[0], Config.model_fields, n=1)
+        return f"; did you mean [{near[0]}]?" if near else f"; the tables are {', '.join(Config.model_fields)}"
+    dotted = ".".join(where)
+    near = difflib.get_close_matches(dotted, names, n=1, cutoff=0.6)
+    same_word = [name for name, key in names.items() if key == where[-1]]
+    if best := (near or same_word):
+        return f"; did you mean {best[0]}?"
+    field = Config.model_fields.get(where[0])
+    return f"; [{where[0]}] has {', '.join(_keys_of(field.annotation))}" if field else ""
+
+
+def _keys_of(section: Any) -> tuple[str, ...]:
+    return tuple(getattr(section, "model_fields", {}))

@@ -1,0 +1,1 @@
+"""The decisions: pure values and functions. Standard library only, no clock, no filesystem, no process."""

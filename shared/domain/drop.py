@@ -1,0 +1,143 @@
+"""What a path under ``raw/`` means: a drop of some kind, a misplaced file, or something to leave alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+
+from shared.domain.errors import Rejection
+from shared.domain.names import readable, safe_folder, safe_stem
+
+
+class Kind(Enum):
+    """The kinds of drop; the value is also the folder of the library."""
+
+    LINK = "link"
+    VOICE = "voice"
+    VIDEO = "video"
+    FRAME = "frame"
+    MUSIC = "music"
+
+
+SUFFIXES: dict[Kind, tuple[str, ...]] = {
+    Kind.LINK: (".txt",),
+    Kind.VOICE: (".mp3",),
+    Kind.VIDEO: (".mp4", ".mov", ".m4v"),
+    Kind.FRAME: (".mp4", ".mov", ".m4v"),
+    Kind.MUSIC: (".mp3",),
+}
+PLACES = (
+    "raw/story/<category>/<story>/link/<name>.txt",
+    "raw/story/<category>/<story>/voice/<chapter>.mp3",
+    "raw/video/<category>/<name>.mp4",
+    "raw/frame/<category>/<name>.mp4",
+    "raw/music/<category>/<name>.mp3",
+)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One file an operator dropped in a right place.
+
+    Attributes:
+        kind: what it should be, by its folder.
+        relative: its path below ``raw/``, exactly as dropped.
+        category: folder name of its category in the library.
+        story: folder name of its story, for links and voices only.
+        stem: its name in the library, without suffix.
+        titles: category and, for a story, story as the operator wrote them.
+    """
+
+    kind: Kind
+    relative: PurePosixPath
+    category: str
+    story: str | None
+    stem: str
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """A file no rule of ``raw/`` covers, with the explanation its owner gets."""
+
+    relative: PurePosixPath
+    rejection: Rejection
+
+
+@dataclass(frozen=True)
+class LeftAlone:
+    """A file that is none of our business (yet): hidden, temporary, or a note of ours."""
+
+    relative: PurePosixPath
+
+
+# What copying, downloading and synchronising programs write before they rename.
+_TEMPORARY = re.compile(
+    r"^\..*|.*~$|^~.*|.*\.(part|partial|crdownload|download|tmp|temp|filepart|opdownload|aria2|!ut)$"
+    r"|^(thumbs\.db|desktop\.ini)$",
+    re.IGNORECASE,
+)
+_NOTES_DEPTH = 2  # `README.md` in raw/ and in raw/<kind>/ are written by `reelmill init`
+
+
+def classify(relative: PurePosixPath) -> Drop | Misplaced | LeftAlone:
+    """Judge a file by its path below ``raw/`` alone."""
+    parts = relative.parts
+    if any(_TEMPORARY.fullmatch(part) for part in parts):
+        return LeftAlone(relative)
+    if len(parts) <= _NOTES_DEPTH and parts[-1] == "README.md":
+        return LeftAlone(relative)
+    kind = _kind_of(parts)
+    if kind is None:
+        return Misplaced(relative, _wrong_place(relative))
+    if relative.suffix.lower() not in SUFFIXES[kind]:
+        return Misplaced(relative, _wrong_suffix(relative, kind))
+    titles = parts[1:3] if kind in (Kind.LINK, Kind.VOICE) else parts[1:2]
+    return Drop(
+        kind=kind,
+        relative=relative,
+        category=safe_folder(titles[0]),
+        story=safe_folder(titles[1]) if len(titles) > 1 else None,
+        stem=safe_stem(relative.stem),
+        titles=titles,
+    )
+
+
+def _kind_of(parts: tuple[str, ...]) -> Kind | None:
+    match parts:
+        case ("video" | "frame" | "music" as folder, _, _):
+            return Kind(folder)
+        case ("story", _, _, "link" | "voice" as folder, _):
+            return Kind(folder)
+        case _:
+            return None
+
+
+def _wrong_place(relative: PurePosixPath) -> Rejection:
+    shown = readable(str(relative))
+    sentence = f"Nothing belongs at raw/{shown}."
+    advice = "Put it into one of: " + "; ".join(PLACES) + "."
+    match relative.parts:
+        case ("video" | "frame" | "music" as folder, name):
+            sentence = f"{readable(name)} lies directly in raw/{folder}/, so it has no category."
+            advice = f"Put it into a category folder, such as raw/{folder}/nature/{readable(name)}."
+        case ("video" | "frame" | "music" as folder, _, _, *_):
+            sentence = f"raw/{shown} lies in a folder inside a category; categories have no sub-folders."
+            advice = f"Put it directly into raw/{folder}/<category>/."
+        case ("story", *_):
+            sentence = f"raw/{shown} is not where a story's files are looked for."
+            advice = f"A story has two folders: {PLACES[1]} and {PLACES[0]}."
+    return Rejection("wrong_place", sentence, advice)
+
+
+def _wrong_suffix(relative: PurePosixPath, kind: Kind) -> Rejection:
+    allowed = " or ".join(SUFFIXES[kind])
+    found = readable(relative.suffix) or "no suffix"
+    return Rejection(
+        "wrong_kind",
+        f"{readable(relative.name)} has {found}, but a file in this {kind.value} folder must be {allowed}.",
+        f"Convert it to {allowed}, or move it to the folder of its kind.",
+        {"suffix": readable(relative.suffix), "allowed": list(SUFFIXES[kind])},
+    )

@@ -1,0 +1,189 @@
+"""Spells every name under a project root. Nothing else in the project joins these paths together."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from shared.domain.drop import Kind
+from shared.domain.names import duration_text
+from shared.domain.task import TaskState
+
+_ATTEMPT = re.compile(r"attempt-(\d+)-([0-9a-f]+)")
+_RECORD = re.compile(r"(\d+)\.json")
+
+FINAL = "final.mp4"
+POSTER = "poster.jpg"
+METADATA = "metadata.json"
+RENDER_RECORD = "render.json"
+REASON = "reason.json"
+STDERR = "stderr.log"
+VIDEO_LIST = "video_list.txt"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one project root; see ``docs/on-disk.md`` for what each means."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "raw"
+
+    @property
+    def scanned(self) -> Path:
+        return self.root / "scanned"
+
+    @property
+    def output(self) -> Path:
+        return self.root / "output"
+
+    @property
+    def by_story(self) -> Path:
+        return self.output / "by-story"
+
+    @property
+    def invalid(self) -> Path:
+        return self.root / "trash" / "invalid"
+
+    @property
+    def assets(self) -> Path:
+        return self.root / "assets"
+
+    @property
+    def farm(self) -> Path:
+        return self.root / ".farm"
+
+    @property
+    def locks(self) -> Path:
+        return self.farm / "locks"
+
+    @property
+    def nodes(self) -> Path:
+        return self.farm / "nodes"
+
+    @property
+    def staging(self) -> Path:
+        """Where the main worker makes things before they are renamed into place."""
+        return self.farm / "staging"
+
+    @property
+    def removed(self) -> Path:
+        """Where things go by one rename before they are deleted at leisure."""
+        return self.farm / "removed"
+
+    @property
+    def logs(self) -> Path:
+        return self.farm / "logs"
+
+    @property
+    def main_lock(self) -> Path:
+        return self.locks / "main_worker.lock"
+
+    @property
+    def lease(self) -> Path:
+        return self.farm / "lease.json"
+
+    @property
+    def main_record(self) -> Path:
+        """What the main worker last said about itself: waiting voices, drops in work, trouble."""
+        return self.farm / "main_worker.json"
+
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder of an empty root, parents first."""
+        return (
+            *(self.raw / kind for kind in ("story", "video", "frame", "music")),
+            *(self.scanned / kind for kind in ("story", "video", "frame", "music")),
+            *(self.state(state) for state in TaskState),
+            self.invalid,
+            self.assets,
+            self.locks,
+            self.nodes,
+            self.staging,
+            self.removed,
+            self.logs,
+        )
+
+    def state(self, state: TaskState) -> Path:
+        """The folder that holds the tasks in a state."""
+        return self.root / state.value
+
+    def task(self, state: TaskState, task_id: str) -> Path:
+        return self.state(state) / task_id
+
+    def lock(self, task_id: str, attempt: int) -> Path:
+        return self.locks / f"{task_id}.{attempt}.lock"
+
+    def attempt_dir(self, task_id: str, attempt: int, token: str) -> Path:
+        return self.task(TaskState.PROCESSING, task_id) / f"attempt-{attempt}-{token}"
+
+    def attempts(self, state: TaskState, task_id: str) -> Path:
+        return self.task(state, task_id) / "attempts"
+
+    def attempt_record(self, task_id: str, attempt: int) -> Path:
+        return self.attempts(TaskState.PROCESSING, task_id) / f"{attempt}.json"
+
+    def attempt_stderr(self, task_id: str, attempt: int) -> Path:
+        return self.attempts(TaskState.PROCESSING, task_id) / f"{attempt}.stderr.log"
+
+    def node_record(self, node: str) -> Path:
+        return self.nodes / f"{node}.json"
+
+    def node_lock(self, node: str) -> Path:
+        return self.nodes / f"{node}.lock"
+
+    def story(self, category: str, story: str) -> Path:
+        return self.scanned / "story" / category / story
+
+    def voice(self, category: str, story: str, stem: str) -> Path:
+        return self.story(category, story) / "voice" / f"{stem}.mp3"
+
+    def chunk(self, category: str, story: str, number: int) -> Path:
+        return self.story(category, story) / f"chunk_{number:04d}.txt"
+
+    def link(self, category: str, story: str, stem: str) -> Path:
+        return self.story(category, story) / "link" / f"{stem}.txt"
+
+    def clip(self, kind: Kind, category: str, size: tuple[int, int], seconds: float, stem: str) -> Path:
+        """A background clip or a decorative frame; `size` is the displayed width and height in pixels."""
+        folder = self.scanned / kind.value / category / f"mp4_w{size[0]}_h{size[1]}"
+        return folder / f"{duration_text(seconds)}_{stem}.mp4"
+
+    def music(self, category: str, seconds: float, stem: str) -> Path:
+        return self.scanned / "music" / category / "mp3" / f"{duration_text(seconds)}_{stem}.mp3"
+
+    def story_view(self, category: str, story: str, chapter: str) -> Path:
+        """The link by which people find a finished chapter."""
+        return self.by_story / category / story / f"{chapter}.mp4"
+
+    def relative(self, path: Path) -> PurePosixPath:
+        """A path as it is written into records: relative to the root, with forward slashes."""
+        return PurePosixPath(path.relative_to(self.root).as_posix())
+
+
+def sidecar_of(path: Path) -> Path:
+    """The record beside a library file."""
+    return path.with_name(path.name + ".json")
+
+
+def reason_of(path: Path) -> Path:
+    """The explanation beside a rejected drop."""
+    return path.with_name(path.name + ".reason.json")
+
+
+def parse_attempt_dir(name: str) -> tuple[int, str] | None:
+    """Number and token of an attempt directory, or None for any other name."""
+    found = _ATTEMPT.fullmatch(name)
+    return (int(found[1]), found[2]) if found else None
+
+
+def parse_attempt_record(name: str) -> int | None:
+    """The number of an attempt record, or None for any other name."""
+    found = _RECORD.fullmatch(name)
+    return int(found[1]) if found else None

@@ -1,0 +1,66 @@
+"""What is known about a media file: frozen facts, measured once when it is dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """The picture of a clip.
+
+    Attributes:
+        width, height: coded size in pixels.
+        display_width, display_height: size as shown, after rotation and pixel aspect, in pixels.
+        rotation: degrees clockwise the picture is turned for display (0, 90, 180, 270).
+        pixel_aspect: width of a pixel over its height (SAR).
+        frame_rate: average frames per second.
+        seconds: playable length of the picture.
+        frames: frames that decoded.
+        codec: name of the codec as MediaInfo gives it, such as ``AVC``.
+    """
+
+    width: int
+    height: int
+    display_width: int
+    display_height: int
+    rotation: int
+    pixel_aspect: float
+    frame_rate: float
+    seconds: float
+    frames: int
+    codec: str
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """The sound of a recording.
+
+    Attributes:
+        seconds: decoded length, exact to the sample.
+        channels: number of channels.
+        sample_rate: in Hz.
+        codec: name of the codec as MediaInfo gives it.
+        silent_seconds: how much of it is below the silence threshold.
+    """
+
+    seconds: float
+    channels: int
+    sample_rate: int
+    codec: str
+    silent_seconds: float
+
+
+@dataclass(frozen=True)
+class LoudnessFacts:
+    """EBU R128 figures: integrated loudness in LUFS, range in LU, true peak in dBTP."""
+
+    integrated: float
+    range: float
+    true_peak: float
+
+
+def displayed_size(width: int, height: int, rotation: int, pixel_aspect: float) -> tuple[int, int]:
+    """The size a viewer sees, in whole pixels: pixel aspect widens the coded picture, then it is turned."""
+    wide = max(1, round(width * pixel_aspect))
+    return (height, wide) if rotation % 180 else (wide, height)

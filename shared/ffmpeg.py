@@ -1,0 +1,86 @@
+"""The ffmpeg this farm works with: where it is, how it is called, what it says while it works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from shared.child import Ended, Limits, run_child
+from shared.domain.errors import ToolError
+from shared.domain.progress import Progress
+
+QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
+_VERSION_SECONDS = 30.0  # a first start from a cold network disk takes seconds
+
+
+@dataclass(frozen=True)
+class Ffmpeg:
+    """One ffmpeg executable and the first line it says of itself."""
+
+    path: str
+    version: str
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        limits: Limits,
+        stopping: Callable[[], bool],
+        on_progress: Callable[[Progress], None] | None = None,
+        errors_to: Path | None = None,
+        folder: Path | None = None,
+    ) -> tuple[Ended, Progress]:
+        """Run ffmpeg with `arguments` after :data:`QUIET`; returns how it ended and its last progress.
+
+        Raises:
+            ChildTimeout, Stopped: as :func:`shared.child.run_child`.
+        """
+        last = Progress()
+
+        def on_line(line: str) -> bool:
+            nonlocal last
+            before, last = last, last.with_line(line)
+            if line.startswith("progress=") and on_progress:
+                on_progress(last)
+            return (last.frame, last.seconds) != (before.frame, before.seconds)
+
+        ended = run_child(
+            [self.path, *QUIET, *arguments],
+            limits=limits,
+            stopping=stopping,
+            on_line=on_line,
+            errors_to=errors_to,
+            folder=folder,
+        )
+        return ended, last
+
+
+def file_url(path: Path) -> str:
+    """A path as ffmpeg must get it: without this, ``a:b.mp4`` is a protocol and a leading dash an option."""
+    return f"file:{path.absolute()}"
+
+
+def find_ffmpeg(configured: str) -> Ffmpeg:
+    """The configured ffmpeg, or the one that was installed with Reelmill.
+
+    Raises:
+        ToolError: it is missing or does not run.
+    """
+    path = shutil.which(configured) if configured else imageio_ffmpeg.get_ffmpeg_exe()
+    if not path:
+        raise ToolError(f'ffmpeg.path = "{configured}": there is no such executable; set it right or to ""')
+    ended = run_child([path, "-version"], limits=Limits(total_seconds=_VERSION_SECONDS), stopping=lambda: False)
+    if ended.code != 0:
+        raise ToolError(f"{path} -version failed: {last_line(ended.errors) or f'exit status {ended.code}'}")
+    return Ffmpeg(os.fspath(path), ended.output.decode("utf-8", "replace").partition("\n")[0].strip())
+
+
+def last_line(errors: str) -> str:
+    """The last thing a tool said that is not a repetition mark."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip() and "message repeated" not in line]
+    return lines[-1] if lines else ""

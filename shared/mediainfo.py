@@ -1,0 +1,63 @@
+"""Facts a media file declares, read by MediaInfo in a child process: a hostile file can only crash the child."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.child import Limits, run_child
+from shared.domain.errors import ToolError
+
+_SECONDS = 60.0  # MediaInfo reads headers; on a healthy file it needs milliseconds
+_CHILD = "import sys; from shared.mediainfo import _print_tracks; _print_tracks(sys.argv[1])"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a file says of itself: one dictionary of MediaInfo's lower-case keys per track."""
+
+    container: str | None
+    video: tuple[dict[str, Any], ...]
+    audio: tuple[dict[str, Any], ...]
+
+
+def read_declared(path: Path, stopping: Callable[[], bool]) -> Declared | None:
+    """What a file declares, or None where MediaInfo broke on it.
+
+    Raises:
+        ChildTimeout: it did not come to an end.
+        ToolError: MediaInfo itself is missing.
+    """
+    ended = run_child(
+        [sys.executable, "-P", "-c", _CHILD, str(path)], limits=Limits(total_seconds=_SECONDS), stopping=stopping
+    )
+    if "libmediainfo" in ended.errors and ended.code:
+        raise ToolError(f"MediaInfo cannot be loaded: {ended.errors.strip().splitlines()[-1]}")
+    try:
+        tracks = json.loads(ended.output)
+    except ValueError:
+        return None
+    return Declared(
+        container=next((track.get("format") for track in tracks if track["track_type"] == "General"), None),
+        video=tuple(track for track in tracks if track["track_type"] == "Video"),
+        audio=tuple(track for track in tracks if track["track_type"] == "Audio"),
+    )
+
+
+def number(track: dict[str, Any], key: str, default: float = 0.0) -> float:
+    """A figure of a track; absent or unreadable ones take the default."""
+    try:
+        return float(track.get(key) or default)
+    except (TypeError, ValueError):
+        return default
+
+
+def _print_tracks(path: str) -> None:
+    from pymediainfo import MediaInfo  # noqa: PLC0415 - only the child loads the native library
+
+    tracks = [track.to_data() for track in MediaInfo.parse(path).tracks]
+    sys.stdout.write(json.dumps(tracks, default=str))

@@ -1,0 +1,92 @@
+"""How a worker process begins and ends: its options, its root, its log, its signals, its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.config import Config, load_config
+from shared.domain.errors import ReelmillError, RootError
+from shared.domain.layout import Layout
+from shared.log import Logger, open_log
+
+EXIT_FINE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Started:
+    """What every worker process begins with."""
+
+    config: Config
+    layout: Layout
+    log: Logger
+    until_idle: bool
+
+
+def run_worker(component: str, arguments: Sequence[str], work: Callable[[Started], None]) -> int:
+    """Parse options, open root and log, run `work`, and return the exit status.
+
+    Wrong options, root or configuration give 2; a worker that fails gives 1. Both say why on standard error.
+    """
+    options = _options(component, arguments)
+    try:
+        layout = open_root(Path(options.root))
+        config = load_config(config_path(layout, options.config))
+    except ReelmillError as error:
+        sys.stderr.write(f"{component}: {error}\n")
+        return EXIT_USAGE
+    log = open_log(component, config.log, layout.logs)
+    try:
+        work(Started(config, layout, log, options.until_idle))
+    except RootError as error:
+        log.error(str(error), name="cannot_start")
+        return EXIT_USAGE
+    except ReelmillError as error:
+        log.error(str(error), name="worker_failed")
+        return EXIT_FAILED
+    return EXIT_FINE
+
+
+def open_root(path: Path) -> Layout:
+    """The layout of an existing project root, its folders completed.
+
+    Raises:
+        RootError: the folder is missing or is no project root.
+    """
+    root = path.absolute()
+    layout = Layout(root)
+    if not root.is_dir():
+        raise RootError(f"there is no folder {root}; make a project root with: reelmill init {path}")
+    if not layout.raw.is_dir():
+        raise RootError(f"{root} is not a project root (it has no raw/); make one with: reelmill init {path}")
+    try:
+        for folder in layout.folders():
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RootError(f"{error.filename} cannot be made: {error.strerror}") from error
+    return layout
+
+
+def config_path(layout: Layout, given: str | None) -> Path | None:
+    """The configuration file to read: the one named, else the root's own, else none."""
+    if given:
+        return Path(given)
+    return layout.config if layout.config.exists() else None
+
+
+def on_stop_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` on SIGTERM and on Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop())
+
+
+def _options(component: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=component, description=f"Reelmill's {component.replace('_', ' ')}.")
+    parser.add_argument("--root", required=True)
+    parser.add_argument("--config")
+    parser.add_argument("--until-idle", action="store_true")
+    return parser.parse_args(arguments)

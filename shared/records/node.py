@@ -1,0 +1,28 @@
+"""``.farm/nodes/<node>.json``: what a render worker last said about itself."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.records.record import Record
+
+
+class NodeRecord(Record):
+    """One render worker, rewritten every second or so while it lives."""
+
+    node: str
+    host: str
+    pid: int
+    program: str = Field(description="Version of Reelmill.")
+    state: str = Field(description="idle, rendering, or why it takes no task.")
+    counter: int = 0
+    encoder: str | None = None
+    task_id: str | None = None
+    label: str | None = Field(None, description="The task in words: category/story/chapter.")
+    phase: str | None = None
+    percent: float | None = None
+    fps: float | None = None
+    speed: float | None = None
+    eta_seconds: float | None = None
+    free_bytes: int | None = None
+    updated_at: str

@@ -1,0 +1,42 @@
+"""``render.json`` beside a finished video: facts, hashes, timings, and every check it passed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.records.record import Record
+
+
+class Check(BaseModel):
+    """One check of the gate: what was measured against which limit."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+    passed: bool
+    measured: Any
+    limit: Any
+
+
+class RenderRecord(Record):
+    """How one output was made."""
+
+    task_id: str
+    attempt: int
+    token: str
+    node: str
+    program: str
+    ffmpeg: str
+    encoder: str
+    mode: str = Field(description="direct: everything encoded for this task.")
+    plan: dict[str, Any]
+    checks: tuple[Check, ...]
+    sha256: str
+    size: int
+    seconds: float = Field(description="Length of the video.")
+    frames: int
+    timings: dict[str, float] = Field(description="Seconds spent in each phase.")
+    started_at: str
+    finished_at: str

@@ -1,0 +1,44 @@
+"""``<file>.json`` beside each library file: what it is, where it came from, what was made of it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.drop import Kind
+from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
+from shared.records.record import Record
+
+
+class Origin(BaseModel):
+    """The drop a library file was made from; enough to recognise it again after a crash."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    path: str = Field(description="Path of the drop, relative to the root, as the operator named it.")
+    sha256: str = Field(description="Hash of the dropped bytes.")
+    size: int = Field(description="Bytes dropped.")
+    device: int
+    inode: int
+    mtime_ns: int
+    evidence: str = Field(description="Why the drop was taken to be complete.")
+
+
+class Sidecar(Record):
+    """The record of one library file."""
+
+    kind: Kind
+    category: str
+    story: str | None = None
+    chapter: str | None = Field(None, description="For voices: the chapter this file is a version of.")
+    titles: tuple[str, ...] = Field((), description="Category and story as the operator wrote them.")
+    sha256: str = Field(description="Hash of this file's content.")
+    size: int = Field(description="Size of this file in bytes.")
+    origin: Origin
+    scanned_at: str
+    video: VideoFacts | None = None
+    audio: AudioFacts | None = None
+    loudness: LoudnessFacts | None = None
+    address: str | None = Field(None, description="For text: where it was fetched.")
+    title: str | None = None
+    words: int | None = None
+    task_id: str | None = Field(None, description="For voices: the task made of it; it is never made twice.")

@@ -1,0 +1,128 @@
+"""Finishes or undoes what a crash left half done. Any worker may run it at any time; twice is once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from shared.domain.claim import Sighting, is_dead, look
+from shared.domain.layout import Layout
+from shared.domain.retry import GiveUp, decide
+from shared.domain.task import TaskState
+from shared.files import create_exclusive, remove_tree
+from shared.lifesign import died_here, read_sign
+from shared.log import Logger
+from shared.records.lease import LeaseRecord
+from shared.records.reason import Reason
+from shared.records.record import RecordError, utc_now
+from shared.store import Store
+
+_MOST_SECONDS = 5.0  # a worker that died on this host is noticed this soon
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Attempts and starts after which a task is given up."""
+
+    max_attempts: int
+    max_starts: int
+
+
+@dataclass
+class Recovery:
+    """One observer of all holders, with its own clock (monotonic seconds)."""
+
+    store: Store
+    limits: Limits
+    lease_seconds: float
+    log: Logger
+    clock: Callable[[], float]
+    _seen: dict[str, Sighting] = field(default_factory=dict)
+
+    def sweep(self) -> None:
+        """Look once at every task in ``processing/`` and at what lies in ``.farm/removed/``."""
+        held = self.store.ids(TaskState.PROCESSING)
+        for task_id in self._seen.keys() - set(held):
+            del self._seen[task_id]
+        for task_id in held:
+            self._judge(task_id)
+        for leftover in list(self.store.layout.removed.iterdir()):
+            remove_tree(leftover)
+        self._clear_locks(set(held))
+
+    def keep_watch(self, ended: threading.Event) -> None:
+        """Sweep now and then until `ended`; meant for a thread of its own, so that a long render hinders nobody."""
+        while True:
+            try:
+                self.sweep()
+            except (OSError, RecordError) as error:
+                self.log.warning(f"Cannot look after abandoned tasks: {error}", name="recovery_trouble")
+            if ended.wait(min(_MOST_SECONDS, self.lease_seconds / 6)):
+                return
+
+    def _judge(self, task_id: str) -> None:
+        if self.store.is_finished(task_id):
+            self.store.discard(TaskState.PROCESSING, task_id)
+            self.log.info(
+                f"Cleared what a crash left of finished task {task_id}", name="task_cleared", task=task_id
+            )
+            return
+        attempts = self.store.attempts(TaskState.PROCESSING, task_id)
+        lock = self.store.layout.lock(task_id, attempts[-1].number if attempts else 1)
+        try:
+            content = read_sign(lock)
+        except OSError:
+            return  # no information about the holder
+        now = self.clock()
+        sighting = self._seen[task_id] = look(self._seen.get(task_id), content, now)
+        if died_here(lock, content):
+            self._take(task_id, "its worker on this host is gone")
+        elif is_dead(sighting, now, self.lease_seconds):
+            self._take(task_id, f"its worker showed no life for {now - sighting.since:.0f} s")
+
+    def _take(self, task_id: str, why: str) -> None:
+        endings = self.store.take_from_dead(task_id, why)
+        self._seen.pop(task_id, None)
+        if self.store.is_finished(task_id):
+            self.store.discard(TaskState.PROCESSING, task_id)
+            return
+        decision = decide(endings, max_attempts=self.limits.max_attempts, max_starts=self.limits.max_starts)
+        if isinstance(decision, GiveUp):
+            reason = Reason(
+                code=decision.code,
+                reason=f"The task was given up: {decision.why}.",
+                advice="Read attempts/ and stderr.log here; a task that kills its workers usually needs too much memory.",
+                task_id=task_id,
+                when=utc_now(),
+            )
+            if self.store.give_up(task_id, reason):
+                self.log.error(f"Gave up task {task_id}: {decision.why}", name="task_failed", task=task_id)
+        elif self.store.requeue(task_id):
+            self.log.warning(f"Put task {task_id} back in the queue: {why}", name="task_requeued", task=task_id)
+
+    def _clear_locks(self, held: set[str]) -> None:
+        """Remove the lock files of dead workers whose task has gone on without them."""
+        folder = self.store.layout.locks
+        for name in os.listdir(folder):  # noqa: PTH208
+            task_id, _, rest = name.partition(".")
+            if task_id in held or not rest.endswith(".lock"):
+                continue
+            with suppress(OSError):
+                if died_here(folder / name, read_sign(folder / name)):
+                    (folder / name).unlink(missing_ok=True)
+
+
+def agree_on_lease(layout: Layout, configured: float) -> float:
+    """The lease of this root, in seconds: the first worker writes it, everybody else follows.
+
+    Raises:
+        RecordError: the file is damaged.
+    """
+    try:
+        create_exclusive(layout.lease, LeaseRecord(lease_seconds=configured).to_bytes())
+    except FileExistsError:
+        return LeaseRecord.read(layout.lease).lease_seconds
+    return configured

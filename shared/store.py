@@ -1,0 +1,351 @@
+"""The tasks of a root on a mounted filesystem. The only module that moves a task, always by one rename.
+
+The protocol and its reasons are in ``docs/protocol.md``; the state table is ``shared/domain/task.py``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.domain.errors import ReelmillError
+from shared.domain.layout import (
+    METADATA,
+    REASON,
+    RENDER_RECORD,
+    STDERR,
+    Layout,
+    parse_attempt_dir,
+    parse_attempt_record,
+)
+from shared.domain.retry import Ending
+from shared.domain.task import Move, TaskState, after, is_task_id
+from shared.files import create_exclusive, fsync_path, make_folder, remove_tree, write_atomic
+from shared.lifesign import LifeSign
+from shared.records.attempt import AttemptRecord
+from shared.records.metadata import Metadata
+from shared.records.reason import Reason
+from shared.records.record import RecordError, utc_now
+from shared.records.render import RenderRecord
+
+_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+
+
+class HoldLost(ReelmillError):
+    """The task was taken away from this worker; whatever it still has must not be published."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A task this worker holds, and its attempt at it."""
+
+    task_id: str
+    metadata: Metadata
+    attempt: int
+    token: str
+    folder: Path
+    sign: LifeSign
+
+
+class Store:
+    """Every task of one root, by state."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._known: dict[str, Metadata] = {}
+
+    @property
+    def layout(self) -> Layout:
+        return self._layout
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def ids(self, state: TaskState) -> list[str]:
+        """The tasks in a state, in no order; a folder that vanished holds none."""
+        try:
+            return [name for name in os.listdir(self._layout.state(state)) if is_task_id(name)]  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+
+    def find(self, task_id: str) -> TaskState | None:
+        """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
+        order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)
+        return next((state for state in order if self._layout.task(state, task_id).is_dir()), None)
+
+    def is_finished(self, task_id: str) -> bool:
+        return self._layout.task(TaskState.FINISHED, task_id).is_dir()
+
+    def metadata(self, state: TaskState, task_id: str) -> Metadata:
+        """What a task says of itself.
+
+        Raises:
+            FileNotFoundError: the task is not in that state (any more).
+            RecordError: its metadata is damaged.
+        """
+        return Metadata.read(self._layout.task(state, task_id) / METADATA)
+
+    def waiting(self) -> list[str]:
+        """Waiting tasks in the order they should run: priority, then age. Damaged ones come first, to be failed."""
+        ids = set(self.ids(TaskState.WAITING))
+        for gone in self._known.keys() - ids:
+            del self._known[gone]
+        keys: dict[str, tuple[int, str, str]] = {}
+        for task_id in ids:
+            with suppress(FileNotFoundError):
+                try:
+                    found = self._known.get(task_id) or self.metadata(TaskState.WAITING, task_id)
+                except RecordError:
+                    keys[task_id] = (-1000, "", task_id)
+                    continue
+                self._known[task_id] = found
+                keys[task_id] = (-found.priority, found.created_at, task_id)
+        return sorted(keys, key=keys.__getitem__)
+
+    def attempts(self, state: TaskState, task_id: str) -> list[AttemptRecord]:
+        """All starts of a task, oldest first; an unreadable record counts as a death."""
+        folder = self._layout.attempts(state, task_id)
+        try:
+            names = os.listdir(folder)  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+        records = []
+        for number in sorted(filter(None, map(parse_attempt_record, names))):
+            try:
+                records.append(AttemptRecord.read(folder / f"{number}.json"))
+            except RecordError:
+                records.append(
+                    AttemptRecord(number=number, token="", node="", started_at="", ended=Ending.DIED, why="torn record")
+                )
+        return records
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the attempt is still where it was made; false means the task was taken away."""
+        return claim.folder.is_dir()
+
+    # -- the main worker -------------------------------------------------------------------------
+
+    def add(self, staged: Path, task_id: str) -> bool:
+        """Publish a staged task folder as waiting; False if a task of this id is there already."""
+        fsync_path(staged)
+        try:
+            staged.rename(self._layout.task(TaskState.WAITING, task_id))
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            return False
+        fsync_path(self._layout.state(TaskState.WAITING))
+        return True
+
+    # -- the holder of a task --------------------------------------------------------------------
+
+    def claim(self, task_id: str, node: str) -> Claim | None:
+        """Try to take a waiting task; None when another worker was first or its output exists already.
+
+        Raises:
+            RecordError: the task is ours but its metadata is damaged; it has been failed.
+            OSError: the machine's trouble; what was begun is undone or left to recovery.
+        """
+        if self.is_finished(task_id):
+            self.discard(TaskState.WAITING, task_id)
+            return None
+        if not self._move(task_id, TaskState.WAITING, Move.CLAIM):
+            return None
+        if self.is_finished(task_id):
+            self.discard(TaskState.PROCESSING, task_id)
+            return None
+        self._fence(task_id)
+        return self._start_attempt(task_id, node)
+
+    def publish(self, claim: Claim) -> None:
+        """Make the finished attempt the output, by one rename; then clear the task away.
+
+        Raises:
+            HoldLost: the task was taken away, or another attempt's output is there.
+        """
+        for entry in claim.folder.iterdir():
+            fsync_path(entry)
+        fsync_path(claim.folder)
+        target = self._layout.task(TaskState.FINISHED, claim.task_id)
+        after(TaskState.PROCESSING, Move.PUBLISH)
+        try:
+            claim.folder.rename(target)
+        except OSError as error:
+            # A rename that reports failure may have happened: the token in the output tells.
+            if self._token_of_output(claim.task_id) != claim.token:
+                if error.errno in _TAKEN or isinstance(error, FileNotFoundError):
+                    self.withdraw(claim)
+                    raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker") from error
+                raise
+        fsync_path(target.parent)
+        self.discard(TaskState.PROCESSING, claim.task_id)
+        claim.sign.release()
+
+    def fail(self, claim: Claim, ending: Ending, reason: Reason) -> None:
+        """Move a held task to ``trash/failed/`` with its explanation and the tools' full standard error.
+
+        Raises:
+            HoldLost: the task was taken away or is finished.
+        """
+        self._let_go(claim, ending, reason.reason)
+        self.give_up(claim.task_id, reason)
+        claim.sign.release()
+
+    def give_back(self, claim: Claim, ending: Ending, why: str) -> None:
+        """Put a held task back among the waiting ones.
+
+        Raises:
+            HoldLost: the task was taken away or is finished.
+        """
+        self._let_go(claim, ending, why)
+        self._move(claim.task_id, TaskState.PROCESSING, Move.GIVE_BACK)
+        claim.sign.release()
+
+    def withdraw(self, claim: Claim) -> None:
+        """Withdraw from a task that is not ours any more, without touching what is others'."""
+        if self.is_finished(claim.task_id):
+            self.discard(TaskState.PROCESSING, claim.task_id)
+        else:
+            self._remove(claim.folder)
+        claim.sign.release()
+
+    # -- recovery --------------------------------------------------------------------------------
+
+    def take_from_dead(self, task_id: str, why: str) -> list[Ending]:
+        """Fence the attempt of a dead holder and record its death; returns how all attempts ended.
+
+        The task stays in ``processing/``; the caller decides where it goes next.
+        """
+        self._fence(task_id)
+        records = self.attempts(TaskState.PROCESSING, task_id)
+        if records and records[-1].ended is None:
+            records[-1] = self._end(task_id, records[-1], Ending.DIED, why)
+        for record in records:
+            self._layout.lock(task_id, record.number).unlink(missing_ok=True)
+        return [record.ended or Ending.DIED for record in records]
+
+    def requeue(self, task_id: str) -> bool:
+        """Put a task that nobody holds back among the waiting ones; False if somebody else did."""
+        return self._move(task_id, TaskState.PROCESSING, Move.GIVE_BACK)
+
+    def give_up(self, task_id: str, reason: Reason) -> bool:
+        """Move a task that nobody holds to ``trash/failed/``; False if somebody else moved it."""
+        folder = self._layout.task(TaskState.PROCESSING, task_id)
+        try:
+            write_atomic(folder / STDERR, self._last_stderr(task_id))
+            reason.write(folder / REASON)
+        except FileNotFoundError:
+            return False
+        return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
+
+    def discard(self, state: TaskState, task_id: str) -> None:
+        """Clear away a task whose output exists: one rename out of sight, then delete."""
+        self._remove(self._layout.task(state, task_id))
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _start_attempt(self, task_id: str, node: str) -> Claim | None:
+        layout = self._layout
+        records = self.attempts(TaskState.PROCESSING, task_id)
+        number = records[-1].number + 1 if records else 1
+        token = secrets.token_hex(8)
+        record = AttemptRecord(number=number, token=token, node=node, started_at=utc_now())
+        folder = layout.attempt_dir(task_id, number, token)
+        sign: LifeSign | None = None
+        try:
+            make_folder(layout.attempts(TaskState.PROCESSING, task_id))
+            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes())
+            sign = LifeSign.create(layout.lock(task_id, number), node, token)
+            folder.mkdir()
+            fsync_path(folder.parent)
+            metadata = self.metadata(TaskState.PROCESSING, task_id)
+        except (FileExistsError, FileNotFoundError):  # somebody took the task away from under us
+            if sign:
+                sign.release()
+            return None
+        except RecordError as error:
+            assert sign is not None  # noqa: S101 - for the type checker: metadata is read last
+            self._fail_damaged(task_id, record, sign, error)
+            raise
+        except OSError:
+            if sign:
+                sign.release()
+            self._fence(task_id)
+            self._move(task_id, TaskState.PROCESSING, Move.GIVE_BACK)
+            raise
+        return Claim(task_id, metadata, number, token, folder, sign)
+
+    def _fail_damaged(self, task_id: str, record: AttemptRecord, sign: LifeSign, error: RecordError) -> None:
+        self._fence(task_id)
+        self._end(task_id, record, Ending.FAILED, str(error))
+        reason = Reason(
+            code="bad_metadata",
+            reason=str(error),
+            advice="Delete this folder and drop the voice again to have the task made anew.",
+            task_id=task_id,
+            when=utc_now(),
+        )
+        self.give_up(task_id, reason)
+        sign.release()
+
+    def _let_go(self, claim: Claim, ending: Ending, why: str) -> None:
+        """Fence our own attempt: succeeds only while we hold the task, so it is also the proof that we do."""
+        if self.is_finished(claim.task_id) or not self._remove(claim.folder):
+            self.withdraw(claim)
+            raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker")
+        record = AttemptRecord.read(self._layout.attempt_record(claim.task_id, claim.attempt))
+        self._end(claim.task_id, record, ending, why)
+
+    def _end(self, task_id: str, record: AttemptRecord, ending: Ending, why: str) -> AttemptRecord:
+        ended = record.changed(ended=ending, ended_at=utc_now(), why=why)
+        ended.write(self._layout.attempt_record(task_id, record.number))
+        return ended
+
+    def _fence(self, task_id: str) -> None:
+        """Move every attempt directory out of a task; a worker that wakes up late finds its path gone for good."""
+        folder = self._layout.task(TaskState.PROCESSING, task_id)
+        with suppress(FileNotFoundError):
+            for entry in list(folder.iterdir()):
+                if parse_attempt_dir(entry.name):
+                    self._remove(entry)
+
+    def _move(self, task_id: str, state: TaskState, move: Move) -> bool:
+        """The rename that is the move; False when the task is not (any more) where it should start."""
+        target = self._layout.task(after(state, move), task_id)
+        try:
+            self._layout.task(state, task_id).rename(target)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno in _TAKEN:
+                return False
+            raise
+        fsync_path(target.parent)
+        fsync_path(self._layout.state(state))
+        return True
+
+    def _remove(self, path: Path) -> bool:
+        """Rename out of sight, then delete; False when it was not there."""
+        target = self._layout.removed / f"{path.name}-{secrets.token_hex(4)}"
+        try:
+            path.rename(target)
+        except FileNotFoundError:
+            return False
+        remove_tree(target)
+        return True
+
+    def _token_of_output(self, task_id: str) -> str | None:
+        with suppress(OSError, RecordError):
+            return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).token
+        return None
+
+    def _last_stderr(self, task_id: str) -> bytes:
+        folder = self._layout.attempts(TaskState.PROCESSING, task_id)
+        numbers = [record.number for record in self.attempts(TaskState.PROCESSING, task_id)]
+        for number in reversed(numbers):
+            with suppress(FileNotFoundError):
+                return (folder / f"{number}.stderr.log").read_bytes()
+        return b""
