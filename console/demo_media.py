@@ -54,9 +54,7 @@ class Clip:
         return Sample(self.relative, f"{self.title}, {size} at {self.rate} frames/s, {self.seconds} s")
 
 
-def make_samples(
-    ffmpeg: str, folder: Path, on_made: Callable[[Sample], None] = lambda _: None
-) -> tuple[Sample, ...]:
+def make_samples(ffmpeg: str, folder: Path, on_made: Callable[[Sample], None] = lambda _: None) -> tuple[Sample, ...]:
     """Make every sample under ``folder``; the same pictures on every run, without a network.
 
     Args:
@@ -269,8 +267,6 @@ CLIPS = (
 
 MUSIC = Sample(PurePosixPath("raw/music/calm/slow-chords.mp3"), f"slow chords, {_MUSIC_S} s, so it must loop")
 LOGO = Sample(PurePosixPath("assets/logo.png"), "a reel and its film-strip, 180x120 with alpha")
-VOICE = Sample(
-    PurePosixPath("raw/story/tales", STORY, "voice/chapter_0001.mp3"), "the shipped voice, a tale of 26 s"
-)
+VOICE = Sample(PurePosixPath("raw/story/tales", STORY, "voice/chapter_0001.mp3"), "the shipped voice, a tale of 26 s")
 WHOLE = CLIPS[1].sample
 BROKEN = Sample(_NATURE / "broken-copy.mp4", f"the first half of {WHOLE.relative.name}, to be refused")

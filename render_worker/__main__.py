@@ -7,6 +7,7 @@ import sys
 from render_worker.daemon import RenderWorker, Tools, node_identity
 from render_worker.encoders import choose_encoder
 from shared.ffmpeg import find_ffmpeg
+from shared.log import log_to_file
 from shared.process import Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
 
@@ -16,6 +17,7 @@ def work(started: Started) -> None:
     tools = Tools(find_ffmpeg(config.ffmpeg.path), choose_encoder(config.render.encoder))
     lease = agree_on_lease(layout, config.worker.lease_seconds)
     with node_identity(layout, config.worker.node) as node:
+        log_to_file(config.log, layout.log_file("render_worker", node))
         worker = RenderWorker(config, layout, node, lease, tools, started.log)
         on_stop_signals(worker.stop)
         worker.run()

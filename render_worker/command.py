@@ -9,6 +9,7 @@ by its display aspect ratio, since `scale` ignores pixels that are not square. A
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,7 @@ LOGO_CORNER = 20  # pixels from the left and the top, as in the specification
 # A clip may end up to half a second before its declared length (variable frame rates, edit lists):
 # its last picture is held for that long at most; anything shorter than that is caught by the gate.
 HOLD_SECONDS = 0.5
+MONO_TO_STEREO = math.sqrt(2)  # makes up for the 3 dB that ffmpeg takes when it spreads one channel over two
 _MIN_TIMESCALE = 10_000
 
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
@@ -122,11 +124,8 @@ def _mix(tracks: Sequence[Track], task: Path, seconds: float) -> Any:
 def _track(track: Track, task: Path) -> Any:
     loop = {"stream_loop": -1} if track.loops else {}
     sound = ffmpeg.input(file_url(task / track.source), **loop, **_SOUND)["a:0"].filter("aresample", SAMPLE_RATE)
-    if track.channels == 1:
-        sound = sound.filter("pan", "stereo|c0=c0|c1=c0")
-    else:
-        sound = sound.filter("aformat", channel_layouts="stereo")
-    return sound.filter("volume", f"{track.gain:g}")
+    gain = track.gain * (MONO_TO_STEREO if track.channels == 1 else 1.0)
+    return sound.filter("aformat", channel_layouts="stereo").filter("volume", f"{gain:.6g}")
 
 
 def _video_options(canvas: Canvas, encoding: Encoding) -> dict[str, Any]:

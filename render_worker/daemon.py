@@ -241,9 +241,7 @@ class RenderWorker:
     def _rest(self, trouble: MachineTrouble) -> None:
         self._rest_until = time.monotonic() + _TROUBLE_SECONDS
         self._pulse.say(Doing(f"resting: {trouble}"))
-        self._log.error(
-            f"Taking no task for {_TROUBLE_SECONDS:.0f} s: {trouble}", name="node_trouble", node=self._node
-        )
+        self._log.error(f"Taking no task for {_TROUBLE_SECONDS:.0f} s: {trouble}", name="node_trouble", node=self._node)
 
 
 def _label(metadata: Metadata) -> str:
@@ -253,7 +251,7 @@ def _label(metadata: Metadata) -> str:
 _ADVICE = {
     GateClosed: "The file ffmpeg made is not right; stderr.log here says what it complained of.",
     InputMissing: "Put the file back into the library, or drop it again and retry the task.",
-    ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else look at stderr.log for the clip it hangs on.",
+    ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else see in stderr.log where it hangs.",
     PlanError: "Drop more clips into raw/video/ and retry the task.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,13 +61,13 @@ def _declared_checks(final: Path, plan: RenderPlan, stopping: Callable[[], bool]
     ]
 
 
-def _decoded_checks(
-    final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, stopping: Callable[[], bool]
-) -> list[Check]:
+def _decoded_checks(final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, stopping: Callable[[], bool]) -> list[Check]:
     limits = Limits(silence_seconds=_SILENCE_SECONDS)
     source = (*_CAGE, "-i", file_url(final))
     ended, picture = ffmpeg.run(
-        [*source, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"], limits=limits, stopping=stopping
+        [*source, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"],
+        limits=limits,
+        stopping=stopping,
     )
     sound_ended, sound = ffmpeg.run([*source, "-map", "0:a:0", "-f", "null", "-"], limits=limits, stopping=stopping)
     frame = float(1 / plan.canvas.rate)
@@ -85,13 +86,25 @@ def _packet_checks(
 ) -> list[Check]:
     table = scratch / "packets.txt"
     ffmpeg.run(
-        [*_CAGE, "-i", file_url(final), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)],
+        [
+            *_CAGE,
+            "-i",
+            file_url(final),
+            "-map",
+            "0:v:0",
+            "-c",
+            "copy",
+            "-f",
+            "framecrc",
+            "-y",
+            file_url(table),
+        ],
         limits=Limits(silence_seconds=_SILENCE_SECONDS),
         stopping=stopping,
     )
     times = packet_times(table.read_text("utf-8"))
     table.unlink()
-    steps = sorted({later - earlier for earlier, later in zip(times, times[1:], strict=False)})
+    steps = sorted({later - earlier for earlier, later in itertools.pairwise(times)})
     return [
         _equal("packets", len(times), plan.frames),
         _equal("different packet steps", len(steps), min(1, plan.frames - 1)),

@@ -189,9 +189,7 @@ class _Run:
         return Report(phase, 100 * frames / self.plan.frames, progress.fps, progress.speed, left)
 
 
-def _render_in_pieces(
-    run: _Run, plan: RenderPlan, scratch: Path, final: Path, encoding: command.Encoding
-) -> None:
+def _render_in_pieces(run: _Run, plan: RenderPlan, scratch: Path, final: Path, encoding: command.Encoding) -> None:
     pieces = [(f"piece_{i:04d}.mp4", part) for i, part in enumerate(plan.pieces(MOST_SHOTS), start=1)]
     for name, part in pieces:
         run.ffmpeg("rendering", command.piece(part, run.job.task, scratch / name, encoding), part.frames)
@@ -214,7 +212,20 @@ def _check_inputs(job: Job) -> None:
 
 def _poster(final: Path, poster: Path, seconds: float) -> list[str]:
     at = f"{min(seconds / 10, 10):.3f}"
-    return ["-ss", at, "-f", "mov", "-i", file_url(final), "-frames:v", "1", "-q:v", "3", "-y", file_url(poster)]
+    return [
+        "-ss",
+        at,
+        "-f",
+        "mov",
+        "-i",
+        file_url(final),
+        "-frames:v",
+        "1",
+        "-q:v",
+        "3",
+        "-y",
+        file_url(poster),
+    ]
 
 
 def _plain(value: Any) -> Any:

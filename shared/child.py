@@ -123,7 +123,10 @@ def _feed(kept: bytearray, on_line: Callable[[str], bool]) -> bool:
     """Hand over the whole lines in `kept` and leave the rest; say whether any of them meant progress."""
     *lines, rest = bytes(kept).split(b"\n")
     kept[:] = rest
-    return any([on_line(line.decode("utf-8", "replace")) for line in lines])
+    moved = False
+    for line in lines:
+        moved = on_line(line.decode("utf-8", "replace")) or moved
+    return moved
 
 
 def _check_patience(limits: Limits, total: float, silence: float) -> None:

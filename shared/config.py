@@ -54,8 +54,12 @@ class Section(BaseModel):
 class Ingest(Section):
     """How drops in raw/ are taken in."""
 
-    quiet_seconds: float = Field(5.0, ge=0.1, le=3600, description="How long a drop must stay unchanged before it is taken.")
-    rescan_seconds: float = Field(5.0, ge=0.2, le=3600, description="How often raw/ is read again, whatever events arrive.")
+    quiet_seconds: float = Field(
+        5.0, ge=0.1, le=3600, description="How long a drop must stay unchanged before it is taken."
+    )
+    rescan_seconds: float = Field(
+        5.0, ge=0.2, le=3600, description="How often raw/ is read again, whatever events arrive."
+    )
     workers: int = Field(2, ge=1, le=64, description="How many drops are checked at the same time.")
     max_file_bytes: int = Field(64_000_000_000, ge=1, description="Largest drop that is accepted, in bytes.")
     max_pixels: int = Field(35_389_440, ge=1, description="Largest picture that is accepted, width times height.")
@@ -86,7 +90,8 @@ class Links(Section):
     """Fetching the addresses in link files."""
 
     allow_loopback: bool = Field(
-        False, description="Whether addresses on this machine may be fetched; for tests and trusted set-ups only."
+        False,
+        description="Whether addresses on this machine may be fetched; for tests and trusted set-ups only.",
     )
     timeout_seconds: float = Field(60.0, ge=0.1, description="Longest time for one address, from start to end.")
     max_bytes: int = Field(20_000_000, ge=1000, description="Largest page that is read, in bytes.")
@@ -110,15 +115,17 @@ class Render(Section):
     resolution: Annotated[str, AfterValidator(_check_resolution)] = Field(
         "1920x1080", description="Size of the video, WIDTHxHEIGHT."
     )
-    frame_rate: float = Field(30, ge=1, le=120, description="Frames per second; 29.97 and 23.976 mean the exact NTSC rates.")
+    frame_rate: float = Field(
+        30, ge=1, le=120, description="Frames per second; 29.97 and 23.976 mean the exact NTSC rates."
+    )
     logo: Annotated[str, AfterValidator(_check_asset)] = Field(
         LOGO_AUTO, description='Logo file in assets/; "auto" uses logo.png when it is there, "" uses none.'
     )
     output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
     encoder: Literal["auto", "libx264"] = Field("auto", description="Video encoder.")
-    preset: Literal[
-        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
-    ] = Field("medium", description="Effort of the encoder: faster is larger.")
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        Field("medium", description="Effort of the encoder: faster is larger.")
+    )
     quality: int = Field(21, ge=0, le=51, description="Constant quality (CRF): lower is better and larger.")
     audio_kbps: int = Field(192, ge=32, le=512, description="Bit rate of the sound, in kbit/s.")
     voice_gain: float = Field(1.0, ge=0, le=10, description="Gain of the voice in the mix, linear.")
@@ -131,12 +138,16 @@ class Worker(Section):
 
     node: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,60}$", description="Name of this worker; empty takes the host's.")
     lease_seconds: float = Field(
-        90.0, ge=1, description="Silence after which a worker counts as dead; the first worker fixes it for the root."
+        90.0,
+        ge=1,
+        description="Silence after which a worker counts as dead; the first worker fixes it for the root.",
     )
     heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
     poll_seconds: float = Field(1.0, ge=0.05, description="How often an idle worker looks for a task.")
     max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
-    max_starts: int = Field(10, ge=1, description="Starts before a task is given up, even those that do not count as attempts.")
+    max_starts: int = Field(
+        10, ge=1, description="Starts before a task is given up, even those that do not count as attempts."
+    )
     min_free_bytes: int = Field(1_000_000_000, ge=0, description="No task is started with less free space, in bytes.")
 
 
@@ -201,8 +212,10 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
 def _contradictions(config: Config) -> list[str]:
     if config.worker.heartbeat_seconds * 3 > config.worker.lease_seconds:
         return [
-            f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
-            f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
+            (
+                f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
+                f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
+            )
         ]
     return []
 

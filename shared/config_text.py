@@ -34,15 +34,18 @@ def _table(name: str, section: type[Section], changes: dict[str, Any]) -> str:
     if section.__doc__:
         lines.insert(0, f"# {section.__doc__}")
     for key, field in section.model_fields.items():
-        lines += [f"# {field.description}{_allowed(field)}", f"{key} = {_toml(changes.get(key, field.default))}"]
+        lines += [
+            f"# {field.description}{_allowed(field)}",
+            f"{key} = {_toml(changes.get(key, field.default))}",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _allowed(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return " One of: " + ", ".join(get_args(field.annotation)) + "."
-    low = next((f"{mark.ge:g}" for mark in field.metadata if isinstance(mark, Ge)), None)  # type: ignore[str-format]
-    high = next((f"{mark.le:g}" for mark in field.metadata if isinstance(mark, Le)), None)  # type: ignore[str-format]
+    low = next((f"{mark.ge:g}" for mark in field.metadata if isinstance(mark, Ge)), None)
+    high = next((f"{mark.le:g}" for mark in field.metadata if isinstance(mark, Le)), None)
     if low and high:
         return f" From {low} to {high}."
     return f" At least {low}." if low else (f" At most {high}." if high else "")

@@ -32,18 +32,23 @@ class Ffmpeg:
         limits: Limits,
         stopping: Callable[[], bool],
         on_progress: Callable[[Progress], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
         errors_to: Path | None = None,
         folder: Path | None = None,
     ) -> tuple[Ended, Progress]:
         """Run ffmpeg with `arguments` after :data:`QUIET`; returns how it ended and its last progress.
+
+        `on_line` gets every line of standard output, which a filter may write to as well.
 
         Raises:
             ChildTimeout, Stopped: as :func:`shared.child.run_child`.
         """
         last = Progress()
 
-        def on_line(line: str) -> bool:
+        def read(line: str) -> bool:
             nonlocal last
+            if on_line:
+                on_line(line)
             before, last = last, last.with_line(line)
             if line.startswith("progress=") and on_progress:
                 on_progress(last)
@@ -53,7 +58,7 @@ class Ffmpeg:
             [self.path, *QUIET, *arguments],
             limits=limits,
             stopping=stopping,
-            on_line=on_line,
+            on_line=read,
             errors_to=errors_to,
             folder=folder,
         )

@@ -17,36 +17,22 @@ from shared.config import Log
 
 Logger = structlog.stdlib.BoundLogger
 
+_ROOT = "reelmill"
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR}
 _NAMES = {"warning": "WARN", "critical": "ERROR", "exception": "ERROR"}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+:/%@,")
 
 
-def open_log(component: str, settings: Log, folder: Path | None) -> Logger:
-    """Set up logging for this process and return its logger.
+def open_log(component: str, settings: Log) -> Logger:
+    """Set up logging to standard error for this process and return its logger.
 
     Args:
         component: ``main_worker`` or ``render_worker``, the third field of every line.
-        folder: where rotated log files go; None writes to standard error only.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if folder is not None and settings.file:
-        folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            logging.handlers.RotatingFileHandler(
-                folder / f"{component}.log",
-                maxBytes=settings.max_bytes,
-                backupCount=settings.keep,
-                encoding="utf-8",
-                errors="backslashreplace",
-            )
-        )
-    root = logging.getLogger("reelmill")
-    root.handlers = handlers
+    root = logging.getLogger(_ROOT)
+    root.handlers = [logging.StreamHandler(sys.stderr)]
     root.propagate = False
     root.setLevel(_LEVELS[settings.level])
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -59,8 +45,23 @@ def open_log(component: str, settings: Log, folder: Path | None) -> Logger:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    logger: Logger = structlog.get_logger("reelmill", component=component)
+    logger: Logger = structlog.get_logger(_ROOT, component=component)
     return logger
+
+
+def log_to_file(settings: Log, path: Path) -> None:
+    """Write the log to a rotated file as well, if the configuration wants files. One process per file."""
+    if not settings.file:
+        return
+    logging.getLogger(_ROOT).addHandler(
+        logging.handlers.RotatingFileHandler(
+            path,
+            maxBytes=settings.max_bytes,
+            backupCount=settings.keep,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+    )
 
 
 def line(fields: MutableMapping[str, Any]) -> str:

@@ -33,7 +33,9 @@ def read_declared(path: Path, stopping: Callable[[], bool]) -> Declared | None:
         ToolError: MediaInfo itself is missing.
     """
     ended = run_child(
-        [sys.executable, "-P", "-c", _CHILD, str(path)], limits=Limits(total_seconds=_SECONDS), stopping=stopping
+        [sys.executable, "-P", "-c", _CHILD, str(path)],
+        limits=Limits(total_seconds=_SECONDS),
+        stopping=stopping,
     )
     if "libmediainfo" in ended.errors and ended.code:
         raise ToolError(f"MediaInfo cannot be loaded: {ended.errors.strip().splitlines()[-1]}")

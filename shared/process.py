@@ -39,7 +39,7 @@ def run_worker(component: str, arguments: Sequence[str], work: Callable[[Started
     except ReelmillError as error:
         sys.stderr.write(f"{component}: {error}\n")
         return EXIT_USAGE
-    log = open_log(component, config.log, layout.logs)
+    log = open_log(component, config.log)
     try:
         work(Started(config, layout, log, options.until_idle))
     except RootError as error:

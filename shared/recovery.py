@@ -66,9 +66,7 @@ class Recovery:
     def _judge(self, task_id: str) -> None:
         if self.store.is_finished(task_id):
             self.store.discard(TaskState.PROCESSING, task_id)
-            self.log.info(
-                f"Cleared what a crash left of finished task {task_id}", name="task_cleared", task=task_id
-            )
+            self.log.info(f"Cleared what a crash left of finished task {task_id}", name="task_cleared", task=task_id)
             return
         attempts = self.store.attempts(TaskState.PROCESSING, task_id)
         lock = self.store.layout.lock(task_id, attempts[-1].number if attempts else 1)
@@ -94,7 +92,7 @@ class Recovery:
             reason = Reason(
                 code=decision.code,
                 reason=f"The task was given up: {decision.why}.",
-                advice="Read attempts/ and stderr.log here; a task that kills its workers usually needs too much memory.",
+                advice="Read attempts/ and stderr.log here; what kills workers is usually a lack of memory.",
                 task_id=task_id,
                 when=utc_now(),
             )

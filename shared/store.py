@@ -73,7 +73,13 @@ class Store:
 
     def find(self, task_id: str) -> TaskState | None:
         """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
-        order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)
+        order = (
+            TaskState.WAITING,
+            TaskState.PROCESSING,
+            TaskState.FINISHED,
+            TaskState.FAILED,
+            TaskState.WAITING,
+        )
         return next((state for state in order if self._layout.task(state, task_id).is_dir()), None)
 
     def is_finished(self, task_id: str) -> bool:

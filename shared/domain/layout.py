@@ -138,6 +138,9 @@ class Layout:
     def node_lock(self, node: str) -> Path:
         return self.nodes / f"{node}.lock"
 
+    def log_file(self, component: str, node: str | None = None) -> Path:
+        return self.logs / (f"{component}-{node}.log" if node else f"{component}.log")
+
     def story(self, category: str, story: str) -> Path:
         return self.scanned / "story" / category / story
 

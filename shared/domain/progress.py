@@ -18,19 +18,22 @@ class Progress:
     def with_line(self, line: str) -> Progress:
         """The progress after one more ``key=value`` line; lines that say nothing (``N/A``) change nothing."""
         key, _, value = line.strip().partition("=")
-        value = value.strip()
         try:
-            match key:
-                case "frame":
-                    return replace(self, frame=int(value))
-                case "out_time_us":
-                    return replace(self, seconds=max(0, int(value)) / 1_000_000)
-                case "fps":
-                    return replace(self, fps=float(value))
-                case "speed":
-                    return replace(self, speed=float(value.removesuffix("x")))
-                case "progress":
-                    return replace(self, ended=value == "end")
+            return self._with(key, value.strip())
         except ValueError:
             return self
-        return self
+
+    def _with(self, key: str, value: str) -> Progress:
+        match key:
+            case "frame":
+                return replace(self, frame=int(value))
+            case "out_time_us":
+                return replace(self, seconds=max(0, int(value)) / 1_000_000)
+            case "fps":
+                return replace(self, fps=float(value))
+            case "speed":
+                return replace(self, speed=float(value.removesuffix("x")))
+            case "progress":
+                return replace(self, ended=value == "end")
+            case _:
+                return self

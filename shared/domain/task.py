@@ -54,7 +54,7 @@ _NAMESPACE = uuid.UUID("a6d2e1de-7b9c-5d0e-9f57-2f1d0c0b8e11")
 
 def task_id_for(category: str, story: str, chapter: str, voice_sha256: str) -> str:
     """The id of the task for one version of one chapter: the same content gives the same task (UUIDv5, RFC 9562)."""
-    return str(uuid.uuid5(_NAMESPACE, "\n".join((category, story, chapter, voice_sha256))))
+    return str(uuid.uuid5(_NAMESPACE, f"{category}\n{story}\n{chapter}\n{voice_sha256}"))
 
 
 def is_task_id(name: str) -> bool:

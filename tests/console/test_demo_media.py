@@ -127,9 +127,7 @@ def test_a_clip_is_neither_black_nor_flat_nor_still(made: Path, clip: Clip) -> N
 def test_a_clip_painted_again_is_the_same(made: Path, tmp_path: Path) -> None:
     clip = min(CLIPS, key=lambda clip: clip.width * clip.height)
     again = tmp_path / clip.relative.name
-    subprocess.run(
-        [FFMPEG, "-nostdin", "-loglevel", "error", *clip_arguments(clip), again], check=True, timeout=60
-    )
+    subprocess.run([FFMPEG, "-nostdin", "-loglevel", "error", *clip_arguments(clip), again], check=True, timeout=60)
     assert again.read_bytes() == (made / clip.relative).read_bytes()
 
 

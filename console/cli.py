@@ -1,0 +1,22 @@
+"""The ``reelmill`` command. Exit statuses: 0 fine, 1 something failed, 2 wrong usage or configuration."""
+
+from __future__ import annotations
+
+import click
+
+from console.demo import demo
+from console.init import init
+from console.run import run
+from console.status import status
+from console.workers import main_worker, render_worker
+from shared.version import PROGRAM
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(PROGRAM, prog_name="reelmill")
+def main() -> None:
+    """Reelmill: drop media and text into raw/, find finished narrated videos in output/."""
+
+
+for command in (init, main_worker, render_worker, run, demo, status):
+    main.add_command(command)

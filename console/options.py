@@ -1,0 +1,69 @@
+"""The options every command takes, and how errors become exit statuses."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from pydantic import BaseModel
+
+from shared.domain.errors import ReelmillError, RootError
+from shared.domain.layout import Layout
+from shared.process import EXIT_USAGE, open_root
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Command = Callable[P, R]
+
+root_option = click.option(
+    "--root",
+    "given_root",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="REELMILL_ROOT",
+    help="The project root. Default: $REELMILL_ROOT, else the current folder if it is one.",
+)
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="REELMILL_CONFIG",
+    help="The configuration file. Default: $REELMILL_CONFIG, else config.toml in the root.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def plain_errors(command: Command[P, R]) -> Command[P, R]:
+    """Errors raised on purpose are shown as one message, without a trace, with exit status 2."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except ReelmillError as error:
+            click.echo(f"reelmill: {error}", err=True)
+            sys.exit(EXIT_USAGE)
+
+    return guarded
+
+
+def chosen_root(given: Path | None) -> Layout:
+    """The root a command works on.
+
+    Raises:
+        RootError: none was named and the current folder is not one.
+    """
+    if given is not None:
+        return open_root(given)
+    here = Path.cwd()
+    if (here / "raw").is_dir() and (here / "scanned").is_dir():
+        return open_root(here)
+    raise RootError("which project root? Name it with --root, set REELMILL_ROOT, or run this inside one")
+
+
+def show_json(value: BaseModel | dict[str, Any]) -> None:
+    plain = value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
+    click.echo(json.dumps(plain, indent=2, ensure_ascii=True))

@@ -1,0 +1,55 @@
+"""Writes what is generated from the code: the repository's config.toml, project_root/ and docs/schema/.
+
+Run by ``make reference``; a test fails when a generated file is not what this would write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from console.readmes import README_TEXTS
+from shared.config_text import default_text
+from shared.records.attempt import AttemptRecord
+from shared.records.lease import LeaseRecord
+from shared.records.lock import LockRecord
+from shared.records.main import MainRecord
+from shared.records.metadata import Metadata
+from shared.records.node import NodeRecord
+from shared.records.reason import Reason
+from shared.records.record import Record
+from shared.records.render import RenderRecord
+from shared.records.sidecar import Sidecar
+
+_SCHEMAS: dict[str, type[Record]] = {
+    "attempt": AttemptRecord,
+    "lease": LeaseRecord,
+    "lock": LockRecord,
+    "main_worker": MainRecord,
+    "metadata": Metadata,
+    "node": NodeRecord,
+    "reason": Reason,
+    "render": RenderRecord,
+    "sidecar": Sidecar,
+}
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Every generated file, relative to the repository, with its content."""
+    yield Path("config.toml"), default_text()
+    for folder, text in README_TEXTS.items():
+        yield Path("project_root", folder, "README.md"), text
+    for name, record in _SCHEMAS.items():
+        schema = record.model_json_schema(by_alias=True)
+        yield Path("docs/schema", f"{name}.json"), json.dumps(schema, indent=2) + "\n"
+
+
+def main() -> None:
+    for path, text in generated():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""One look at a farm: everything a face of the console shows, read from the project root alone."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.layout import FINAL, POSTER, REASON, Layout
+from shared.domain.task import TaskState
+from shared.lifesign import is_free
+from shared.records.main import MainRecord, PendingDrop, WaitingVoice
+from shared.records.metadata import Metadata
+from shared.records.node import NodeRecord
+from shared.records.reason import Reason
+from shared.records.record import RecordError
+from shared.records.sidecar import Sidecar
+from shared.store import Store
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class TaskView(_Shown):
+    """A task as people see it."""
+
+    task_id: str
+    label: str = Field(description="Category, story and chapter.")
+    state: str
+    seconds: float | None = Field(None, description="Length of its voice.")
+    reason: str | None = Field(None, description="For failed tasks: why.")
+    video: str | None = Field(None, description="For finished tasks: path of the video, relative to the root.")
+    poster: str | None = None
+
+
+class DropView(_Shown):
+    """What became of a drop."""
+
+    drop: str = Field(description="Where it was dropped, relative to the root.")
+    outcome: str = Field(description="scanned or rejected.")
+    now: str = Field(description="Where it is, relative to the root.")
+    code: str | None = None
+    reason: str | None = None
+    advice: str | None = None
+
+
+class NodeView(_Shown):
+    """A render worker and whether it lives on this host."""
+
+    record: NodeRecord
+    running: bool | None = Field(description="Unknown for workers of other hosts.")
+
+
+class Snapshot(_Shown):
+    """The farm at one moment."""
+
+    root: str
+    main_running: bool
+    main_state: str | None
+    trouble: str | None
+    pending: tuple[PendingDrop, ...]
+    waiting_voices: tuple[WaitingVoice, ...]
+    nodes: tuple[NodeView, ...]
+    counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
+    processing: tuple[TaskView, ...]
+    failed: tuple[TaskView, ...]
+
+
+def take_snapshot(layout: Layout) -> Snapshot:
+    """Read the farm's state from its folders; costs no more than the tasks in work and what failed."""
+    store = Store(layout)
+    running = layout.main_lock.exists() and not is_free(layout.main_lock)
+    main = _read_main(layout)
+    ids = {state: store.ids(state) for state in TaskState}
+    counts = {state.value: len(found) for state, found in ids.items()}
+    counts["trash/invalid"] = sum(1 for _ in layout.invalid.glob("*.reason.json"))
+    return Snapshot(
+        root=str(layout.root),
+        main_running=running,
+        main_state=main.state if main and running else None,
+        trouble=main.trouble if main else None,
+        pending=main.pending if main else (),
+        waiting_voices=main.waiting if main else (),
+        nodes=tuple(_nodes(layout)),
+        counts=counts,
+        processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
+        failed=tasks(layout, store, TaskState.FAILED, ids[TaskState.FAILED]),
+    )
+
+
+def tasks(layout: Layout, store: Store, state: TaskState, ids: Iterable[str]) -> tuple[TaskView, ...]:
+    """The named tasks of a state, by label; one that moved on meanwhile is left out."""
+    views = []
+    for task_id in ids:
+        folder = layout.task(state, task_id)
+        try:
+            metadata = store.metadata(state, task_id)
+        except FileNotFoundError:
+            continue
+        except RecordError as error:
+            views.append(TaskView(task_id=task_id, label=task_id, state=state.value, reason=str(error)))
+            continue
+        finished = state is TaskState.FINISHED
+        views.append(
+            TaskView(
+                task_id=task_id,
+                label=_label(metadata),
+                state=state.value,
+                seconds=metadata.voice_duration,
+                reason=_reason(folder / REASON),
+                video=str(layout.relative(folder / FINAL)) if finished else None,
+                poster=str(layout.relative(folder / POSTER)) if finished else None,
+            )
+        )
+    return tuple(sorted(views, key=lambda view: view.label))
+
+
+def drops_since(layout: Layout, moment: str) -> tuple[DropView, ...]:
+    """What became of every drop dealt with since a moment (UTC ISO 8601), in the order of their names."""
+    found: dict[str, DropView] = {}
+    for record in layout.scanned.rglob("*.json"):
+        with suppress(RecordError, FileNotFoundError):
+            sidecar = Sidecar.read(record)
+            path = record.with_name(record.name.removesuffix(".json"))
+            # A link file and its chunks share one origin; the link file itself says what became of the drop.
+            if sidecar.scanned_at >= moment and sidecar.address is None:
+                now = str(layout.relative(path))
+                found[sidecar.origin.path] = DropView(drop=sidecar.origin.path, outcome="scanned", now=now)
+    for record in layout.invalid.glob("*.reason.json"):
+        with suppress(RecordError, FileNotFoundError):
+            reason = Reason.read(record)
+            if reason.when >= moment and reason.original_path:
+                path = record.with_name(record.name.removesuffix(".reason.json"))
+                found[reason.original_path] = DropView(
+                    drop=reason.original_path,
+                    outcome="rejected",
+                    now=str(layout.relative(path)),
+                    code=reason.code,
+                    reason=reason.reason,
+                    advice=reason.advice,
+                )
+    return tuple(found[name] for name in sorted(found))
+
+
+def _read_main(layout: Layout) -> MainRecord | None:
+    with suppress(RecordError, FileNotFoundError):
+        return MainRecord.read(layout.main_record)
+    return None
+
+
+def _nodes(layout: Layout) -> Iterable[NodeView]:
+    for path in sorted(layout.nodes.glob("*.json")):
+        with suppress(RecordError, FileNotFoundError):
+            record = NodeRecord.read(path)
+            here = record.host == platform.node()
+            yield NodeView(record=record, running=not is_free(layout.node_lock(record.node)) if here else None)
+
+
+def _label(metadata: Metadata) -> str:
+    return "/".join(metadata.titles or (metadata.category, metadata.story_name, metadata.chapter))
+
+
+def _reason(path: Path) -> str | None:
+    with suppress(RecordError, FileNotFoundError):
+        return Reason.read(path).reason
+    return None

@@ -1,0 +1,83 @@
+"""What a run did: every drop, every video, everything that failed or still waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from console.snapshot import DropView, TaskView, drops_since, take_snapshot, tasks
+from shared.domain.layout import REASON, RENDER_RECORD, Layout
+from shared.domain.names import readable
+from shared.domain.task import TaskState
+from shared.records.main import WaitingVoice
+from shared.records.reason import Reason
+from shared.records.record import RecordError
+from shared.records.render import RenderRecord
+from shared.store import Store
+
+
+class Summary(BaseModel):
+    """The end of a run, as data."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: str
+    videos: tuple[TaskView, ...] = Field(description="Finished during this run.")
+    failed: tuple[TaskView, ...] = Field(description="Failed during this run.")
+    drops: tuple[DropView, ...] = Field(description="Dealt with during this run.")
+    waiting: tuple[WaitingVoice, ...] = Field(description="Voices that still wait for material.")
+    left: dict[str, int] = Field(description="Tasks that are still waiting or being rendered.")
+
+
+def sum_up(layout: Layout, since: str) -> Summary:
+    """What happened on a root since a moment (UTC ISO 8601)."""
+    store = Store(layout)
+    snapshot = take_snapshot(layout)
+    videos = [i for i in store.ids(TaskState.FINISHED) if _finished_at(layout, i) >= since]
+    failed = [i for i in store.ids(TaskState.FAILED) if _failed_at(layout, i) >= since]
+    return Summary(
+        root=str(layout.root),
+        videos=tasks(layout, store, TaskState.FINISHED, videos),
+        failed=tasks(layout, store, TaskState.FAILED, failed),
+        drops=drops_since(layout, since),
+        waiting=snapshot.waiting_voices,
+        left={state.value: snapshot.counts[state.value] for state in (TaskState.WAITING, TaskState.PROCESSING)},
+    )
+
+
+def summary_lines(summary: Summary) -> Iterator[str]:
+    """The summary in words, most wanted last."""
+    yield ""
+    yield f"Drops ({len(summary.drops)}):"
+    for drop in summary.drops:
+        if drop.outcome == "scanned":
+            yield f"  ok        {readable(drop.drop)} → {drop.now}"
+        else:
+            yield f"  rejected  {readable(drop.drop)} → {drop.now}"
+            yield f"            {readable(drop.reason or '')} {readable(drop.advice or '')}"
+    for voice in summary.waiting:
+        yield f"Waiting: {readable(voice.voice)}: {readable(voice.reason)}"
+    for task in summary.failed:
+        yield f"Failed: {readable(task.label)} (trash/failed/{task.task_id}): {readable(task.reason or '')}"
+    if any(summary.left.values()):
+        yield f"Left: {summary.left['tasks']} tasks waiting, {summary.left['processing']} being rendered"
+    yield f"Videos ({len(summary.videos)}):"
+    for video in summary.videos:
+        yield f"  {readable(video.label)}, {video.seconds or 0:.1f} s"
+        yield f"    video   {summary.root}/{video.video}"
+        yield f"    poster  {summary.root}/{video.poster}"
+
+
+def _finished_at(layout: Layout, task_id: str) -> str:
+    try:
+        return RenderRecord.read(layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).finished_at
+    except (FileNotFoundError, RecordError):
+        return ""
+
+
+def _failed_at(layout: Layout, task_id: str) -> str:
+    try:
+        return Reason.read(layout.task(TaskState.FAILED, task_id) / REASON).when
+    except (FileNotFoundError, RecordError):
+        return ""

@@ -1,0 +1,41 @@
+"""``reelmill main`` and ``reelmill render``: one worker in the foreground, as systemd wants it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from console.options import chosen_root, config_option, plain_errors, root_option
+from shared.domain.layout import Layout
+
+
+def worker_command(package: str, layout: Layout, config: Path | None, *flags: str) -> list[str]:
+    """The program of a worker; the console starts workers, it never imports them."""
+    named = ["--config", str(config.absolute())] if config else []
+    return [sys.executable, "-P", "-m", package, "--root", str(layout.root), *named, *flags]
+
+
+def _become(package: str, given_root: Path | None, config: Path | None) -> None:
+    command = worker_command(package, chosen_root(given_root), config)
+    os.execv(command[0], command)  # noqa: S606 - the worker takes this process over, signals and all
+
+
+@click.command("main")
+@root_option
+@config_option
+@plain_errors
+def main_worker(given_root: Path | None, config: Path | None) -> None:
+    """Run the main worker: take drops in, make tasks."""
+    _become("main_worker", given_root, config)
+
+
+@click.command("render")
+@root_option
+@config_option
+@plain_errors
+def render_worker(given_root: Path | None, config: Path | None) -> None:
+    """Run a render worker: turn tasks into videos."""
+    _become("render_worker", given_root, config)

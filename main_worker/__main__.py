@@ -1,0 +1,55 @@
+"""``python -m main_worker``: the main worker in the foreground. `reelmill main` becomes this program."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import lock_descriptor
+
+from main_worker.daemon import MainWorker
+from main_worker.preparer import find_logo
+from shared.domain.errors import RootError
+from shared.domain.layout import Layout
+from shared.ffmpeg import find_ffmpeg
+from shared.log import log_to_file
+from shared.process import Started, on_stop_signals, run_worker
+from shared.recovery import agree_on_lease
+
+
+def work(started: Started) -> None:
+    config, layout = started.config, started.layout
+    find_logo(layout, config)  # a logo that is not there is said now, not at the first task
+    ffmpeg = find_ffmpeg(config.ffmpeg.path)
+    with main_lock(layout):
+        log_to_file(config.log, layout.log_file("main_worker"))
+        lease = agree_on_lease(layout, config.worker.lease_seconds)
+        worker = MainWorker(config, layout, lease, ffmpeg, started.log)
+        on_stop_signals(worker.stop)
+        worker.run(until_idle=started.until_idle)
+
+
+@contextmanager
+def main_lock(layout: Layout) -> Iterator[None]:
+    """Be the one main worker of a root.
+
+    Raises:
+        RootError: another one is at work, with its host and process.
+    """
+    handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if not lock_descriptor(handle, blocking=False):
+            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
+            raise RootError(f"another main worker ({holder or 'unknown'}) is at work on {layout.root}; stop it first")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker("main_worker", sys.argv[1:], work))

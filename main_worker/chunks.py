@@ -1,0 +1,118 @@
+"""Words counted and long texts split into chunks, in scripts with and without blanks between words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
+
+# Han, kana and bopomofo: one character counts as one word. The middle dot of the kana block is punctuation.
+_SINGLE = (
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f"
+    "\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
+    "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+# Thai, Lao, Burmese and Khmer put blanks between phrases only; four clusters are about one word.
+_UNSPACED_BLOCKS = (range(0x0E00, 0x0F00), range(0x1000, 0x10A0), range(0x1780, 0x1800))
+_CLUSTERS_PER_WORD = 4
+
+
+def _in_blocks(*, marks: bool) -> str:
+    letters = (chr(point) for block in _UNSPACED_BLOCKS for point in block)
+    kinds = {"M"} if marks else {"L", "N"}
+    return "".join(letter for letter in letters if unicodedata.category(letter)[0] in kinds)
+
+
+_CLUSTER = f"[{_in_blocks(marks=False)}][{_in_blocks(marks=True)}]*"
+_UNSPACED = _in_blocks(marks=False) + _in_blocks(marks=True)
+_WIDE_OPENERS = "「『（《〈【〔［｛〖｢"
+_WIDE_CLOSERS = "」』）》〉】〕］｝〗｣"
+_WIDE_ENDS = "。！？｡．"
+_WIDE = f"{_WIDE_OPENERS}{_WIDE_CLOSERS}{_WIDE_ENDS}、，：；・"
+_UNIT = re.compile(
+    rf"[{_WIDE_OPENERS}“‘]*[{_SINGLE}]"
+    rf"|(?:{_CLUSTER}){{1,{_CLUSTERS_PER_WORD}}}"
+    rf"|[^\s{_SINGLE}{_UNSPACED}{re.escape(_WIDE)}]+"
+)
+
+_LINE_END = r"(?:\r\n|\r(?!\n)|\n)"
+_PARAGRAPH_END = re.compile(rf"{_LINE_END}[^\S\r\n]*{_LINE_END}|\u2029")
+_CLOSERS = re.escape(f"{_WIDE_CLOSERS}\"'”’»›)]}}")
+# Signs of scripts that put no blank after a sentence end it anywhere; . ! ? and … only before a blank.
+_SENTENCE_END = re.compile(rf"[{_WIDE_ENDS}]+[{_CLOSERS}]*|[.!?…‼⁇⁈⁉؟۔।॥։።။៕]+[{_CLOSERS}]*(?=\s)")
+_OPENERS = re.escape(f"{_WIDE_OPENERS}\"'“‘„«‹([{{¿¡")
+_NEXT_LETTER = re.compile(rf"\s+[{_OPENERS}]*(\w)")
+_TITLES = frozenset(
+    {"mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "rev", "capt", "col", "gen", "lt", "sgt", "hon"}
+    | {"no", "vs", "nr", "ca", "bzw", "mme", "mlle", "sra", "dra"}
+)
+
+
+def count_words(text: str) -> int:
+    """Return the number of words of *text*.
+
+    A word is a run of non-blank characters with a letter or digit in it; each Han or kana character
+    counts as one, and so do every four letters of scripts such as Thai. Hangul is spaced, so counts by runs.
+    """
+    return len(_word_starts(text))
+
+
+def split(text: str, max_words: int) -> tuple[str, ...]:
+    """Split *text* into chunks of at most *max_words* words, filled greedily.
+
+    A chunk ends at the last paragraph end that fits, else at the last sentence end, else (one sentence
+    is longer than a chunk) at a word. Nothing is lost but blanks around a chunk; a blank text gives none.
+
+    Raises:
+        ValueError: *max_words* is below 1.
+    """
+    if max_words < 1:
+        raise ValueError(f"max_words must be at least 1, not {max_words}")
+    starts = _word_starts(text)
+    paragraphs = _words_after((found.end() for found in _PARAGRAPH_END.finditer(text)), starts)
+    sentences = _words_after(_sentence_ends(text), starts)
+    cuts = [0]
+    first = 0
+    while len(starts) - first > max_words:
+        first = _cut(first, max_words, paragraphs, sentences)
+        cuts.append(starts[first])
+    cuts.append(len(text))
+    chunks = (text[begin:end].strip() for begin, end in pairwise(cuts))
+    return tuple(chunk for chunk in chunks if chunk)
+
+
+def _cut(first: int, max_words: int, paragraphs: list[int], sentences: list[int]) -> int:
+    """Return the word that begins the next chunk when this one begins with word *first*."""
+    for boundaries in (paragraphs, sentences):
+        latest = bisect_left(boundaries, first + max_words + 1) - 1
+        if latest >= 0 and boundaries[latest] > first:
+            return boundaries[latest]
+    return first + max_words
+
+
+def _word_starts(text: str) -> list[int]:
+    return [unit.start() for unit in _UNIT.finditer(text) if any(c.isalnum() for c in unit.group())]
+
+
+def _words_after(ends: Iterable[int], starts: list[int]) -> list[int]:
+    """Return the numbers of the words that come first after each of *ends* (offsets in the text)."""
+    return [bisect_left(starts, end) for end in ends]
+
+
+def _sentence_ends(text: str) -> Iterable[int]:
+    for found in _SENTENCE_END.finditer(text):
+        if found.group()[0] in _WIDE_ENDS or not _goes_on(text, found.start(), found.end()):
+            yield found.end()
+
+
+def _goes_on(text: str, sign: int, end: int) -> bool:
+    """Tell whether the sentence goes on after the sign, as in ``Mr. Fox`` or ``"Why?" he said``."""
+    following = _NEXT_LETTER.match(text, end)
+    if following is not None and following[1].islower():
+        return True
+    if text[sign] != ".":
+        return False
+    before = re.split(r"\W", text[max(0, sign - 12) : sign])[-1]
+    return before.lower() in _TITLES or (len(before) == 1 and before.isupper())

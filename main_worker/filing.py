@@ -1,0 +1,203 @@
+"""How a checked drop gets into the library and out of ``raw/``, so that a crash at any step loses nothing.
+
+The order is: sidecar, then the file under its final name (never replacing one), then the dropped
+original goes. A crash in between leaves a sidecar without a file, which the next start removes, or an
+original whose file is in place, which is recognised by the identity in the sidecar.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from main_worker.chunks import count_words, split
+from main_worker.examination import Content, Examined, content_of
+from main_worker.intake import Ready, identity_of
+from main_worker.library import Entry, Library
+from main_worker.settling import Identity
+from shared.domain.drop import Drop, Kind
+from shared.domain.errors import DropRefused, ReelmillError, Rejection
+from shared.domain.layout import Layout, sidecar_of
+from shared.domain.names import safe_folder, short_hash
+from shared.files import fsync_path, make_folder, move_new, write_atomic
+from shared.records.record import utc_now
+from shared.records.sidecar import Origin, Sidecar
+
+
+class DropChanged(ReelmillError):
+    """The drop was written to while it was being checked; it goes back to waiting."""
+
+
+class Filing:
+    """Files drops of one root. Used by one thread only: names are chosen without races."""
+
+    def __init__(self, layout: Layout, library: Library, chunk_words: int) -> None:
+        self._layout = layout
+        self._library = library
+        self._chunk_words = chunk_words
+
+    def refuse_duplicate(self, ready: Ready, drop: Drop, content: Content) -> None:
+        """Raise DropRefused for content the library already has, unless it came from this very drop."""
+        entry = self._same(drop, content)
+        if entry is None or self._is_leftover(entry, ready):
+            return
+        where = self._layout.relative(entry.path)
+        raise DropRefused(
+            Rejection(
+                "duplicate",
+                f"It is a duplicate of {where}, which was dropped as {entry.sidecar.origin.path}.",
+                "Nothing needs to be done: the library has it. Delete this copy.",
+                {"duplicate_of": str(where), "sha256": content.sha256},
+            )
+        )
+
+    def file(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
+        """File a checked drop and take it out of ``raw/``; returns the library files made.
+
+        Raises:
+            DropRefused: its content came in by another drop meanwhile.
+            DropChanged: it was written to while it was being checked.
+            OSError: the machine's trouble; the drop is still in ``raw/``.
+        """
+        self.refuse_duplicate(ready, drop, examined.dropped)
+        _check_unchanged(ready)
+        if entry := self._same(drop, examined.dropped):
+            ready.path.unlink()  # a crash came between filing it and removing it
+            return [entry.path]
+        if examined.articles:
+            return self._file_articles(ready, drop, examined)
+        if examined.made:
+            return [self._file_made(ready, drop, examined, *examined.made)]
+        return [self._file_dropped(ready, drop, examined)]
+
+    # -- one file per drop -----------------------------------------------------------------------
+
+    def _file_dropped(self, ready: Ready, drop: Drop, examined: Examined) -> Path:
+        target = self._free_name(drop, examined)
+        sidecar = self._sidecar(ready, drop, examined, examined.dropped)
+        self._write_sidecar(target, sidecar)
+        move_new(ready.path, target)
+        status = target.stat()
+        if (status.st_size, status.st_mtime_ns) != (ready.identity.size, ready.identity.mtime_ns):
+            move_new(target, ready.path)  # its writer still had it open
+            sidecar_of(target).unlink()
+            raise DropChanged(f"{drop.relative} changed while it was being filed")
+        self._library.add(Entry(target, sidecar))
+        return target
+
+    def _file_made(self, ready: Ready, drop: Drop, examined: Examined, staged: Path, made: Content) -> Path:
+        target = self._free_name(drop, examined)
+        sidecar = self._sidecar(ready, drop, examined, made)
+        self._write_sidecar(target, sidecar)
+        fsync_path(staged)
+        move_new(staged, target)
+        self._library.add(Entry(target, sidecar))
+        _check_unchanged(ready)
+        ready.path.unlink()
+        return target
+
+    # -- texts -----------------------------------------------------------------------------------
+
+    def _file_articles(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
+        """Write the chunks of all articles, then file the link file itself, which makes them count as done."""
+        story = drop.story or ""
+        self._remove_chunks_of(drop, examined.dropped)
+        number = max(self._chunk_numbers(drop), default=0)
+        chunks = []
+        for article in examined.articles:
+            for text in split(article.text, self._chunk_words):
+                number += 1
+                target = self._layout.chunk(drop.category, story, number)
+                content = (text.rstrip() + "\n").encode()
+                make_folder(target.parent)
+                write_atomic(target, content)
+                written = self._sidecar(ready, drop, examined, content_of(target)).changed(
+                    address=article.final_address, title=article.title, words=count_words(text)
+                )
+                written.write(sidecar_of(target))
+                chunks.append(target)
+        return [*chunks, self._file_dropped(ready, drop, examined)]
+
+    def _remove_chunks_of(self, drop: Drop, content: Content) -> None:
+        """Remove what an interrupted filing of the same link file left behind."""
+        folder = self._layout.story(drop.category, drop.story or "")
+        for record in folder.glob("chunk_*.txt.json"):
+            if Sidecar.read(record).origin.sha256 == content.sha256:
+                record.with_name(record.name.removesuffix(".json")).unlink(missing_ok=True)
+                record.unlink()
+
+    def _chunk_numbers(self, drop: Drop) -> list[int]:
+        folder = self._layout.story(drop.category, drop.story or "")
+        stems = (path.stem.removeprefix("chunk_") for path in folder.glob("chunk_*.txt"))
+        return [int(stem) for stem in stems if stem.isdigit()]
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _same(self, drop: Drop, content: Content) -> Entry | None:
+        return self._library.with_content(drop.kind, drop.category, drop.story, content.sha256)
+
+    def _is_leftover(self, entry: Entry, ready: Ready) -> bool:
+        origin = entry.sidecar.origin
+        recorded = Identity(origin.device, origin.inode, origin.size, origin.mtime_ns)
+        return recorded == ready.identity and origin.path == self._shown(ready)
+
+    def _shown(self, ready: Ready) -> str:
+        return str(self._layout.relative(ready.path))
+
+    def _write_sidecar(self, target: Path, sidecar: Sidecar) -> None:
+        make_folder(target.parent)
+        sidecar.write(sidecar_of(target))
+
+    def _free_name(self, drop: Drop, examined: Examined) -> Path:
+        """The library name; a different file that has it already gives this one a hash in its name."""
+        plain = self._name(drop, examined, drop.stem)
+        if not plain.exists():
+            return plain
+        return self._name(drop, examined, f"{drop.stem}-{short_hash(examined.dropped.sha256)}")
+
+    def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
+        match drop.kind:
+            case Kind.VOICE:
+                return self._layout.voice(drop.category, drop.story or "", stem)
+            case Kind.LINK:
+                return self._layout.link(drop.category, drop.story or "", stem)
+            case Kind.MUSIC:
+                return self._layout.music(drop.category, examined.audio.seconds if examined.audio else 0.0, stem)
+            case Kind.VIDEO | Kind.FRAME:
+                assert examined.video is not None  # noqa: S101 - for the type checker: clips have a picture
+                video = examined.video
+                size = (video.display_width, video.display_height)
+                return self._layout.clip(drop.kind, drop.category, size, video.seconds, stem)
+
+    def _sidecar(self, ready: Ready, drop: Drop, examined: Examined, content: Content) -> Sidecar:
+        identity = ready.identity
+        return Sidecar(
+            kind=drop.kind,
+            category=drop.category,
+            story=drop.story,
+            chapter=safe_folder(drop.relative.stem) if drop.kind is Kind.VOICE else None,
+            titles=drop.titles,
+            sha256=content.sha256,
+            size=content.size,
+            origin=Origin(
+                path=self._shown(ready),
+                sha256=examined.dropped.sha256,
+                size=identity.size,
+                device=identity.device,
+                inode=identity.inode,
+                mtime_ns=identity.mtime_ns,
+                evidence=ready.evidence,
+            ),
+            scanned_at=utc_now(),
+            video=examined.video,
+            audio=examined.audio,
+            loudness=examined.loudness,
+        )
+
+
+def _check_unchanged(ready: Ready) -> None:
+    try:
+        identity = identity_of(ready.path.lstat())
+    except FileNotFoundError:
+        raise DropChanged(f"{ready.relative} was taken out of raw/ while it was being checked") from None
+    if identity != ready.identity:
+        raise DropChanged(f"{ready.relative} changed while it was being checked")

@@ -1,0 +1,124 @@
+"""What lies in ``raw/`` right now, and what of it is ready to be taken. Reads names only, opens nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from main_worker.settling import Identity, Settled, Sighting, decide, look
+from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
+from shared.domain.errors import Rejection
+from shared.domain.names import readable
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A drop that is complete, with the identity it had when that was decided."""
+
+    path: Path
+    relative: PurePosixPath
+    drop: Drop | Misplaced
+    identity: Identity
+    evidence: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at ``raw/``.
+
+    Attributes:
+        settling: drops that still have to prove that they are complete.
+        next_at: when the first of them may be (monotonic seconds), or None.
+        unreadable: folders that could not be read, with the system's words.
+    """
+
+    ready: tuple[Ready, ...]
+    settling: tuple[PurePosixPath, ...]
+    next_at: float | None
+    unreadable: tuple[str, ...]
+
+
+@dataclass
+class Intake:
+    """Remembers what was seen of each drop from one look to the next."""
+
+    raw: Path
+    quiet_seconds: float
+    _seen: dict[PurePosixPath, Sighting] = field(default_factory=dict)
+
+    def look(self, now: float) -> View:
+        """Read all of ``raw/`` once."""
+        unreadable: list[str] = []
+        found = self._walk(self.raw, unreadable)
+        if not unreadable:  # a folder that cannot be read says nothing about what is in it
+            self._seen = {name: seen for name, seen in self._seen.items() if name in found}
+        ready, settling, times = [], [], []
+        for relative, status in sorted(found.items()):
+            drop = _judge(relative, status)
+            if isinstance(drop, LeftAlone):
+                continue
+            identity = identity_of(status)
+            self._seen[relative] = seen = look(self._seen.get(relative), identity, now)
+            decision = decide(seen, now, self.quiet_seconds)
+            if isinstance(decision, Settled):
+                ready.append(Ready(self.raw / relative, relative, drop, identity, decision.evidence))
+            else:
+                settling.append(relative)
+                times.append(decision.at)
+        return View(tuple(ready), tuple(settling), min(times, default=None), tuple(unreadable))
+
+    def _walk(self, folder: Path, unreadable: list[str]) -> dict[PurePosixPath, os.stat_result]:
+        found: dict[PurePosixPath, os.stat_result] = {}
+        pending = [folder]
+        while pending:
+            current = pending.pop()
+            try:
+                entries = list(os.scandir(current))
+            except FileNotFoundError:
+                if current == self.raw:
+                    unreadable.append(f"{current}: it is gone")
+                continue
+            except OSError as error:
+                unreadable.append(f"{current}: {error.strerror}")
+                continue
+            for entry in entries:
+                path = current / entry.name
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue  # gone since it was listed
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append(path)
+                else:
+                    found[PurePosixPath(path.relative_to(self.raw))] = status
+        return found
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+_SPECIAL = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+)
+
+
+def _judge(relative: PurePosixPath, status: os.stat_result) -> Drop | Misplaced | LeftAlone:
+    judged = classify(relative)
+    if isinstance(judged, LeftAlone):
+        return judged
+    for is_special, words in _SPECIAL:
+        if is_special(status.st_mode):
+            rejection = Rejection(
+                "not_a_file",
+                f"{readable(relative.name)} is {words}, not a file; it was not opened.",
+                "Drop the file itself.",
+            )
+            return Misplaced(relative, rejection)
+    return judged

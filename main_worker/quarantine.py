@@ -1,0 +1,67 @@
+"""``trash/invalid/``: rejected drops, each with its explanation beside it. Dragging one back into raw/ retries it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path, PurePosixPath
+
+from main_worker.intake import Ready
+from shared.domain.errors import Rejection
+from shared.domain.layout import Layout, reason_of
+from shared.domain.names import safe_stem
+from shared.files import fsync_path, move_new
+from shared.records.reason import Reason
+from shared.records.record import utc_now
+
+
+def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
+    """Move a drop to the rejected ones, its reason first; returns where it is now.
+
+    Raises:
+        OSError: the machine's trouble; the drop is still in ``raw/``.
+    """
+    target = _free_name(layout.invalid, ready.relative)
+    reason = Reason(
+        code=rejection.code,
+        reason=rejection.sentence,
+        advice=rejection.advice,
+        measured=dict(rejection.measured),
+        original_path=str(layout.relative(ready.path)),
+        when=utc_now(),
+    )
+    reason.write(reason_of(target))
+    try:
+        if stat.S_ISREG(ready.path.lstat().st_mode):
+            move_new(ready.path, target)
+        else:
+            _move_special(ready.path, target)
+    except BaseException:
+        if not os.path.lexists(target):
+            reason_of(target).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _move_special(source: Path, target: Path) -> None:
+    """Move a link, pipe or device by its name alone; it is never opened."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV or not source.is_symlink():
+            raise
+        target.symlink_to(source.readlink())
+        source.unlink()
+    fsync_path(target.parent)
+    fsync_path(source.parent)
+
+
+def _free_name(folder: Path, relative: PurePosixPath) -> Path:
+    suffix = safe_stem(relative.suffix[1:]) if relative.suffix else ""
+    stem, ending = safe_stem(relative.stem), f".{suffix}" if suffix else ""
+    target = folder / f"{stem}{ending}"
+    while os.path.lexists(target) or reason_of(target).exists():
+        target = folder / f"{stem}-{secrets.token_hex(4)}{ending}"
+    return target
