@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from main_worker.cage import Cage
 from main_worker.examination import Examiner
 from main_worker.filing import Filing
 from main_worker.ingest import Ingest
@@ -60,7 +61,7 @@ class MainWorker:
         self._library = Library(layout, log)
         self._intake = Intake(layout.raw, config.ingest.quiet_seconds)
         self._preparer = Preparer(config, layout, self._library, self._store, log)
-        examiner = Examiner(config, ffmpeg, layout.staging, self._stop.is_set)
+        examiner = Examiner(Cage(config, ffmpeg, self._stop.is_set), layout.staging)
         filing = Filing(layout, self._library, config.links.chunk_words)
         self._ingest = Ingest(layout, filing, examiner, config.ingest.workers, log, self._wake.set)
         limits = Limits(config.worker.max_attempts, config.worker.max_starts)

@@ -113,9 +113,10 @@ def fetch(address: str, settings: LinkSettings, stopping: Callable[[], bool]) ->
     if isinstance(outcome, Page):
         return outcome
     tries = settings.retries + 1
+    tried = "tried once" if tries == 1 else f"tried {tries} times"
     raise _refusal(
         "link_failed",
-        f"The address {quoted(address)} {outcome.reason} (tried {tries} times).",
+        f"The address {quoted(address)} {outcome.reason} ({tried}).",
         "Check that the address opens in a browser, then drop the link file again.",
         address=address,
         tries=tries,

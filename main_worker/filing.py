@@ -58,6 +58,13 @@ class Filing:
             DropChanged: it was written to while it was being checked.
             OSError: the machine's trouble; the drop is still in ``raw/``.
         """
+        try:
+            return self._file(ready, drop, examined)
+        finally:
+            if examined.made:
+                examined.made[0].unlink(missing_ok=True)
+
+    def _file(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
         self.refuse_duplicate(ready, drop, examined.dropped)
         _check_unchanged(ready)
         if entry := self._same(drop, examined.dropped):

@@ -107,7 +107,7 @@ class Preparer:
             places = _or(f"raw/music/{name}/" for name in categories)
             return f"there is no music in {places} yet (or set music.required = false)"
         coming = {drop.kind for drop in arriving if drop.category in categories}
-        if Kind.VIDEO in coming and len(set(clips)) < len(clips):
+        if Kind.VIDEO in coming and len({clip.path for clip in clips}) < len(clips):
             return "more clips for it are on their way into the library"
         try:
             logo = find_logo(self._layout, self._config)

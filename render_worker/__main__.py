@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from render_worker.daemon import RenderWorker, Tools, node_identity
+from render_worker.daemon import RenderWorker, Tools
 from render_worker.encoders import choose_encoder
+from render_worker.identity import node_identity
 from shared.ffmpeg import find_ffmpeg
 from shared.log import log_to_file
 from shared.process import Started, on_stop_signals, run_worker

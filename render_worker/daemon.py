@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from filelock import lock_descriptor
-
 from render_worker.encoders import Encoder
+from render_worker.explanation import explain
 from render_worker.gate import GateClosed
 from render_worker.pulse import Doing, Pulse
 from render_worker.render import InputMissing, Job, RenderFailed, Report, render_task
 from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
-from shared.domain.errors import MachineTrouble, RootError, Stopped
+from shared.domain.errors import MachineTrouble, Stopped
 from shared.domain.layout import FINAL, Layout
 from shared.domain.plan import PlanError
 from shared.domain.retry import Ending, GiveUp, decide
@@ -29,14 +24,12 @@ from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.log import Logger
 from shared.records.metadata import Metadata
-from shared.records.reason import Reason
-from shared.records.record import RecordError, utc_now
+from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.recovery import Limits, Recovery
 from shared.store import Claim, HoldLost, Store
 
 _TROUBLE_SECONDS = 30.0  # a node in trouble would use up a task's attempts if it came back at once
-_MOST_NODES_PER_HOST = 256
 _REPORT_STEP = 10.0  # percent between two progress lines in the log
 
 
@@ -232,7 +225,7 @@ class RenderWorker:
         worker = self._config.worker
         decision = decide(endings, max_attempts=worker.max_attempts, max_starts=worker.max_starts)
         if isinstance(decision, GiveUp):
-            self._store.fail(claim, ending, _reason(claim, decision.code, error))
+            self._store.fail(claim, ending, explain(claim.task_id, decision.code, error))
             self._log.error(f"Failed {label}: {error}", name="task_failed", task=claim.task_id, code=decision.code)
         else:
             self._store.give_back(claim, ending, str(error))
@@ -246,46 +239,3 @@ class RenderWorker:
 
 def _label(metadata: Metadata) -> str:
     return "/".join(metadata.titles or (metadata.category, metadata.story_name, metadata.chapter))
-
-
-_ADVICE = {
-    GateClosed: "The file ffmpeg made is not right; stderr.log here says what it complained of.",
-    InputMissing: "Put the file back into the library, or drop it again and retry the task.",
-    ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else see in stderr.log where it hangs.",
-    PlanError: "Drop more clips into raw/video/ and retry the task.",
-}
-
-
-def _reason(claim: Claim, code: str, error: Exception) -> Reason:
-    measured = {}
-    if isinstance(error, GateClosed):
-        measured = {"checks": [check.model_dump(mode="json") for check in error.checks if not check.passed]}
-    return Reason(
-        code=code,
-        reason=f"{error}.",
-        advice=_ADVICE.get(type(error), "stderr.log here holds everything ffmpeg said."),
-        measured=measured,
-        task_id=claim.task_id,
-        when=utc_now(),
-    )
-
-
-@contextmanager
-def node_identity(layout: Layout, configured: str) -> Iterator[str]:
-    """Hold a node name on this root: the configured one, or the host's with a number where it is taken.
-
-    Raises:
-        RootError: the configured name is in use by a living worker of this host.
-    """
-    base = configured or "".join(char if char.isalnum() or char in "._-" else "_" for char in platform.node())
-    for number in range(1, 2 if configured else _MOST_NODES_PER_HOST):
-        name = base if number == 1 else f"{base}-{number}"
-        handle = os.open(layout.node_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if lock_descriptor(handle, blocking=False):
-            try:
-                yield name
-            finally:
-                os.close(handle)
-            return
-        os.close(handle)
-    raise RootError(f'the node name "{base}" is in use on this root; set worker.node to another one')

@@ -1,0 +1,32 @@
+"""Why a task failed, in words for the person who finds it in ``trash/failed/``."""
+
+from __future__ import annotations
+
+from render_worker.gate import GateClosed
+from render_worker.render import InputMissing
+from shared.child import ChildTimeout
+from shared.domain.plan import PlanError
+from shared.records.reason import Reason
+from shared.records.record import utc_now
+
+_ADVICE = {
+    GateClosed: "The file ffmpeg made is not right; stderr.log here says what it complained of.",
+    InputMissing: "Put the file back into the library, or drop it again and retry the task.",
+    ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else see in stderr.log where it hangs.",
+    PlanError: "Drop more clips into raw/video/ and retry the task.",
+}
+
+
+def explain(task_id: str, code: str, error: Exception) -> Reason:
+    """The reason of a failed task, from the error that ended its last attempt."""
+    measured = {}
+    if isinstance(error, GateClosed):
+        measured = {"checks": [check.model_dump(mode="json") for check in error.checks if not check.passed]}
+    return Reason(
+        code=code,
+        reason=f"{error}.",
+        advice=_ADVICE.get(type(error), "stderr.log here holds everything ffmpeg said."),
+        measured=measured,
+        task_id=task_id,
+        when=utc_now(),
+    )
