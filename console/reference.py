@@ -11,6 +11,7 @@ from pathlib import Path
 
 from console.readmes import README_TEXTS
 from shared.config_text import default_text
+from shared.domain.layout import Layout
 from shared.records.attempt import AttemptRecord
 from shared.records.lease import LeaseRecord
 from shared.records.lock import LockRecord
@@ -40,6 +41,10 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield Path("config.toml"), default_text()
     for folder, text in README_TEXTS.items():
         yield Path("project_root", folder, "README.md"), text
+    empty = Layout(Path("project_root"))
+    for path in empty.folders():
+        if empty.farm not in path.parents and str(path.relative_to(empty.root)) not in README_TEXTS:
+            yield path / ".gitkeep", ""
     for name, record in _SCHEMAS.items():
         schema = record.model_json_schema(by_alias=True)
         yield Path("docs/schema", f"{name}.json"), json.dumps(schema, indent=2) + "\n"

@@ -26,7 +26,7 @@ def work(started: Started) -> None:
     ffmpeg = find_ffmpeg(config.ffmpeg.path)
     with main_lock(layout):
         log_to_file(config.log, layout.log_file("main_worker"))
-        lease = agree_on_lease(layout, config.worker.lease_seconds)
+        lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
         worker = MainWorker(config, layout, lease, ffmpeg, started.log)
         on_stop_signals(worker.stop)
         worker.run(until_idle=started.until_idle)

@@ -16,7 +16,7 @@ from shared.recovery import agree_on_lease
 def work(started: Started) -> None:
     config, layout = started.config, started.layout
     tools = Tools(find_ffmpeg(config.ffmpeg.path), choose_encoder(config.render.encoder))
-    lease = agree_on_lease(layout, config.worker.lease_seconds)
+    lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
         worker = RenderWorker(config, layout, node, lease, tools, started.log)

@@ -18,6 +18,7 @@ from shared.domain.names import readable
 
 ENVIRONMENT_PREFIX = "REELMILL_"
 LOGO_AUTO = "auto"
+HEARTBEATS_PER_LEASE = 3  # a living worker must be seen alive several times within a lease
 
 
 class ConfigError(ReelmillError):
@@ -74,7 +75,7 @@ class Voice(Section):
     min_seconds: float = Field(1.0, ge=0, description="Shortest voice that is accepted.")
     silence_db: float = Field(-45.0, le=0, description="Sound below this level, in dBFS, is silence.")
     min_sound_share: float = Field(
-        0.2, ge=0, le=1, description="Share of a voice that must not be silence, from 0 to 1."
+        0.2, ge=0, le=1, description="Share of a voice that must not be silence."
     )
 
 
@@ -94,7 +95,7 @@ class Links(Section):
         description="Whether addresses on this machine may be fetched; for tests and trusted set-ups only.",
     )
     timeout_seconds: float = Field(60.0, ge=0.1, description="Longest time for one address, from start to end.")
-    max_bytes: int = Field(20_000_000, ge=1000, description="Largest page that is read, in bytes.")
+    max_bytes: int = Field(5_000_000, ge=1000, description="Largest page that is read, in bytes.")
     retries: int = Field(2, ge=0, le=10, description="How often a failed address is tried again.")
     retry_seconds: float = Field(2.0, ge=0, description="Wait before the first retry; it doubles each time.")
     chunk_words: int = Field(10_000, ge=1, description="Most words in one text chunk.")
@@ -210,7 +211,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
 
 
 def _contradictions(config: Config) -> list[str]:
-    if config.worker.heartbeat_seconds * 3 > config.worker.lease_seconds:
+    if config.worker.heartbeat_seconds * HEARTBEATS_PER_LEASE > config.worker.lease_seconds:
         return [
             (
                 f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from shared.config import HEARTBEATS_PER_LEASE
 from shared.domain.claim import Sighting, is_dead, look
+from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.retry import GiveUp, decide
 from shared.domain.task import TaskState
@@ -113,14 +115,22 @@ class Recovery:
                     (folder / name).unlink(missing_ok=True)
 
 
-def agree_on_lease(layout: Layout, configured: float) -> float:
+def agree_on_lease(layout: Layout, configured: float, heartbeat: float) -> float:
     """The lease of this root, in seconds: the first worker writes it, everybody else follows.
 
     Raises:
         RecordError: the file is damaged.
+        RootError: this worker's heartbeat is too slow for the root's lease, so it would look dead.
     """
     try:
         create_exclusive(layout.lease, LeaseRecord(lease_seconds=configured).to_bytes())
     except FileExistsError:
-        return LeaseRecord.read(layout.lease).lease_seconds
-    return configured
+        lease = LeaseRecord.read(layout.lease).lease_seconds
+    else:
+        return configured
+    if heartbeat * HEARTBEATS_PER_LEASE > lease:
+        raise RootError(
+            f"worker.heartbeat_seconds = {heartbeat:g} is too slow for this root, whose lease is {lease:g} s: "
+            f"set it to at most {lease / HEARTBEATS_PER_LEASE:g} (or stop all workers and delete {layout.lease})"
+        )
+    return lease
