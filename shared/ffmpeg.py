@@ -20,7 +20,7 @@ _VERSION_SECONDS = 30.0  # a first start from a cold network disk takes seconds
 
 @dataclass(frozen=True)
 class Ffmpeg:
-    """One ffmpeg executable and the first line it says of itself."""
+    """One ffmpeg executable and the version it says it is."""
 
     path: str
     version: str
@@ -82,7 +82,8 @@ def find_ffmpeg(configured: str) -> Ffmpeg:
     ended = run_child([path, "-version"], limits=Limits(total_seconds=_VERSION_SECONDS), stopping=lambda: False)
     if ended.code != 0:
         raise ToolError(f"{path} -version failed: {last_line(ended.errors) or f'exit status {ended.code}'}")
-    return Ffmpeg(os.fspath(path), ended.output.decode("utf-8", "replace").partition("\n")[0].strip())
+    first_line = ended.output.decode("utf-8", "replace").partition("\n")[0]
+    return Ffmpeg(os.fspath(path), first_line.partition(" Copyright")[0].strip())
 
 
 def last_line(errors: str) -> str:
