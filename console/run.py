@@ -14,6 +14,7 @@ from typing import IO, Self
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
@@ -23,6 +24,7 @@ from console.workers import worker_command
 from shared.config import load_config
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
+from shared.domain.names import readable
 from shared.leash import leashed
 from shared.process import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, config_path
 from shared.records.record import utc_now
@@ -164,7 +166,7 @@ class _Workers:
             record = node.record
             if record.node not in self._bars:
                 self._bars[record.node] = bars.add_task(record.node, total=100)
-            words = f"{record.node}: {record.label or record.state}"
+            words = escape(readable(f"{record.node}: {record.label or record.state}"))
             bars.update(self._bars[record.node], description=words, completed=record.percent or 0)
 
     def _pass_on(self, stream: IO[bytes]) -> None:

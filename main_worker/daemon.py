@@ -77,8 +77,7 @@ class MainWorker:
     def run(self, *, until_idle: bool) -> None:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
         self._log.info(f"Main worker is ready on {self._layout.root}", name="worker_started")
-        for leftover in list(self._layout.staging.iterdir()):
-            remove_tree(leftover)
+        self._clear_leftovers()
         self._library.load()
         self._refresh_view()
         hurry = Hurry(self._wake)
@@ -93,6 +92,13 @@ class MainWorker:
             self._ingest.close()
             watch.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
+
+    def _clear_leftovers(self) -> None:
+        """Remove what an earlier main worker had begun to write when it was killed."""
+        own = self._layout.main_record  # others write into .farm/ as well
+        unfinished = [*own.parent.glob(f".{own.name}.*.tmp"), *self._layout.invalid.glob(".*.tmp")]
+        for leftover in [*self._layout.staging.iterdir(), *unfinished]:
+            remove_tree(leftover)
 
     def _loop(self, until_idle: bool) -> None:
         while not self._stop.is_set():

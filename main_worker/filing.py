@@ -7,10 +7,11 @@ original whose file is in place, which is recognised by the identity in the side
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from main_worker.chunks import count_words, split
-from main_worker.examination import Content, Examined, content_of
+from main_worker.examination import Content, Examined
 from main_worker.intake import Ready, identity_of
 from main_worker.library import Entry, Library
 from main_worker.settling import Identity
@@ -66,7 +67,7 @@ class Filing:
 
     def _file(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
         self.refuse_duplicate(ready, drop, examined.dropped)
-        _check_unchanged(ready)
+        check_unchanged(ready)
         if entry := self._same(drop, examined.dropped):
             ready.path.unlink()  # a crash came between filing it and removing it
             return [entry.path]
@@ -98,7 +99,7 @@ class Filing:
         fsync_path(staged)
         move_new(staged, target)
         self._library.add(Entry(target, sidecar))
-        _check_unchanged(ready)
+        check_unchanged(ready)
         ready.path.unlink()
         return target
 
@@ -115,12 +116,12 @@ class Filing:
                 number += 1
                 target = self._layout.chunk(drop.category, story, number)
                 content = (text.rstrip() + "\n").encode()
-                make_folder(target.parent)
-                write_atomic(target, content)
-                written = self._sidecar(ready, drop, examined, content_of(target)).changed(
+                bytes_of_it = Content(hashlib.sha256(content).hexdigest(), len(content))
+                written = self._sidecar(ready, drop, examined, bytes_of_it).changed(
                     address=article.final_address, title=article.title, words=count_words(text)
                 )
-                written.write(sidecar_of(target))
+                self._write_sidecar(target, written)
+                write_atomic(target, content)
                 chunks.append(target)
         return [*chunks, self._file_dropped(ready, drop, examined)]
 
@@ -201,7 +202,8 @@ class Filing:
         )
 
 
-def _check_unchanged(ready: Ready) -> None:
+def check_unchanged(ready: Ready) -> None:
+    """Raise DropChanged unless a drop is still what it was when it was taken to be complete."""
     try:
         identity = identity_of(ready.path.lstat())
     except FileNotFoundError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from main_worker.examination import Content, Examined, Examiner
-from main_worker.filing import DropChanged, Filing
+from main_worker.filing import DropChanged, Filing, check_unchanged
 from main_worker.intake import Ready
 from main_worker.quarantine import reject
 from shared.domain.drop import Drop, Misplaced
@@ -105,6 +105,7 @@ class Ingest:
 
     def _reject(self, ready: Ready, rejection: Rejection) -> None:
         came = readable(str(self._layout.relative(ready.path)))
+        check_unchanged(ready)  # the verdict is about these bytes and no others
         path = reject(self._layout, ready, rejection)
         self._log.warning(
             f"Rejected {came} → {self._layout.relative(path)}: {rejection.sentence} {rejection.advice}",
@@ -121,6 +122,9 @@ class Ingest:
         except DropChanged as changed:
             self._log.info(str(changed), name="file_changed")
         except (MachineTrouble, OSError) as error:
+            if _is_gone(ready.path):
+                self._log.info(f"{readable(str(ready.relative))} was taken out of raw/ again", name="file_changed")
+                return
             trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
             self._resting[ready.relative] = now + _TROUBLE_SECONDS
             if self.trouble != str(trouble):
@@ -129,3 +133,12 @@ class Ingest:
                     f"{readable(str(ready.relative))} stays in raw/ and is tried again: {trouble}",
                     name="ingest_trouble",
                 )
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether a drop is certainly not there any more; any other failure to look is the machine's trouble."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False

@@ -57,6 +57,8 @@ class Library:
     def add(self, entry: Entry) -> None:
         """Index an entry whose file and sidecar are in place."""
         sidecar = entry.sidecar
+        if sidecar.address is not None:
+            return  # a text is made of a drop, but only the link file itself says that the drop is done
         self._by_content[sidecar.kind, sidecar.category, sidecar.story, sidecar.origin.sha256] = entry
         self._by_category.setdefault((sidecar.kind, sidecar.category), {})[entry.path] = entry
 

@@ -31,12 +31,18 @@ def normalise(cage: Cage, path: Path, target: Path) -> LoudnessFacts:
         raise refused("silent", "The music is silent.", "Check the file: it contains no sound.")
     # A target range below the measured one would make loudnorm compress the track.
     spread = min(_MAX_RANGE, max(_MIN_RANGE, first["input_lra"]))
-    measured = ":".join(
-        f"measured_{name}={first[f'input_{key}']}"
-        for name, key in (("I", "i"), ("TP", "tp"), ("LRA", "lra"), ("thresh", "thresh"))
+    lowered = max(0.0, first["input_i"])  # loudnorm takes no measurement above 0 LUFS
+    measured = (
+        f"measured_I={first['input_i'] - lowered:g}:measured_TP={first['input_tp'] - lowered:g}:"
+        f"measured_LRA={first['input_lra']:g}:measured_thresh={first['input_thresh'] - lowered:g}"
     )
-    second = f"{aim}:LRA={spread:g}:{measured}:offset={first['target_offset']}:linear=true:print_format=json"
-    result = _loudnorm(cage, path, second, [*_ENCODE, file_url(target)])
+    aim = f"volume={-lowered:g}dB,{aim}:LRA={spread:g}"
+    second = f"{aim}:{measured}:offset={first['target_offset']}:linear=true:print_format=json"
+    try:
+        result = _loudnorm(cage, path, second, [*_ENCODE, file_url(target)])
+    except BaseException:
+        target.unlink(missing_ok=True)  # a full disk must not be filled further by every new try
+        raise
     return LoudnessFacts(result["output_i"], result["output_lra"], result["output_tp"])
 
 

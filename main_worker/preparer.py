@@ -50,8 +50,8 @@ class Preparer:
     def prepare(self, arriving: Collection[Drop]) -> tuple[WaitingVoice, ...]:
         """Make every task that can be made; returns the voices that have to wait, with the reason.
 
-        `arriving` are drops on their way into the library: a voice for which the clips do not suffice
-        without repeating one waits for those of its categories, so that a folder dropped at once is used whole.
+        `arriving` are drops on their way into the library: a voice waits for those that would be used before
+        a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
         """
         waiting = []
         for voice in list(self._library.without_task()):
@@ -106,9 +106,8 @@ class Preparer:
         if music is None and self._config.music.required:
             places = _or(f"raw/music/{name}/" for name in categories)
             return f"there is no music in {places} yet (or set music.required = false)"
-        coming = {drop.kind for drop in arriving if drop.category in categories}
-        if Kind.VIDEO in coming and len({clip.path for clip in clips}) < len(clips):
-            return "more clips for it are on their way into the library"
+        if better := _better_on_its_way(categories, clips, music, arriving):
+            return f"{better} for it are on their way into the library"
         try:
             logo = find_logo(self._layout, self._config)
         except RootError as error:
@@ -171,6 +170,21 @@ class Preparer:
         fsync_path(staged / VIDEO_LIST)
         metadata.write(staged / METADATA)
         return staged
+
+
+def _better_on_its_way(
+    categories: list[str], clips: list[Entry], music: Entry | None, arriving: Collection[Drop]
+) -> str | None:
+    """What is arriving that the voice would rather have than what was picked for it, in words; None for nothing."""
+    coming = {(drop.kind, drop.category) for drop in arriving}
+    repeats = len({clip.path for clip in clips}) < len(clips)
+    last = max(categories.index(clip.sidecar.category) for clip in clips)
+    if any((Kind.VIDEO, name) in coming for name in (categories if repeats else categories[:last])):
+        return "better clips"
+    preferred = categories[: categories.index(music.sidecar.category)] if music else categories
+    if any((Kind.MUSIC, name) in coming for name in preferred):
+        return "better tracks of music"
+    return None
 
 
 def find_logo(layout: Layout, config: Config) -> Path | None:

@@ -14,7 +14,7 @@ from shared.domain.layout import Layout, reason_of
 from shared.domain.names import safe_stem
 from shared.files import fsync_path, move_new
 from shared.records.reason import Reason
-from shared.records.record import utc_now
+from shared.records.record import RecordError, utc_now
 
 
 def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
@@ -23,18 +23,22 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
     Raises:
         OSError: the machine's trouble; the drop is still in ``raw/``.
     """
-    target = _free_name(layout.invalid, ready.relative)
+    original = str(layout.relative(ready.path))
+    status = ready.path.lstat()
+    target = _left_by_a_crash(layout.invalid, status) or _free_name(layout.invalid, ready.relative, original)
     reason = Reason(
         code=rejection.code,
         reason=rejection.sentence,
         advice=rejection.advice,
         measured=dict(rejection.measured),
-        original_path=str(layout.relative(ready.path)),
+        original_path=original,
         when=utc_now(),
     )
     reason.write(reason_of(target))
     try:
-        if stat.S_ISREG(ready.path.lstat().st_mode):
+        if os.path.lexists(target):
+            ready.path.unlink()
+        elif stat.S_ISREG(status.st_mode):
             move_new(ready.path, target)
         else:
             _move_special(ready.path, target)
@@ -58,10 +62,29 @@ def _move_special(source: Path, target: Path) -> None:
     fsync_path(source.parent)
 
 
-def _free_name(folder: Path, relative: PurePosixPath) -> Path:
+def _left_by_a_crash(folder: Path, status: os.stat_result) -> Path | None:
+    """The name this drop has here already: a crash came between its two names of a move."""
+    if status.st_nlink == 1:
+        return None
+    return next((entry for entry in folder.iterdir() if os.path.samestat(entry.lstat(), status)), None)
+
+
+def _free_name(folder: Path, relative: PurePosixPath, original: str) -> Path:
     suffix = safe_stem(relative.suffix[1:]) if relative.suffix else ""
     stem, ending = safe_stem(relative.stem), f".{suffix}" if suffix else ""
     target = folder / f"{stem}{ending}"
-    while os.path.lexists(target) or reason_of(target).exists():
+    while os.path.lexists(target) or not _may_write(reason_of(target), original):
         target = folder / f"{stem}-{secrets.token_hex(4)}{ending}"
     return target
+
+
+def _may_write(reason: Path, original: str) -> bool:
+    """Whether a reason's name is free, or holds what this very drop left there: by a crash, or by being retried."""
+    if os.path.lexists(reason_of(reason)):
+        return False  # somebody dropped a reason file, and it was rejected
+    try:
+        return Reason.read(reason).original_path == original
+    except FileNotFoundError:
+        return True
+    except (OSError, RecordError):
+        return False

@@ -27,7 +27,7 @@ def examine_voice(cage: Cage, path: Path) -> AudioFacts:
             "Record it again, or lower voice.min_seconds.",
             seconds=facts.seconds,
         )
-    share = 1 - facts.silent_seconds / facts.seconds
+    share = max(0.0, 1 - facts.silent_seconds / facts.seconds)
     if share < limits.min_sound_share:
         raise refused(
             "silent",

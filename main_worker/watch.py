@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from shared.log import Logger
+
+# What it warns of at its end would stand bare on standard error, between the lines of our log.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
 class Hurry(FileSystemEventHandler):

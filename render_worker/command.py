@@ -31,6 +31,9 @@ HOLD_SECONDS = 0.5
 MONO_TO_STEREO = math.sqrt(2)  # makes up for the 3 dB that ffmpeg takes when it spreads one channel over two
 _MIN_TIMESCALE = 10_000
 
+# Every shot gets one range and one matrix: pieces that differ in them join without a word and show wrong colours.
+_COLOURS = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
 _CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
 _SOUND = {"f": "mp3", "protocol_whitelist": "file", "format_whitelist": "mp3"}
@@ -104,7 +107,10 @@ def _shot(shot: Shot, canvas: Canvas, task: Path) -> Any:
             w=f"max(2,min({width},trunc({height}*dar/2)*2))",
             h=f"max(2,min({height},trunc({width}/dar/2)*2))",
             flags="fast_bilinear",
+            out_range="tv",
+            out_color_matrix="bt709",
         )
+        .filter("setparams", **_COLOURS)
         .filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2", color="black")
         .filter("setsar", 1)
         .filter("format", "yuv420p")

@@ -15,7 +15,7 @@ from render_worker.render import InputMissing, Job, RenderFailed, Report, render
 from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
-from shared.domain.errors import MachineTrouble, Stopped
+from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
 from shared.domain.layout import FINAL, Layout
 from shared.domain.plan import PlanError
 from shared.domain.retry import Ending, GiveUp, decide
@@ -85,9 +85,14 @@ class RenderWorker:
             self._log.info(f"Render worker {self._node} has stopped", name="worker_stopped", node=self._node)
 
     def _work_once(self) -> bool:
-        """Take and finish one task; False when there is none to take."""
-        if not self._may_work():
+        """Take and finish one task; False when there is none to take or this is no time for it."""
+        try:
+            return self._may_work() and self._take_one()
+        except OSError as error:
+            self._rest(as_machine_trouble(error, "cannot look for tasks"))
             return False
+
+    def _take_one(self) -> bool:
         for task_id in self._store.waiting():
             if self._stop.is_set():
                 return False
@@ -141,7 +146,6 @@ class RenderWorker:
             self._rest(as_machine_trouble(error, f"cannot finish task {claim.task_id}"))
         finally:
             self._pulse.let_go()
-            self._pulse.say(Doing("idle"))
 
     def _render_and_publish(self, claim: Claim, label: str) -> None:
         try:
@@ -153,7 +157,7 @@ class RenderWorker:
                 raise HoldLost(f"task {claim.task_id} was taken away") from None
             self._store.give_back(claim, Ending.GIVEN_BACK, "its worker was asked to stop")
             self._log.info(f"Gave back {label}: asked to stop", name="task_given_back", task=claim.task_id)
-        except (MachineTrouble, OSError) as error:
+        except (MachineTrouble, ToolError, OSError) as error:
             self._pulse.let_go()
             trouble = as_machine_trouble(error, "cannot render") if isinstance(error, OSError) else error
             self._end(claim, label, Ending.NODE_TROUBLE, trouble)
@@ -231,7 +235,7 @@ class RenderWorker:
             self._store.give_back(claim, ending, str(error))
             self._log.warning(f"Put {label} back in the queue: {error}", name="task_requeued", task=claim.task_id)
 
-    def _rest(self, trouble: MachineTrouble) -> None:
+    def _rest(self, trouble: ReelmillError) -> None:
         self._rest_until = time.monotonic() + _TROUBLE_SECONDS
         self._pulse.say(Doing(f"resting: {trouble}"))
         self._log.error(f"Taking no task for {_TROUBLE_SECONDS:.0f} s: {trouble}", name="node_trouble", node=self._node)

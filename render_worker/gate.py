@@ -85,6 +85,7 @@ def _packet_checks(
     final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, scratch: Path, stopping: Callable[[], bool]
 ) -> list[Check]:
     table = scratch / "packets.txt"
+    table.touch()  # ffmpeg makes none of a file it cannot open
     ffmpeg.run(
         [
             *_CAGE,

@@ -190,12 +190,20 @@ class _Run:
 
 
 def _render_in_pieces(run: _Run, plan: RenderPlan, scratch: Path, final: Path, encoding: command.Encoding) -> None:
-    pieces = [(f"piece_{i:04d}.mp4", part) for i, part in enumerate(plan.pieces(MOST_SHOTS), start=1)]
+    pieces = [(f"piece_{i:04d}.mp4", part) for i, part in enumerate(plan.pieces(_piece_size(len(plan.shots))), start=1)]
     for name, part in pieces:
         run.ffmpeg("rendering", command.piece(part, run.job.task, scratch / name, encoding), part.frames)
     listing = scratch / "pieces.ffconcat"
     listing.write_text(command.piece_list(pieces), "utf-8")
     run.ffmpeg("joining", command.join(plan, run.job.task, listing, final, encoding), 0)
+
+
+def _piece_size(shots: int) -> int:
+    """How many shots go into a piece so that the last piece is no stub.
+
+    A stub of one or two frames has no B-frames to reorder and thus other decoding times: its join has a hole.
+    """
+    return max(range(MOST_SHOTS // 2 + 1, MOST_SHOTS + 1), key=lambda size: (shots - 1) % size)
 
 
 def _check_inputs(job: Job) -> None:

@@ -15,8 +15,9 @@ from shared.records.record import RecordError
 
 def show(layout: Layout, metadata: Metadata) -> Path:
     """Link a finished task under its story's name, unless a newer version of the chapter stands there."""
-    titles = metadata.titles or (metadata.category, metadata.story_name, metadata.chapter)
-    category, story, chapter = (_one_component(title) for title in titles)
+    named = (metadata.category, metadata.story_name, metadata.chapter)
+    titles = metadata.titles if len(metadata.titles) == len(named) else named
+    category, story, chapter = map(_one_component, titles)
     link = layout.story_view(category, story, chapter)
     link.parent.mkdir(parents=True, exist_ok=True)
     final = layout.task(TaskState.FINISHED, metadata.task_id) / FINAL

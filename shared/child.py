@@ -85,38 +85,61 @@ def run_child(
             start_new_session=True,
         )
         try:
-            output = _watch(process, limits, stopping, on_line)
-            code = process.wait()
+            patience = _Patience(limits, stopping)
+            output = _read(process, patience, on_line)
+            code = _await_exit(process, patience)
         finally:
             _kill_group(process)
         return Ended(code, output, _tail(errors), time.monotonic() - started)
 
 
-def _watch(
-    process: subprocess.Popen[bytes],
-    limits: Limits,
-    stopping: Callable[[], bool],
-    on_line: Callable[[str], bool] | None,
-) -> bytes:
+class _Patience:
+    """Ends the wait for a child when it is asked to, or when the child passes a limit."""
+
+    def __init__(self, limits: Limits, stopping: Callable[[], bool]) -> None:
+        self._limits = limits
+        self._stopping = stopping
+        self._started = self._moved = time.monotonic()
+
+    def renew(self) -> None:
+        """The child has shown progress."""
+        self._moved = time.monotonic()
+
+    def check(self) -> None:
+        if self._stopping():
+            raise Stopped("stopped on request")
+        now, total, silence = time.monotonic(), self._limits.total_seconds, self._limits.silence_seconds
+        if total is not None and now - self._started > total:
+            raise ChildTimeout(f"took longer than {total:g} s")
+        if silence is not None and now - self._moved > silence:
+            raise ChildTimeout(f"made no progress for {silence:g} s")
+
+
+def _read(process: subprocess.Popen[bytes], patience: _Patience, on_line: Callable[[str], bool] | None) -> bytes:
+    """Read standard output to its end; returns what `on_line` did not get."""
     assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
     stream = process.stdout
-    started = moved = time.monotonic()
     kept = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while True:
-            if stopping():
-                raise Stopped("stopped on request")
-            ready = selector.select(_TICK_SECONDS)
-            now = time.monotonic()
-            if ready:
-                block = os.read(stream.fileno(), 1 << 16)
-                if not block:
-                    return bytes(kept)
-                kept += block
-                if on_line is not None and _feed(kept, on_line):
-                    moved = now
-            _check_patience(limits, now - started, now - moved)
+            patience.check()
+            if not selector.select(_TICK_SECONDS):
+                continue
+            block = os.read(stream.fileno(), 1 << 16)
+            kept += block or (b"\n" if on_line and kept else b"")  # a last line may lack its end
+            if on_line is not None and _feed(kept, on_line):
+                patience.renew()
+            if not block:
+                return bytes(kept)
+
+
+def _await_exit(process: subprocess.Popen[bytes], patience: _Patience) -> int:
+    """A child may close its standard output long before it ends."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_TICK_SECONDS)
+        patience.check()
 
 
 def _feed(kept: bytearray, on_line: Callable[[str], bool]) -> bool:
@@ -129,16 +152,9 @@ def _feed(kept: bytearray, on_line: Callable[[str], bool]) -> bool:
     return moved
 
 
-def _check_patience(limits: Limits, total: float, silence: float) -> None:
-    if limits.total_seconds is not None and total > limits.total_seconds:
-        raise ChildTimeout(f"took longer than {limits.total_seconds:g} s")
-    if limits.silence_seconds is not None and silence > limits.silence_seconds:
-        raise ChildTimeout(f"made no progress for {limits.silence_seconds:g} s")
-
-
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
+    if process.returncode is None:  # not reaped, so the number is still this group's, even if its leader has ended
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only the leader's remains are left
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stdout is not None:

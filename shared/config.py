@@ -49,7 +49,7 @@ def _check_asset(value: str) -> str:
 class Section(BaseModel):
     """One table of the file; keys that are not fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Ingest(Section):
@@ -74,9 +74,7 @@ class Voice(Section):
 
     min_seconds: float = Field(1.0, ge=0, description="Shortest voice that is accepted.")
     silence_db: float = Field(-45.0, le=0, description="Sound below this level, in dBFS, is silence.")
-    min_sound_share: float = Field(
-        0.2, ge=0, le=1, description="Share of a voice that must not be silence."
-    )
+    min_sound_share: float = Field(0.2, ge=0, le=1, description="Share of a voice that must not be silence.")
 
 
 class Music(Section):

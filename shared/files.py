@@ -66,12 +66,22 @@ def write_hint(path: Path, content: bytes) -> None:
 
 
 def create_exclusive(path: Path, content: bytes) -> None:
-    """Create a file that must not exist yet.
+    """Create a file that must not exist yet; a reader finds it whole (where links are refused: or still growing).
 
     Raises:
         FileExistsError: somebody else created it first.
     """
-    _write_new(path, content)
+    temporary = private_name(path)
+    try:
+        _write_new(temporary, content)
+        try:
+            path.hardlink_to(temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _write_new(path, content)
+    finally:
+        temporary.unlink(missing_ok=True)
     fsync_path(path.parent)
 
 

@@ -40,7 +40,9 @@ class LifeSign:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             lock_descriptor(handle, blocking=False)
-            sign = cls(path, handle, LockRecord(node=node, token=token, boot=boot_id(), pid=os.getpid()))
+            device = os.fstat(handle).st_dev
+            record = LockRecord(node=node, token=token, boot=boot_id(), pid=os.getpid(), device=device)
+            sign = cls(path, handle, record)
             sign.beat()
         except BaseException:
             os.close(handle)
@@ -53,9 +55,11 @@ class LifeSign:
         """Show life once more.
 
         Raises:
-            OSError: the lock file could not be written, or is no longer under its name: the holder must stop.
+            OSError: the lock file was released, could not be written, or is not under its name: the holder must stop.
         """
         with self._mutex:
+            if self._released:  # the handle's number may be another file's by now
+                raise FileNotFoundError(f"{self._path} was released")
             self._record = self._record.changed(counter=self._record.counter + 1)
             os.pwrite(self._handle, self._record.to_bytes().ljust(_WIDTH), 0)
             if self._path.stat().st_ino != os.fstat(self._handle).st_ino:
@@ -93,7 +97,7 @@ def died_here(path: Path, content: bytes | None) -> bool:
         record = LockRecord.from_bytes(content, str(path))
     except RecordError:  # torn or foreign: the lease will judge it
         return False
-    return record.boot == boot_id() and is_free(path)
+    return record.boot == boot_id() and record.device == _device_of(path) and is_free(path)
 
 
 def is_free(path: Path) -> bool:
@@ -106,6 +110,12 @@ def is_free(path: Path) -> bool:
         return lock_descriptor(handle, blocking=False)
     finally:
         os.close(handle)
+
+
+def _device_of(path: Path) -> int | None:
+    with suppress(OSError):
+        return path.stat().st_dev
+    return None
 
 
 def boot_id() -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.child import Limits, run_child
-from shared.domain.errors import ToolError
+from shared.domain.errors import MachineTrouble, ToolError
 
 _SECONDS = 60.0  # MediaInfo reads headers; on a healthy file it needs milliseconds
+_NOT_LOADED, _NOT_READ = 3, 4  # exit statuses of the child; Python's own are 1 and 2
 _CHILD = "import sys; from shared.mediainfo import _print_tracks; _print_tracks(sys.argv[1])"
 
 
@@ -31,14 +32,17 @@ def read_declared(path: Path, stopping: Callable[[], bool]) -> Declared | None:
     Raises:
         ChildTimeout: it did not come to an end.
         ToolError: MediaInfo itself is missing.
+        MachineTrouble: the file could not be opened or read, which says nothing about what is in it.
     """
     ended = run_child(
         [sys.executable, "-P", "-c", _CHILD, str(path)],
         limits=Limits(total_seconds=_SECONDS),
         stopping=stopping,
     )
-    if "libmediainfo" in ended.errors and ended.code:
-        raise ToolError(f"MediaInfo cannot be loaded: {ended.errors.strip().splitlines()[-1]}")
+    if ended.code == _NOT_LOADED:
+        raise ToolError("MediaInfo's library cannot be loaded; install pymediainfo with its library again")
+    if ended.code == _NOT_READ:
+        raise MachineTrouble(f"cannot read {path}: {ended.errors}")
     try:
         tracks = json.loads(ended.output)
     except ValueError:
@@ -61,5 +65,13 @@ def number(track: dict[str, Any], key: str, default: float = 0.0) -> float:
 def _print_tracks(path: str) -> None:
     from pymediainfo import MediaInfo  # noqa: PLC0415 - only the child loads the native library
 
-    tracks = [track.to_data() for track in MediaInfo.parse(path).tracks]
+    if not MediaInfo.can_parse():
+        sys.exit(_NOT_LOADED)
+    try:
+        with Path(path).open("rb") as stream:
+            name = path if path.isprintable() else f"/dev/fd/{stream.fileno()}"  # it cannot open a name not in UTF-8
+            tracks = [track.to_data() for track in MediaInfo.parse(name).tracks]
+    except OSError as error:
+        sys.stderr.write(str(error.strerror))
+        sys.exit(_NOT_READ)
     sys.stdout.write(json.dumps(tracks, default=str))

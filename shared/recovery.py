@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from shared.config import HEARTBEATS_PER_LEASE
 from shared.domain.claim import Sighting, is_dead, look
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.retry import GiveUp, decide
-from shared.domain.task import TaskState
+from shared.domain.task import TaskState, is_task_id
 from shared.files import create_exclusive, remove_tree
 from shared.lifesign import died_here, read_sign
 from shared.log import Logger
@@ -46,14 +47,16 @@ class Recovery:
 
     def sweep(self) -> None:
         """Look once at every task in ``processing/`` and at what lies in ``.farm/removed/``."""
-        held = self.store.ids(TaskState.PROCESSING)
-        for task_id in self._seen.keys() - set(held):
-            del self._seen[task_id]
-        for task_id in held:
+        for task_id in self.store.ids(TaskState.PROCESSING):
             self._judge(task_id)
         for leftover in list(self.store.layout.removed.iterdir()):
             remove_tree(leftover)
-        self._clear_locks(set(held))
+        held = set(self.store.ids(TaskState.PROCESSING))
+        orphans = {name for name in os.listdir(self.store.layout.locks) if _is_orphan(name, held)}  # noqa: PTH208
+        for name in orphans:
+            self._clear_lock(name)
+        for gone in self._seen.keys() - held - orphans:
+            del self._seen[gone]
 
     def keep_watch(self, ended: threading.Event) -> None:
         """Sweep now and then until `ended`; meant for a thread of its own, so that a long render hinders nobody."""
@@ -71,20 +74,29 @@ class Recovery:
             self.log.info(f"Cleared what a crash left of finished task {task_id}", name="task_cleared", task=task_id)
             return
         attempts = self.store.attempts(TaskState.PROCESSING, task_id)
-        lock = self.store.layout.lock(task_id, attempts[-1].number if attempts else 1)
+        attempt = attempts[-1].number if attempts else 0
+        why = self._why_dead(task_id, self.store.layout.lock(task_id, attempt))
+        if why is not None:
+            self._take(task_id, attempt, why)
+
+    def _why_dead(self, key: str, lock: Path) -> str | None:
+        """Look at a lock file once more: why its holder must be taken for dead, or None for one that may live."""
         try:
             content = read_sign(lock)
         except OSError:
-            return  # no information about the holder
+            return None  # no information about the holder
         now = self.clock()
-        sighting = self._seen[task_id] = look(self._seen.get(task_id), content, now)
+        sighting = self._seen[key] = look(self._seen.get(key), content, now)
         if died_here(lock, content):
-            self._take(task_id, "its worker on this host is gone")
-        elif is_dead(sighting, now, self.lease_seconds):
-            self._take(task_id, f"its worker showed no life for {now - sighting.since:.0f} s")
+            return "its worker on this host is gone"
+        if is_dead(sighting, now, self.lease_seconds):
+            return f"its worker showed no life for {now - sighting.since:.0f} s"
+        return None
 
-    def _take(self, task_id: str, why: str) -> None:
-        endings = self.store.take_from_dead(task_id, why)
+    def _take(self, task_id: str, attempt: int, why: str) -> None:
+        endings = self.store.take_from_dead(task_id, attempt, why)
+        if endings is None:
+            return
         self._seen.pop(task_id, None)
         if self.store.is_finished(task_id):
             self.store.discard(TaskState.PROCESSING, task_id)
@@ -103,16 +115,18 @@ class Recovery:
         elif self.store.requeue(task_id):
             self.log.warning(f"Put task {task_id} back in the queue: {why}", name="task_requeued", task=task_id)
 
-    def _clear_locks(self, held: set[str]) -> None:
-        """Remove the lock files of dead workers whose task has gone on without them."""
-        folder = self.store.layout.locks
-        for name in os.listdir(folder):  # noqa: PTH208
-            task_id, _, rest = name.partition(".")
-            if task_id in held or not rest.endswith(".lock"):
-                continue
+    def _clear_lock(self, name: str) -> None:
+        """Remove the lock file of a dead worker whose task has gone on without it."""
+        lock = self.store.layout.locks / name
+        if self._why_dead(name, lock) is not None:
             with suppress(OSError):
-                if died_here(folder / name, read_sign(folder / name)):
-                    (folder / name).unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
+
+
+def _is_orphan(name: str, held: set[str]) -> bool:
+    """Whether a file in ``.farm/locks/`` is the lock of a task that nobody holds."""
+    task_id, _, rest = name.partition(".")
+    return is_task_id(task_id) and rest.endswith(".lock") and task_id not in held
 
 
 def agree_on_lease(layout: Layout, configured: float, heartbeat: float) -> float:

@@ -67,7 +67,8 @@ class Store:
     def ids(self, state: TaskState) -> list[str]:
         """The tasks in a state, in no order; a folder that vanished holds none."""
         try:
-            return [name for name in os.listdir(self._layout.state(state)) if is_task_id(name)]  # noqa: PTH208
+            with os.scandir(self._layout.state(state)) as entries:
+                return [entry.name for entry in entries if is_task_id(entry.name) and entry.is_dir()]
         except FileNotFoundError:
             return []
 
@@ -90,9 +91,15 @@ class Store:
 
         Raises:
             FileNotFoundError: the task is not in that state (any more).
-            RecordError: its metadata is damaged.
+            RecordError: its metadata is damaged or missing.
         """
-        return Metadata.read(self._layout.task(state, task_id) / METADATA)
+        path = self._layout.task(state, task_id) / METADATA
+        try:
+            return Metadata.read(path)
+        except FileNotFoundError as error:
+            if path.parent.is_dir():
+                raise RecordError(f"{path} is missing") from error
+            raise
 
     def waiting(self) -> list[str]:
         """Waiting tasks in the order they should run: priority, then age. Damaged ones come first, to be failed."""
@@ -122,6 +129,8 @@ class Store:
         for number in sorted(filter(None, map(parse_attempt_record, names))):
             try:
                 records.append(AttemptRecord.read(folder / f"{number}.json"))
+            except FileNotFoundError:  # the task moved on while we read
+                return []
             except RecordError:
                 records.append(
                     AttemptRecord(number=number, token="", node="", started_at="", ended=Ending.DIED, why="torn record")
@@ -172,12 +181,11 @@ class Store:
         Raises:
             HoldLost: the task was taken away, or another attempt's output is there.
         """
-        for entry in claim.folder.iterdir():
-            fsync_path(entry)
-        fsync_path(claim.folder)
-        target = self._layout.task(TaskState.FINISHED, claim.task_id)
-        after(TaskState.PROCESSING, Move.PUBLISH)
+        target = self._layout.task(after(TaskState.PROCESSING, Move.PUBLISH), claim.task_id)
         try:
+            for entry in claim.folder.iterdir():
+                fsync_path(entry)
+            fsync_path(claim.folder)
             claim.folder.rename(target)
         except OSError as error:
             # A rename that reports failure may have happened: the token in the output tells.
@@ -220,15 +228,21 @@ class Store:
 
     # -- recovery --------------------------------------------------------------------------------
 
-    def take_from_dead(self, task_id: str, why: str) -> list[Ending]:
-        """Fence the attempt of a dead holder and record its death; returns how all attempts ended.
+    def take_from_dead(self, task_id: str, attempt: int, why: str) -> list[Ending] | None:
+        """Fence the attempt (0: none was begun) of a dead holder and record its death.
 
-        The task stays in ``processing/``; the caller decides where it goes next.
+        Returns how all attempts ended, or None where another observer was first: then the task has gone on, perhaps
+        to a newer attempt, which must not be touched. It stays in ``processing/``; the caller decides what is next.
         """
-        self._fence(task_id)
         records = self.attempts(TaskState.PROCESSING, task_id)
+        if (records[-1].number if records else 0) != attempt:
+            return None
+        self._fence(task_id, attempt)
         if records and records[-1].ended is None:
-            records[-1] = self._end(task_id, records[-1], Ending.DIED, why)
+            try:
+                records[-1] = self._end(task_id, records[-1], Ending.DIED, why)
+            except FileNotFoundError:
+                return None
         for record in records:
             self._layout.lock(task_id, record.number).unlink(missing_ok=True)
         return [record.ended or Ending.DIED for record in records]
@@ -310,12 +324,13 @@ class Store:
         ended.write(self._layout.attempt_record(task_id, record.number))
         return ended
 
-    def _fence(self, task_id: str) -> None:
-        """Move every attempt directory out of a task; a worker that wakes up late finds its path gone for good."""
+    def _fence(self, task_id: str, last: int | None = None) -> None:
+        """Move attempt directories (up to number `last`) out of a task: a late worker finds its path gone for good."""
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         with suppress(FileNotFoundError):
             for entry in list(folder.iterdir()):
-                if parse_attempt_dir(entry.name):
+                found = parse_attempt_dir(entry.name)
+                if found and (last is None or found[0] <= last):
                     self._remove(entry)
 
     def _move(self, task_id: str, state: TaskState, move: Move) -> bool:

@@ -77,7 +77,7 @@ class LeftAlone:
 _TEMPORARY = re.compile(
     r"^\..*|.*~$|^~.*|.*\.(part|partial|crdownload|download|tmp|temp|filepart|opdownload|aria2|!ut)$"
     r"|^(thumbs\.db|desktop\.ini)$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.DOTALL,
 )
 _NOTES_DEPTH = 2  # `README.md` in raw/ and in raw/<kind>/ are written by `reelmill init`
 
@@ -87,7 +87,7 @@ def classify(relative: PurePosixPath) -> Drop | Misplaced | LeftAlone:
     parts = relative.parts
     if any(_TEMPORARY.fullmatch(part) for part in parts):
         return LeftAlone(relative)
-    if len(parts) <= _NOTES_DEPTH and parts[-1] == "README.md":
+    if len(parts) <= _NOTES_DEPTH and relative.name == "README.md":
         return LeftAlone(relative)
     kind = _kind_of(parts)
     if kind is None:

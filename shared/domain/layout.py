@@ -10,8 +10,8 @@ from shared.domain.drop import Kind
 from shared.domain.names import duration_text
 from shared.domain.task import TaskState
 
-_ATTEMPT = re.compile(r"attempt-(\d+)-([0-9a-f]+)")
-_RECORD = re.compile(r"(\d+)\.json")
+_ATTEMPT = re.compile(r"attempt-([0-9]+)-([0-9a-f]+)")
+_RECORD = re.compile(r"([1-9][0-9]*)\.json")
 
 FINAL = "final.mp4"
 POSTER = "poster.jpg"

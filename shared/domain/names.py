@@ -26,10 +26,10 @@ def safe_folder(original: str) -> str:
     if _CLEAN.fullmatch(original) and len(original) <= _LONGEST and not original.startswith("."):
         return original
     slug = _slug(original)
-    if slug == re.sub(r"\s", "_", original) and len(slug) <= _LONGEST and not slug.startswith("."):
+    if slug and slug == re.sub(r"\s", "_", original) and len(slug) <= _LONGEST and not slug.startswith("."):
         return slug
     stem = slug[: _LONGEST - 9].strip("._-")
-    mark = short_hash(hashlib.sha256(original.encode("utf-8", "surrogateescape")).hexdigest())
+    mark = short_hash(hashlib.sha256(original.encode("utf-8", "surrogatepass")).hexdigest())
     return f"{stem}-{mark}" if stem else mark
 
 

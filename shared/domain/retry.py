@@ -36,11 +36,13 @@ COUNTED = frozenset({Ending.DIED, Ending.FAILED, Ending.NODE_TROUBLE})
 
 
 def decide(endings: Sequence[Ending], *, max_attempts: int, max_starts: int) -> Requeue | GiveUp:
-    """Decide from the endings of all attempts so far, oldest first; the last one just ended.
+    """Decide from the endings of all attempts so far, oldest first; the last one just ended (none: it never began).
 
     Attempts given back do not count against the task, but every start counts against the cap,
     so that a task which makes workers stop cannot circle for ever.
     """
+    if not endings:
+        return Requeue("it was claimed but never started")
     last = endings[-1]
     if last is Ending.FAILED:
         return GiveUp("render_failed", "the render failed and the same input would fail again")

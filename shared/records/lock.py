@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from shared.records.record import Record
 
 
@@ -12,4 +14,8 @@ class LockRecord(Record):
     token: str
     boot: str
     pid: int
+    device: int | None = Field(
+        None,
+        description="Number of the filesystem in that boot: two mounts of one share do not see each other's flocks.",
+    )
     counter: int = 0

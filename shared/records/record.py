@@ -44,7 +44,7 @@ class Record(BaseModel):
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
             raise RecordError(f"{source} is not a valid {cls.__name__}: {wrong}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RecordError(f"{source} is not JSON: {error}") from error
 
     @classmethod

@@ -1,0 +1,285 @@
+"""Small real media, project roots and real main worker processes for the tests of the main worker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from console.init import lay_out
+from main_worker.cage import Cage
+from main_worker.examination import Examined, Examiner
+from main_worker.intake import Ready, identity_of
+from shared.config import Config
+from shared.domain.drop import Drop, Kind
+from shared.domain.errors import DropRefused, Rejection
+from shared.domain.layout import Layout
+from shared.ffmpeg import Ffmpeg, find_ffmpeg
+from shared.records.main import MainRecord
+from shared.records.metadata import Metadata
+from shared.records.reason import Reason
+from shared.records.record import RecordError
+from shared.records.sidecar import Sidecar
+
+DEADLINE = 60.0
+"""Seconds a test waits for something that is bound to happen; never a figure that is measured."""
+
+Changes = dict[str, dict[str, Any]]
+
+
+class Media:
+    """Media files, each made by ffmpeg when it is first asked for."""
+
+    def __init__(self, folder: Path, ffmpeg: Ffmpeg) -> None:
+        self._folder = folder
+        self.ffmpeg = ffmpeg
+
+    def made(self, name: str, *arguments: str | Path) -> Path:
+        """The output of one run of ffmpeg, which gets `arguments` and a path of this name."""
+        run = hashlib.sha256("\0".join(map(str, arguments)).encode()).hexdigest()[:8]
+        path = self._folder / run / name
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            fresh = path.with_name(f"making-{name}")
+            subprocess.run([self.ffmpeg.path, "-v", "error", "-y", *arguments, fresh], check=True, timeout=DEADLINE)
+            fresh.rename(path)
+        return path
+
+    def clip(self, name: str = "clip.mp4", *output: str, source: str = "", seconds: float = 1) -> Path:
+        """A small moving picture without sound; `output` are options of the encoder and muxer."""
+        picture = source or f"testsrc2=size=64x48:rate=10:duration={seconds}"
+        x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+        return self.made(name, "-f", "lavfi", "-i", picture, *x264, *output)
+
+    def slow_clip(self, seconds: int = 400) -> Path:
+        """A good clip of large pictures, thirty a second, which takes long to decode and no time to make."""
+        second = self.clip("large-second.mp4", "-g", "30", source="testsrc=size=1920x1080:rate=30:duration=1")
+        return self.made(f"slow{seconds}.mp4", "-stream_loop", f"{seconds - 1}", "-i", second, "-c", "copy")
+
+    def sound(self, name: str = "voice.mp3", *output: str, source: str = "", seconds: float = 2) -> Path:
+        """An MP3 file, of a tone where no other source is named."""
+        tone = source or f"sine=frequency=440:duration={seconds}"
+        return self.made(name, "-f", "lavfi", "-i", tone, "-c:a", "libmp3lame", *output)
+
+    def variant(self, path: Path, number: int) -> Path:
+        """The same picture or sound in a file of other content."""
+        other = path.with_stem(f"{path.stem}-{number}")
+        content = path.read_bytes()
+        if path.suffix == ".mp3":
+            content = b"ID3\x04\0\0" + bytes((0, 0, number >> 7, number & 127)) + bytes(number) + content
+        else:
+            content += struct.pack(">I4sQ", 16, b"free", number)
+        other.write_bytes(content)
+        return other
+
+    def text(self, name: str, content: str) -> Path:
+        """A text file, whatever its name says."""
+        path = self._folder / name
+        path.write_text(content, "utf-8")
+        return path
+
+    def half(self, path: Path, share: float = 0.5) -> Path:
+        """A file of which only the beginning was copied."""
+        content = path.read_bytes()
+        cut = path.with_name(f"half-{path.name}")
+        cut.write_bytes(content[: int(len(content) * share)])
+        return cut
+
+
+class Desk:
+    """Examines files as the main worker does, in this process."""
+
+    def __init__(self, staging: Path, ffmpeg: Ffmpeg) -> None:
+        self.staging = staging
+        self.ffmpeg = ffmpeg
+
+    def cage(self, changes: Changes | None = None, stopping: Callable[[], bool] = lambda: False) -> Cage:
+        return Cage(Config.model_validate(changes or {}), self.ffmpeg, stopping)
+
+    def ready(self, path: Path, kind: Kind) -> tuple[Ready, Drop]:
+        """A file, wherever it lies, as a complete drop of a kind."""
+        relative = PurePosixPath(kind.value, "nature", path.name)
+        story = "tale" if kind in (Kind.VOICE, Kind.LINK) else None
+        drop = Drop(kind, relative, "nature", story, "name", ("nature",))
+        return Ready(path, relative, drop, identity_of(path.lstat()), "the test said so"), drop
+
+    def examine(self, path: Path, kind: Kind, changes: Changes | None = None) -> Examined:
+        return Examiner(self.cage(changes), self.staging).examine(*self.ready(path, kind), lambda _: None)
+
+    def refusal(self, path: Path, kind: Kind, changes: Changes | None = None) -> Rejection:
+        """Why an examination refuses a file; it fails the test where it does not."""
+        with pytest.raises(DropRefused) as refused:
+            self.examine(path, kind, changes)
+        rejection = refused.value.rejection
+        assert rejection.sentence.endswith((".", ")."))
+        assert rejection.advice.endswith(".")
+        return rejection
+
+
+class Main:
+    """A real main worker process."""
+
+    def __init__(self, layout: Layout, log: Path, *options: str) -> None:
+        self._layout = layout
+        self._log = log
+        command = [sys.executable, "-m", "main_worker", "--root", str(layout.root), *options]
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text("utf-8")
+
+    def record(self) -> MainRecord | None:
+        """What this very process last said about itself."""
+        with suppress(OSError, RecordError):
+            record = MainRecord.read(self._layout.main_record)
+            return record if record.pid == self.process.pid else None
+        return None
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something this worker is bound to do."""
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log}"
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def until_idle(self) -> None:
+        """Wait until all that lay in raw/ when the worker started is in its place."""
+        self.until(lambda: (record := self.record()) and record.state == "idle")
+
+    def until_logged(self, words: str) -> None:
+        """Wait for some words in the log."""
+        self.until(lambda: words in self.log)
+
+    def until_doing(self, doing: str) -> None:
+        """Wait until some drop is being, say, checked."""
+        self.until(lambda: (record := self.record()) and any(doing in drop.doing for drop in record.pending))
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE)
+
+    def wait(self) -> int:
+        return self.process.wait(DEADLINE)
+
+
+class Farm:
+    """One project root, and the main workers that are started on it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._mains: list[Main] = []
+
+    def drop(self, source: Path, where: str) -> Path:
+        """Copy a file into raw/ under a hidden name and rename it, as good copying programs do."""
+        target = self.layout.raw / where
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hidden = target.parent / ".incoming"
+        shutil.copyfile(source, hidden)
+        return hidden.rename(target)
+
+    def start(self, *options: str) -> Main:
+        log = self.layout.root.with_name(f"{self.layout.root.name}-main-{len(self._mains)}.log")
+        main = Main(self.layout, log, *options)
+        self._mains.append(main)
+        return main
+
+    def work(self) -> str:
+        """Let a main worker take in everything that is in raw/ and stop it; returns its log."""
+        main = self.start()
+        main.until_idle()
+        assert main.stop() == 0, main.log
+        return main.log
+
+    def close(self) -> None:
+        for main in self._mains:
+            if main.process.poll() is None:
+                main.stop(signal.SIGKILL)
+
+    # -- what is there -------------------------------------------------------------------------
+
+    def library(self) -> dict[str, Sidecar]:
+        """The sidecars of all library files, by the file's path below scanned/."""
+        records = [path for path in self.layout.scanned.rglob("*.json") if path.is_file()]
+        return {
+            str(path.relative_to(self.layout.scanned)).removesuffix(".json"): Sidecar.read(path) for path in records
+        }
+
+    def files(self, folder: Path) -> list[str]:
+        """Everything below a folder that is not a folder, except the notes of `reelmill init`."""
+        found = [path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()]
+        return sorted(str(path.relative_to(folder)) for path in found if path.name != "README.md")
+
+    def rejected(self) -> dict[str, tuple[str, Reason]]:
+        """Name in the trash and reason of every rejected drop, by where it had been dropped."""
+        found = {}
+        for path in self.layout.invalid.glob("*.reason.json"):
+            reason = Reason.read(path)
+            name = path.name.removesuffix(".reason.json")
+            assert os.path.lexists(path.with_name(name)), f"{name} is not beside its reason"
+            assert reason.original_path is not None
+            assert reason.original_path not in found, f"{reason.original_path} was rejected twice"
+            found[reason.original_path] = (name, reason)
+        return found
+
+    def tasks(self) -> dict[str, Metadata]:
+        """The waiting tasks."""
+        folders = [path for path in (self.layout.root / "tasks").iterdir() if path.is_dir()]
+        return {path.name: Metadata.read(path / "metadata.json") for path in folders}
+
+    def leftovers(self) -> list[str]:
+        """Private names that no worker is using any more, while none is at work."""
+        found = [path for path in self.layout.root.rglob("*.tmp") if self.layout.raw not in path.parents]
+        return sorted(map(str, [*found, *self.layout.staging.iterdir(), *self.layout.removed.iterdir()]))
+
+
+QUICK: Changes = {"ingest": {"quiet_seconds": 0.1, "rescan_seconds": 0.2}}
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
+    """Media files that are made once a session."""
+    return Media(tmp_path_factory.mktemp("media"), find_ffmpeg(""))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, media: Media) -> Desk:
+    """Examines files without a worker."""
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    return Desk(staging, media.ffmpeg)
+
+
+@pytest.fixture(scope="module")
+def make_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Farm]]:
+    """Makes project roots whose drops settle quickly; takes changes of the configuration."""
+    farms: list[Farm] = []
+
+    def make(changes: Changes | None = None) -> Farm:
+        tables = {**QUICK, **(changes or {})}
+        tables["ingest"] = {**QUICK["ingest"], **tables["ingest"]}
+        farms.append(Farm(lay_out(tmp_path_factory.mktemp("farm") / "root", tables)))
+        return farms[-1]
+
+    yield make
+    for farm in farms:
+        farm.close()
+
+
+@pytest.fixture
+def farm(make_farm: Callable[..., Farm]) -> Farm:
+    """A fresh root with the configuration's defaults, but for the quiet period."""
+    return make_farm()

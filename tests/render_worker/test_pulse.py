@@ -1,0 +1,134 @@
+"""The pulse: a heartbeat in the lock file, a watch over the hold, and a record for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from render_worker.pulse import Doing, Pulse
+from render_worker.render import Report
+from shared.domain.layout import Layout
+from shared.domain.task import TaskState
+from shared.records.lock import LockRecord
+from shared.records.node import NodeRecord
+from shared.store import Claim, Store
+
+WaitUntil = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def store(farm: Layout) -> Store:
+    """The tasks of the farm."""
+    return Store(farm)
+
+
+@pytest.fixture
+def pulse(store: Store) -> Iterator[Pulse]:
+    """A pulse that beats ten times a second."""
+    pulse = Pulse(store, "a", 0.1, "libx264")
+    pulse.start()
+    yield pulse
+    pulse.stop()
+
+
+@pytest.fixture
+def claim(store: Store, add_task: Callable[..., str]) -> Iterator[Claim]:
+    """A task that this process holds."""
+    claim = store.claim(add_task(), "a")
+    assert claim is not None
+    yield claim
+    claim.sign.release()
+
+
+def counter(farm: Layout, claim: Claim) -> int:
+    return LockRecord.read(farm.lock(claim.task_id, 1)).counter
+
+
+def test_a_held_task_shows_life(farm: Layout, pulse: Pulse, claim: Claim, wait_until: WaitUntil) -> None:
+    """The counter in the lock file rises for as long as the task is held, and the hold is not lost."""
+    pulse.hold(claim)
+    before = counter(farm, claim)
+    wait_until(lambda: counter(farm, claim) >= before + 3)
+    assert not pulse.lost
+
+
+def test_a_task_let_go_shows_no_more_life(farm: Layout, pulse: Pulse, claim: Claim, wait_until: WaitUntil) -> None:
+    """After letting go nothing is written into the lock file any more, though the node goes on beating."""
+    pulse.hold(claim)
+    pulse.let_go()
+    before = counter(farm, claim)
+    record = farm.node_record("a")
+    wait_until(record.exists)
+    beats = NodeRecord.read(record).counter
+    wait_until(lambda: NodeRecord.read(record).counter > beats + 3)
+    assert counter(farm, claim) == before
+
+
+def test_an_attempt_folder_that_is_gone_is_a_lost_hold(
+    farm: Layout, pulse: Pulse, claim: Claim, wait_until: WaitUntil
+) -> None:
+    """When the task is taken away, the holder knows it by itself."""
+    pulse.hold(claim)
+    farm.task(TaskState.PROCESSING, claim.task_id).rename(farm.root / "taken")
+    wait_until(lambda: pulse.lost)
+
+
+def test_a_heartbeat_that_cannot_be_written_is_a_lost_hold(
+    farm: Layout, pulse: Pulse, claim: Claim, wait_until: WaitUntil
+) -> None:
+    """A holder whose lock file was removed could be taken for dead, so it stops."""
+    pulse.hold(claim)
+    farm.lock(claim.task_id, 1).unlink()
+    wait_until(lambda: pulse.lost)
+
+
+def test_a_new_hold_is_not_lost(
+    farm: Layout, store: Store, pulse: Pulse, claim: Claim, add_task: Callable[..., str], wait_until: WaitUntil
+) -> None:
+    """What was lost before says nothing about the next task."""
+    pulse.hold(claim)
+    farm.lock(claim.task_id, 1).unlink()
+    wait_until(lambda: pulse.lost)
+    pulse.let_go()
+    assert pulse.lost
+    following = store.claim(add_task(), "a")
+    assert following is not None
+    pulse.hold(following)
+    before = counter(farm, following)
+    wait_until(lambda: counter(farm, following) > before)
+    assert not pulse.lost
+    pulse.let_go()
+    following.sign.release()
+
+
+def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, wait_until: WaitUntil) -> None:
+    """State, task and figures are those last said; numbers are rounded for people."""
+    pulse.say(Doing("rendering", "id", "fantasy/dragon/1", Report("joining", 12.345, 60.0, 2.0, 7.5)))
+    record = farm.node_record("a")
+    wait_until(lambda: record.exists() and NodeRecord.read(record).state == "rendering")
+    shown = NodeRecord.read(record)
+    assert (shown.node, shown.encoder, shown.task_id, shown.label) == ("a", "libx264", "id", "fantasy/dragon/1")
+    assert (shown.phase, shown.percent, shown.fps, shown.speed, shown.eta_seconds) == ("joining", 12.3, 60.0, 2.0, 7.5)
+    assert (shown.free_bytes or 0) > 0
+
+
+def test_a_pulse_that_stops_removes_the_record(store: Store, farm: Layout, wait_until: WaitUntil) -> None:
+    """A node that left is not a dead node."""
+    pulse = Pulse(store, "b", 0.1, "libx264")
+    pulse.start()
+    wait_until(farm.node_record("b").exists)
+    pulse.stop()
+    assert not farm.node_record("b").exists()
+
+
+def test_a_record_that_cannot_be_written_stops_nothing(
+    farm: Layout, pulse: Pulse, claim: Claim, wait_until: WaitUntil
+) -> None:
+    """The task is kept alive even where the node's own record has no place."""
+    farm.node_record("a").unlink(missing_ok=True)
+    farm.nodes.rename(farm.root / "nodes-away")
+    pulse.hold(claim)
+    before = counter(farm, claim)
+    wait_until(lambda: counter(farm, claim) >= before + 3)
+    assert not pulse.lost

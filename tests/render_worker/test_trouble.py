@@ -1,0 +1,155 @@
+"""Inputs that are gone, broken or too short, and an ffmpeg that fails, hangs or is asked to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from render_worker.gate import GateClosed
+from render_worker.render import InputMissing, Job, RenderFailed
+from shared.child import ChildTimeout
+from shared.domain.errors import MachineTrouble, Stopped
+from shared.domain.layout import FINAL, METADATA, RENDER_RECORD
+from shared.domain.plan import PlanError
+from shared.ffmpeg import Ffmpeg
+from shared.records.render import RenderRecord
+
+Prepare = Callable[..., Job]
+Render = Callable[..., RenderRecord]
+Script = Callable[[str], Ffmpeg]
+
+
+def described(job: Job) -> bool:
+    """Whether the attempt looks finished to anybody."""
+    return (job.folder / RENDER_RECORD).exists() or (job.folder / METADATA).exists()
+
+
+def group_of(process_id: int) -> list[str]:
+    """The living processes of a group, as ``name state``."""
+    living = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text("ascii", "replace").rpartition(")")
+        except OSError:
+            continue
+        state, _, group = rest.split()[:3]
+        if int(group) == process_id and state != "Z":
+            living.append(f"{name}) {state}")
+    return living
+
+
+def test_a_missing_input_is_named(prepare: Prepare, render: Render) -> None:
+    """A link that leads nowhere ends the attempt before ffmpeg starts, naming the file and its place."""
+    job = prepare()
+    (job.task / "video_part2.mp4").unlink()
+    (job.task / "video_part2.mp4").symlink_to("nowhere.mp4")
+    with pytest.raises(InputMissing, match=r"video_part2\.mp4 \(scanned/h264\.mp4\) cannot be read: No such file"):
+        render(job)
+    assert not any(job.folder.iterdir())
+
+
+def test_an_input_of_another_size_is_named(prepare: Prepare, render: Render, tmp_path: Path) -> None:
+    """A library file that was changed in place is not rendered: both sizes are told."""
+    clip = tmp_path / "changed.mp4"
+    clip.write_bytes(b"0" * 1000)
+    job = prepare(clips=(clip,))
+    clip.write_bytes(b"0" * 1001)
+    with pytest.raises(InputMissing, match=r"video_part1\.mp4 .* has 1001 bytes, but the task was made with 1000"):
+        render(job)
+    assert not any(job.folder.iterdir())
+
+
+def test_clips_that_do_not_cover_the_voice_are_no_plan(prepare: Prepare, render: Render) -> None:
+    """Too little material is told in frames, before anything is rendered."""
+    with pytest.raises(PlanError, match="cover 60 of 76 frames"):
+        render(prepare(clips=("h264.mp4",)))
+
+
+@pytest.mark.parametrize("clips", [("halves.mp4",), ("halves.mp4", "h264.mp4")], ids=["alone", "before another"])
+def test_a_clip_that_ends_far_too_early_does_not_pass_the_gate(
+    prepare: Prepare, render: Render, clips: tuple[str, ...]
+) -> None:
+    """A clip declared 0.7 s longer than it is gives too few frames; they are counted, and nothing is described."""
+    job = prepare(voice="voice_silent.mp3", clips=clips, seconds_each=3.8)
+    with pytest.raises(GateClosed, match="frames is 75, must be 111") as closed:
+        render(job)
+    assert "frames" in {check.name for check in closed.value.checks if not check.passed}
+    assert not described(job)
+
+
+def test_a_broken_clip_fails_with_the_last_words_of_ffmpeg(prepare: Prepare, render: Render, tmp_path: Path) -> None:
+    """What ffmpeg said last is in the error, and all it said is in the file for errors."""
+    clip = tmp_path / "broken.mp4"
+    clip.write_bytes(b"no video at all " * 100)
+    job = prepare(clips=(clip,), seconds_each=3.0)
+    with pytest.raises(RenderFailed, match=r"ffmpeg ended with status \d+ while rendering: .*Error opening input"):
+        render(job)
+    everything = job.errors_to.read_text("utf-8")
+    assert "moov atom not found" in everything or "Invalid data found" in everything
+    assert not described(job)
+
+
+def test_a_silent_failure_says_so(prepare: Prepare, render: Render, script: Script) -> None:
+    """An ffmpeg that fails without a word is told by its status."""
+    with pytest.raises(RenderFailed, match="ended with status 3 while rendering: it said nothing"):
+        render(prepare(), tool=script("exit 3"))
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded"])
+def test_a_full_disk_is_the_machines_trouble(prepare: Prepare, render: Render, script: Script, words: str) -> None:
+    """When ffmpeg fails for lack of space the input is not to blame."""
+    tool = script(f'echo "Error writing trailer: {words}" >&2; exit 228')
+    with pytest.raises(MachineTrouble, match=f"the disk is full: Error writing trailer: {words}"):
+        render(prepare(), tool=tool)
+
+
+def test_an_ffmpeg_that_claims_success_is_not_believed(prepare: Prepare, render: Render, script: Script) -> None:
+    """Status 0 with an empty result does not pass the gate."""
+    job = prepare()
+    empty = f'case "$*" in *filter_complex*) : >\'{job.folder / FINAL}\';; *) exec "$FFMPEG" "$@";; esac'
+    with pytest.raises(GateClosed, match="container is None, must be MPEG-4"):
+        render(job, tool=script(empty))
+    assert not described(job)
+
+
+def test_a_hanging_ffmpeg_is_killed_with_its_whole_group(
+    prepare: Prepare, render: Render, script: Script, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
+    """A child without progress is given up after the patience that is configured; its own children die with it."""
+    tool = script('echo $$ >"$0.pid"; sleep 600; exit 0')
+    job = prepare()
+    with pytest.raises(ChildTimeout, match="made no progress for 1 s"):
+        render(job, tool=tool, stall_seconds=1)
+    leader = int(Path(tool.path + ".pid").read_text("ascii"))
+    wait_until(lambda: not group_of(leader))
+    assert not described(job)
+
+
+def test_progress_lines_without_progress_are_silence(prepare: Prepare, render: Render, script: Script) -> None:
+    """A child that goes on talking but stands still at one frame is hanging."""
+    tool = script("while :; do printf 'frame=7\\nprogress=continue\\n'; sleep 0.1; done")
+    with pytest.raises(ChildTimeout):
+        render(prepare(), tool=tool, stall_seconds=1)
+
+
+def test_a_request_to_stop_ends_a_running_render(
+    prepare: Prepare, render: Render, script: Script, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
+    """Stopping is noticed while ffmpeg works; its group is gone afterwards."""
+    tool = script('echo $$ >"$0.pid"; sleep 600; exit 0')
+    started = Path(tool.path + ".pid")
+    with pytest.raises(Stopped):
+        render(prepare(), tool=tool, stopping=lambda: started.exists() and started.stat().st_size > 0)
+    wait_until(lambda: not group_of(int(started.read_text("ascii"))))
+
+
+def test_an_attempt_folder_that_is_gone_is_an_error_of_the_machine(prepare: Prepare, render: Render) -> None:
+    """A worker whose attempt was taken away finds no folder to work in; it makes none."""
+    job = prepare()
+    job.folder.rmdir()
+    with pytest.raises(FileNotFoundError):
+        render(replace(job, attempt=2))
+    assert not job.folder.exists()

@@ -1,0 +1,207 @@
+"""The configuration is read once, and everything that is wrong with it is told at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from shared.config import Config, ConfigError, load_config
+from shared.config_text import default_text
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+def problems_of(path: Path | None, environ: dict[str, str] | None = None) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, environ or {})
+    assert all(problem in str(caught.value) for problem in caught.value.problems)
+    return caught.value.problems
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    """A root needs no configuration."""
+    assert load_config(None, {}) == Config()
+
+
+def test_values_of_the_file_are_taken(path: Path) -> None:
+    """One table of each kind of value."""
+    path.write_text(
+        '[render]\nresolution = "640x360"\nframe_rate = 29.97\n[music]\nrequired = false\n'
+        '[tasks]\nfallback_categories = ["any", "all"]\n'
+    )
+    config = load_config(path, {})
+    assert (config.render.resolution, config.render.frame_rate) == ("640x360", 29.97)
+    assert config.music.required is False
+    assert config.tasks.fallback_categories == ("any", "all")
+
+
+def test_three_mistakes_are_reported_at_once(path: Path) -> None:
+    """Each with its key, its value and what is allowed."""
+    path.write_text('[render]\nresolution = "big"\nquality = 99\n[log]\nlevel = "LOUD"\n')
+    resolution, quality, level = problems_of(path)
+    assert (
+        resolution
+        == 'render.resolution = "big": must be WIDTHxHEIGHT with even sides from 64 to 8192, such as 1920x1080'
+    )
+    assert quality == "render.quality = 99: must be less than or equal to 51"
+    assert level == "log.level = \"LOUD\": must be 'DEBUG', 'INFO', 'WARN' or 'ERROR'"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[render]\nqualty = 3\n", "render.qualty: there is no such key; did you mean render.quality?"),
+        ("[rander]\nquality = 3\n", "rander: there is no such key; did you mean [render]?"),
+        (
+            "[render]\nlease_seconds = 60\n",
+            "render.lease_seconds: there is no such key; did you mean worker.lease_seconds?",
+        ),
+        ("quality = 3\n", "quality: there is no such key; the tables are ingest, voice,"),
+        ("[log]\nqqqqqqqqqqqq = 1\n", "log.qqqqqqqqqqqq: there is no such key; [log] has level, format,"),
+        ("render = 3\n", "render = 3: must be"),
+    ],
+)
+def test_an_unknown_key_or_table_gets_the_nearest_right_name(path: Path, text: str, problem: str) -> None:
+    """A slip of the finger is not silently without effect."""
+    path.write_text(text)
+    (found,) = problems_of(path)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(
+            ("render.resolution", f'"{value}"')
+            for value in ("1921x1080", "62x64", "1920x8194", "1920X1080", "1920x1080 ")
+        ),
+        *(("render.logo", value) for value in ('"/etc/passwd"', '"../x.png"', "'a\\b.png'")),
+        ("render.frame_rate", "0"),
+        ("render.frame_rate", "nan"),
+        ("worker.poll_seconds", "inf"),
+        ("worker.node", '"a/b"'),
+        ("worker.max_attempts", "1.5"),
+        ("music.required", '"perhaps"'),
+        ("tasks.fallback_categories", '"fantasy"'),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_with_its_key(path: Path, key: str, value: str) -> None:
+    """Nothing wrong reaches a worker."""
+    section, name = key.split(".")
+    path.write_text(f"[{section}]\n{name} = {value}\n")
+    (problem,) = problems_of(path)
+    assert problem.startswith(f"{key} = ")
+    assert ": must be " in problem
+
+
+def test_a_heartbeat_must_fit_three_times_into_the_lease(path: Path) -> None:
+    """A worker that beats too slowly would count as dead."""
+    path.write_text("[worker]\nlease_seconds = 10\nheartbeat_seconds = 5\n")
+    assert problems_of(path) == ("worker.heartbeat_seconds = 5: must be at most a third of worker.lease_seconds (10)",)
+
+
+def test_the_environment_overrides_the_file(path: Path) -> None:
+    """Numbers, truth values, lists and words, each in its own type."""
+    path.write_text("[render]\nquality = 30\n")
+    config = load_config(
+        path,
+        {
+            "REELMILL_RENDER__QUALITY": "18",
+            "REELMILL_MUSIC__REQUIRED": "false",
+            "REELMILL_TASKS__FALLBACK_CATEGORIES": '["any"]',
+            "REELMILL_RENDER__PRESET": "fast",
+            "REELMILL_WORKER__NODE": "007",
+            "REELMILL_RENDER__LOGO": "",
+            "REELMILL": "ignored",
+            "REELMILL_HOME": "ignored",
+            "PATH": "/bin",
+        },
+    )
+    assert config.render.quality == 18
+    assert config.music.required is False
+    assert config.tasks.fallback_categories == ("any",)
+    assert (config.render.preset, config.worker.node, config.render.logo) == ("fast", "007", "")
+
+
+def test_wrong_overrides_are_reported_with_the_mistakes_of_the_file(path: Path) -> None:
+    """Everything at once, wherever it comes from."""
+    path.write_text("music = 3\n[render]\nqualty = 3\n")
+    environ = {
+        "REELMILL_RENDER__QUALITY": "high",
+        "REELMILL_RANDER__QUALITY": "3",
+        "REELMILL_WORKER__POLL__SECONDS": "3",
+        "REELMILL_MUSIC__REQUIRED": "true",
+    }
+    problems = "\n".join(problems_of(path, environ))
+    assert 'render.quality = "high": must be a valid integer' in problems
+    assert "rander: there is no such key; did you mean [render]?" in problems
+    assert "worker.poll__seconds: there is no such key; did you mean worker.poll_seconds?" in problems
+    assert "render.qualty: there is no such key" in problems
+    assert "REELMILL_MUSIC__REQUIRED: [music] is not a table in config.toml" in problems
+
+
+@pytest.mark.parametrize("content", [b"[render\n", b"a = \n", b"\xff\xfe", b"[render]\nquality = 1\nquality = 2\n"])
+def test_a_file_that_is_no_toml_is_one_problem_that_names_it(path: Path, content: bytes) -> None:
+    """With what the parser found."""
+    path.write_bytes(content)
+    (problem,) = problems_of(path)
+    assert f"{path} is not valid TOML" in problem
+
+
+def test_a_missing_or_unreadable_file_is_named(path: Path) -> None:
+    """A mistyped --config is no reason to run with the defaults."""
+    assert problems_of(path) == (f"there is no file {path}; name another with --config",)
+    path.mkdir()
+    (problem,) = problems_of(path)
+    assert problem.startswith(f"{path} cannot be read: ")
+
+
+def test_hostile_text_in_a_value_is_made_visible(path: Path) -> None:
+    """No control character of a file reaches the terminal."""
+    path.write_text('[render]\nresolution = "\\u001b[31m"\n"a\\u001b" = 1\n')
+    assert all(problem.isprintable() for problem in problems_of(path))
+
+
+def test_the_written_configuration_reads_back_as_the_defaults(path: Path) -> None:
+    """What `reelmill init` writes changes nothing."""
+    path.write_text(default_text(), "utf-8")
+    assert load_config(path, {}) == Config()
+
+
+def test_the_written_configuration_explains_every_key() -> None:
+    """Each key stands below a line of explanation, and none is forgotten."""
+    lines = default_text().splitlines()
+    values = tomllib.loads(default_text())
+    for section, field in Config.model_fields.items():
+        assert f"[{section}]" in lines
+        keys = getattr(field.annotation, "model_fields", {})
+        assert list(values[section]) == list(keys)
+        start = lines.index(f"[{section}]")
+        for key, described in keys.items():
+            at = next(i for i in range(start, len(lines)) if lines[i].startswith(f"{key} = "))
+            assert described.description
+            assert lines[at - 1].startswith(f"# {described.description}")
+
+
+def test_bounds_and_choices_are_written_out() -> None:
+    """People see what is allowed before they try."""
+    text = default_text()
+    assert "# Constant quality (CRF): lower is better and larger. From 0 to 51.\n" in text
+    assert "One of: DEBUG, INFO, WARN, ERROR.\n" in text
+    assert "# Attempts before a task is given up. At least 1.\n" in text
+    assert "in dBFS, is silence. At most 0.\n" in text
+
+
+def test_changed_values_are_written_and_read_back(path: Path) -> None:
+    """The demo writes its own values this way."""
+    render = {"logo": 'lö"go.png', "frame_rate": 29.97}
+    changes: dict[str, dict[str, object]] = {"render": render, "tasks": {"fallback_categories": ("a", "b")}}
+    path.write_text(default_text(changes), "utf-8")
+    config = load_config(path, {})
+    assert (config.render.logo, config.render.frame_rate) == ('lö"go.png', 29.97)
+    assert config.tasks.fallback_categories == ("a", "b")
