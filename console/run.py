@@ -26,7 +26,7 @@ from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.leash import leashed
-from shared.process import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, config_path
+from shared.process import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, config_path, on_stop_signals
 from shared.records.record import utc_now
 
 _TICK_SECONDS = 0.3
@@ -98,15 +98,11 @@ class _Workers:
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: self._asked_to_stop.set())
+        on_stop_signals(self._asked_to_stop.set)
         for name, command in self._commands.items():
             # A process group of its own: Ctrl-C reaches the workers only through us, once.
             process = subprocess.Popen(
-                leashed(command, signal.SIGTERM),
-                stderr=subprocess.PIPE,
-                stdin=subprocess.DEVNULL,
-                process_group=0,
+                leashed(command, signal.SIGTERM), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, process_group=0
             )
             assert process.stderr is not None  # noqa: S101 - for the type checker: it was asked for
             reader = threading.Thread(target=self._pass_on, args=(process.stderr,))

@@ -13,7 +13,6 @@ from shared.domain.layout import FINAL, POSTER, REASON, Layout
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
-from shared.records.metadata import Metadata
 from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
@@ -108,7 +107,7 @@ def tasks(layout: Layout, store: Store, state: TaskState, ids: Iterable[str]) ->
         views.append(
             TaskView(
                 task_id=task_id,
-                label=_label(metadata),
+                label=metadata.label,
                 state=state.value,
                 seconds=metadata.voice_duration,
                 reason=_reason(folder / REASON),
@@ -158,10 +157,6 @@ def _nodes(layout: Layout) -> Iterable[NodeView]:
             record = NodeRecord.read(path)
             here = record.host == platform.node()
             yield NodeView(record=record, running=not is_free(layout.node_lock(record.node)) if here else None)
-
-
-def _label(metadata: Metadata) -> str:
-    return "/".join(metadata.titles or (metadata.category, metadata.story_name, metadata.chapter))
 
 
 def _reason(path: Path) -> str | None:

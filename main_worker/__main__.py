@@ -8,13 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import lock_descriptor
-
 from main_worker.daemon import MainWorker
 from main_worker.preparer import find_logo
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.ffmpeg import find_ffmpeg
+from shared.lifesign import hold
 from shared.log import log_to_file
 from shared.process import Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
@@ -41,7 +40,7 @@ def main_lock(layout: Layout) -> Iterator[None]:
     """
     handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        if not lock_descriptor(handle, blocking=False):
+        if not hold(handle):
             holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
             raise RootError(f"another main worker ({holder or 'unknown'}) is at work on {layout.root}; stop it first")
         os.ftruncate(handle, 0)

@@ -28,7 +28,7 @@ from shared.files import as_machine_trouble, remove_tree, write_hint
 from shared.log import Logger
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
 from shared.records.record import RecordError, utc_now
-from shared.recovery import Limits, Recovery
+from shared.recovery import Caps, Recovery
 from shared.store import Store
 from shared.version import PROGRAM
 
@@ -43,9 +43,7 @@ class _Seen:
     pending: tuple[PendingDrop, ...]
     waiting: tuple[WaitingVoice, ...]
     trouble: str | None
-
-    def is_idle(self) -> bool:
-        return not self.pending and self.trouble is None
+    busy: bool
 
 
 class MainWorker:
@@ -64,8 +62,8 @@ class MainWorker:
         examiner = Examiner(Cage(config, ffmpeg, self._stop.is_set), layout.staging)
         filing = Filing(layout, self._library, config.links.chunk_words)
         self._ingest = Ingest(layout, filing, examiner, config.ingest.workers, log, self._wake.set)
-        limits = Limits(config.worker.max_attempts, config.worker.max_starts)
-        self._recovery = Recovery(self._store, limits, lease_seconds, log, time.monotonic)
+        caps = Caps(config.worker.max_attempts, config.worker.max_starts)
+        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
         self._said: _Seen | None = None
         self._unreadable: tuple[str, ...] = ()
 
@@ -78,6 +76,7 @@ class MainWorker:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
         self._log.info(f"Main worker is ready on {self._layout.root}", name="worker_started")
         self._clear_leftovers()
+        self._intake.restore()
         self._library.load()
         self._refresh_view()
         hurry = Hurry(self._wake)
@@ -105,16 +104,18 @@ class MainWorker:
             self._wake.clear()
             view, seen = self._round()
             self._say(seen)
-            if until_idle and seen.is_idle() and self._all_rendered():
+            if until_idle and not seen.busy and self._all_rendered():
                 self._log.info("Nothing is left to do", name="idle")
                 return
             self._stop.wait(_LEAST_PAUSE)
-            self._wake.wait(self._pause(view, until_idle=until_idle and seen.is_idle()))
+            self._wake.wait(self._pause(view, until_idle=until_idle and not seen.busy))
 
     def _round(self) -> tuple[View, _Seen]:
         now = time.monotonic()
         self._ingest.finish(now)
         view = self._intake.look(now)
+        if not view.unreadable:
+            self._ingest.forget_all_but({ready.relative for ready in view.ready})
         for ready in view.ready:
             self._ingest.take(ready, now)
         self._note_unreadable(view.unreadable)
@@ -123,11 +124,12 @@ class MainWorker:
         states = [
             *((name, "settling") for name in view.settling),
             *((name, "checking") for name in self._ingest.checking),
-            *((name, "waiting for the machine's trouble to pass") for name in self._ingest.resting(now)),
+            *((name, f"put off: {why}") for name, why in self._ingest.put_off().items()),
         ]
+        busy = bool(view.settling or self._ingest.checking) or not self._ingest.is_hopeless()
         pending = tuple(PendingDrop(drop=f"raw/{readable(str(name))}", doing=doing) for name, doing in states)
-        trouble = trouble or self._ingest.trouble or "; ".join(view.unreadable) or None
-        return view, _Seen(pending, waiting, trouble)
+        stopped = trouble or "; ".join(view.unreadable)
+        return view, _Seen(pending, waiting, stopped or self._ingest.trouble or None, busy or bool(stopped))
 
     def _prepare(self, arriving: list[Drop]) -> tuple[tuple[WaitingVoice, ...], str | None]:
         try:

@@ -7,19 +7,22 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from main_worker.addresses import parse_link_file
 from main_worker.article import Article, fetch_article
 from main_worker.cage import Cage, refused
-from main_worker.intake import Ready
 from main_worker.loudness import normalise
 from main_worker.pictures import examine_clip
+from main_worker.ready import Ready
 from main_worker.sounds import examine_sound, examine_voice
 from shared.child import ChildTimeout
 from shared.domain.drop import Drop, Kind
+from shared.domain.errors import Stopped
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
 
 _MAX_LINK_BYTES = 1_000_000
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Examiner:
             Stopped: the worker is ending.
         """
         self._check_bytes(ready.identity.size)
-        content = content_of(ready.path)
+        with ready.open() as stream:
+            content = _content_of(stream, self.cage.stopping)
         known(content)
         try:
             return self._by_kind(ready, drop, content)
@@ -93,7 +97,9 @@ class Examiner:
                 facts = examine_sound(self.cage, ready.path)
                 target = self.staging / f"{secrets.token_hex(8)}.mp3"
                 loudness = normalise(self.cage, ready.path, target)
-                return Examined(content, audio=facts, loudness=loudness, made=(target, content_of(target)))
+                return Examined(
+                    content, audio=facts, loudness=loudness, made=(target, content_of(target, self.cage.stopping))
+                )
             case Kind.LINK:
                 return Examined(content, articles=self._articles(ready))
 
@@ -101,12 +107,26 @@ class Examiner:
         if ready.identity.size > _MAX_LINK_BYTES:
             sentence = f"A link file holds one address per line; this one has {ready.identity.size} bytes."
             raise refused("bad_link_file", sentence, "Drop a text file with the addresses only.")
-        addresses = parse_link_file(ready.path.read_bytes())
+        with ready.open() as stream:
+            addresses = parse_link_file(stream.read(_MAX_LINK_BYTES))
         return tuple(fetch_article(address, self.cage.config.links, self.cage.stopping) for address in addresses)
 
 
-def content_of(path: Path) -> Content:
-    """Hash and size of a file's bytes."""
+def content_of(path: Path, stopping: Callable[[], bool] = lambda: False) -> Content:
+    """Hash and size of a file's bytes.
+
+    Raises:
+        Stopped: `stopping` turned true; a large file takes minutes.
+    """
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-        return Content(digest.hexdigest(), stream.tell())
+        return _content_of(stream, stopping)
+
+
+def _content_of(stream: IO[bytes], stopping: Callable[[], bool]) -> Content:
+    digest, size = hashlib.sha256(), 0
+    while block := stream.read(_BLOCK):
+        if stopping():
+            raise Stopped("stopped on request")
+        digest.update(block)
+        size += len(block)
+    return Content(digest.hexdigest(), size)

@@ -10,22 +10,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from main_worker.carrying import carry
 from main_worker.chunks import count_words, split
 from main_worker.examination import Content, Examined
-from main_worker.intake import Ready, identity_of
 from main_worker.library import Entry, Library
+from main_worker.ready import Ready
 from main_worker.settling import Identity
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import DropRefused, ReelmillError, Rejection
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection
 from shared.domain.layout import Layout, sidecar_of
 from shared.domain.names import safe_folder, short_hash
-from shared.files import fsync_path, make_folder, move_new, write_atomic
-from shared.records.record import utc_now
+from shared.files import fsync_path, make_folder, remove_same, rename_new, write_atomic
+from shared.records.record import RecordError, utc_now
 from shared.records.sidecar import Origin, Sidecar
-
-
-class DropChanged(ReelmillError):
-    """The drop was written to while it was being checked; it goes back to waiting."""
 
 
 class Filing:
@@ -67,9 +64,9 @@ class Filing:
 
     def _file(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
         self.refuse_duplicate(ready, drop, examined.dropped)
-        check_unchanged(ready)
+        ready.check_unchanged()
         if entry := self._same(drop, examined.dropped):
-            ready.path.unlink()  # a crash came between filing it and removing it
+            remove_same(ready.path, ready.is_same)  # a crash came between filing it and removing it
             return [entry.path]
         if examined.articles:
             return self._file_articles(ready, drop, examined)
@@ -83,12 +80,12 @@ class Filing:
         target = self._free_name(drop, examined)
         sidecar = self._sidecar(ready, drop, examined, examined.dropped)
         self._write_sidecar(target, sidecar)
-        move_new(ready.path, target)
-        status = target.stat()
-        if (status.st_size, status.st_mtime_ns) != (ready.identity.size, ready.identity.mtime_ns):
-            move_new(target, ready.path)  # its writer still had it open
-            sidecar_of(target).unlink()
-            raise DropChanged(f"{drop.relative} changed while it was being filed")
+        try:
+            carry(ready, target, examined.dropped.sha256)
+        except BaseException:
+            if not target.exists():
+                sidecar_of(target).unlink(missing_ok=True)
+            raise
         self._library.add(Entry(target, sidecar))
         return target
 
@@ -97,10 +94,9 @@ class Filing:
         sidecar = self._sidecar(ready, drop, examined, made)
         self._write_sidecar(target, sidecar)
         fsync_path(staged)
-        move_new(staged, target)
+        rename_new(staged, target)
         self._library.add(Entry(target, sidecar))
-        check_unchanged(ready)
-        ready.path.unlink()
+        remove_same(ready.path, ready.is_same)  # one that has changed meanwhile is a new drop
         return target
 
     # -- texts -----------------------------------------------------------------------------------
@@ -129,7 +125,11 @@ class Filing:
         """Remove what an interrupted filing of the same link file left behind."""
         folder = self._layout.story(drop.category, drop.story or "")
         for record in folder.glob("chunk_*.txt.json"):
-            if Sidecar.read(record).origin.sha256 == content.sha256:
+            try:
+                sidecar = Sidecar.read(record)
+            except RecordError:  # not ours to judge; its number stays taken
+                continue
+            if sidecar.origin.sha256 == content.sha256:
                 record.with_name(record.name.removesuffix(".json")).unlink(missing_ok=True)
                 record.unlink()
 
@@ -156,11 +156,13 @@ class Filing:
         sidecar.write(sidecar_of(target))
 
     def _free_name(self, drop: Drop, examined: Examined) -> Path:
-        """The library name; a different file that has it already gives this one a hash in its name."""
-        plain = self._name(drop, examined, drop.stem)
-        if not plain.exists():
-            return plain
-        return self._name(drop, examined, f"{drop.stem}-{short_hash(examined.dropped.sha256)}")
+        """The library name; a different file that has it already gives this one its hash in its name."""
+        sha256 = examined.dropped.sha256
+        for mark in ("", f"-{short_hash(sha256)}", f"-{sha256}"):
+            path = self._name(drop, examined, f"{drop.stem}{mark}")
+            if not path.exists() and not sidecar_of(path).exists():
+                return path
+        raise MachineTrouble(f"{self._layout.relative(path)} is taken; move that file and its .json away")
 
     def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
         match drop.kind:
@@ -200,13 +202,3 @@ class Filing:
             audio=examined.audio,
             loudness=examined.loudness,
         )
-
-
-def check_unchanged(ready: Ready) -> None:
-    """Raise DropChanged unless a drop is still what it was when it was taken to be complete."""
-    try:
-        identity = identity_of(ready.path.lstat())
-    except FileNotFoundError:
-        raise DropChanged(f"{ready.relative} was taken out of raw/ while it was being checked") from None
-    if identity != ready.identity:
-        raise DropChanged(f"{ready.relative} changed while it was being checked")

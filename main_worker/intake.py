@@ -7,21 +7,12 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from main_worker.settling import Identity, Settled, Sighting, decide, look
+from main_worker.ready import Ready, identity_of
+from main_worker.settling import Settled, Sighting, decide, look
 from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A drop that is complete, with the identity it had when that was decided."""
-
-    path: Path
-    relative: PurePosixPath
-    drop: Drop | Misplaced
-    identity: Identity
-    evidence: str
+from shared.files import original_name, put_back
 
 
 @dataclass(frozen=True)
@@ -69,6 +60,14 @@ class Intake:
                 times.append(decision.at)
         return View(tuple(ready), tuple(settling), min(times, default=None), tuple(unreadable))
 
+    def restore(self) -> None:
+        """Give files their names back that a crash left put aside (see :func:`shared.files.remove_same`)."""
+        for folder, _, names in os.walk(self.raw):
+            for name in names:
+                aside = Path(folder, name)
+                if before := original_name(aside):
+                    put_back(aside, before)
+
     def _walk(self, folder: Path, unreadable: list[str]) -> dict[PurePosixPath, os.stat_result]:
         found: dict[PurePosixPath, os.stat_result] = {}
         pending = [folder]
@@ -94,10 +93,6 @@ class Intake:
                 else:
                     found[PurePosixPath(path.relative_to(self.raw))] = status
         return found
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 _SPECIAL = (

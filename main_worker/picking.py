@@ -19,12 +19,7 @@ def seed_of(task_id: str) -> int:
 
 
 def pick_clips(
-    categories: Sequence[Sequence[T]],
-    clip_seconds: Callable[[T], float],
-    *,
-    seconds: float,
-    rate: Fraction,
-    seed: int,
+    categories: Sequence[Sequence[T]], clip_seconds: Callable[[T], float], *, seconds: float, rate: Fraction, seed: int
 ) -> list[T]:
     """Clips that together cover `seconds`, in playing order; empty if there is no usable clip.
 

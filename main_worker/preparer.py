@@ -54,7 +54,7 @@ class Preparer:
         a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
         """
         waiting = []
-        for voice in list(self._library.without_task()):
+        for voice in self._library.without_task():
             reason = self._make(voice, arriving)
             if reason is None:
                 self._said.pop(voice.path, None)

@@ -8,11 +8,12 @@ import secrets
 import stat
 from pathlib import Path, PurePosixPath
 
-from main_worker.intake import Ready
+from main_worker.carrying import carry
+from main_worker.ready import Ready
 from shared.domain.errors import Rejection
 from shared.domain.layout import Layout, reason_of
 from shared.domain.names import safe_stem
-from shared.files import fsync_path, move_new
+from shared.files import fsync_path
 from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
 
@@ -21,11 +22,12 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
     """Move a drop to the rejected ones, its reason first; returns where it is now.
 
     Raises:
+        DropChanged: it is not the drop that was judged.
         OSError: the machine's trouble; the drop is still in ``raw/``.
     """
     original = str(layout.relative(ready.path))
     status = ready.path.lstat()
-    target = _left_by_a_crash(layout.invalid, status) or _free_name(layout.invalid, ready.relative, original)
+    target = _free_name(layout.invalid, ready.relative, original)
     reason = Reason(
         code=rejection.code,
         reason=rejection.sentence,
@@ -36,10 +38,8 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
     )
     reason.write(reason_of(target))
     try:
-        if os.path.lexists(target):
-            ready.path.unlink()
-        elif stat.S_ISREG(status.st_mode):
-            move_new(ready.path, target)
+        if stat.S_ISREG(status.st_mode):
+            carry(ready, target)
         else:
             _move_special(ready.path, target)
     except BaseException:
@@ -59,14 +59,6 @@ def _move_special(source: Path, target: Path) -> None:
         target.symlink_to(source.readlink())
         source.unlink()
     fsync_path(target.parent)
-    fsync_path(source.parent)
-
-
-def _left_by_a_crash(folder: Path, status: os.stat_result) -> Path | None:
-    """The name this drop has here already: a crash came between its two names of a move."""
-    if status.st_nlink == 1:
-        return None
-    return next((entry for entry in folder.iterdir() if os.path.samestat(entry.lstat(), status)), None)
 
 
 def _free_name(folder: Path, relative: PurePosixPath, original: str) -> Path:

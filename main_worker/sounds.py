@@ -9,6 +9,7 @@ from shared.domain.media import AudioFacts
 from shared.domain.names import readable
 from shared.mediainfo import number
 
+_PRINT = "ametadata=mode=print:file=-:direct=1"  # direct: else its blocks and the progress cut each other's lines
 _SILENCE_SECONDS = 0.5  # shorter pauses belong to speech
 
 
@@ -53,7 +54,7 @@ def examine_sound(cage: Cage, path: Path) -> AudioFacts:
         )
     track = declared.audio[0] if declared.audio else {}
     silence = Silence()
-    level = f"silencedetect=n={cage.config.voice.silence_db:g}dB:d={_SILENCE_SECONDS},ametadata=mode=print:file=-"
+    level = f"silencedetect=n={cage.config.voice.silence_db:g}dB:d={_SILENCE_SECONDS},{_PRINT}"
     ended, progress = cage.run("mp3", path, ["-map", "0:a:0", "-af", level, "-f", "null", "-"], on_line=silence.read)
     if ended.code != 0 or progress.seconds == 0:
         raise unreadable("an MP3 sound", ended)

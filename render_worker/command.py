@@ -36,6 +36,7 @@ _COLOURS = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "c
 
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
 _CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
+_PICTURE = {"protocol_whitelist": "file", "format_whitelist": "image2,png_pipe,jpeg_pipe,webp_pipe"}
 _SOUND = {"f": "mp3", "protocol_whitelist": "file", "format_whitelist": "mp3"}
 
 
@@ -90,7 +91,7 @@ def _picture(plan: RenderPlan, task: Path) -> Any:
     base = ffmpeg.filter(shots, "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
     if plan.logo is None:
         return base
-    logo = ffmpeg.input(file_url(task / plan.logo), protocol_whitelist="file")["v:0"]
+    logo = ffmpeg.input(file_url(task / plan.logo), **_PICTURE)["v:0"]
     return ffmpeg.filter([base, logo], "overlay", LOGO_CORNER, LOGO_CORNER).filter("format", "yuv420p")
 
 

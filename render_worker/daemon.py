@@ -23,13 +23,13 @@ from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.log import Logger
-from shared.records.metadata import Metadata
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
-from shared.recovery import Limits, Recovery
+from shared.recovery import Caps, Recovery
 from shared.store import Claim, HoldLost, Store
 
-_TROUBLE_SECONDS = 30.0  # a node in trouble would use up a task's attempts if it came back at once
+_TROUBLE_SECONDS = 30.0  # a node in trouble would start one task after the other if it came back at once
+_MOST_TROUBLE_SECONDS = 600.0
 _REPORT_STEP = 10.0  # percent between two progress lines in the log
 
 
@@ -55,10 +55,11 @@ class RenderWorker:
         self._store = Store(layout)
         self._stop = threading.Event()
         self._rest_until = 0.0
+        self._rest_seconds = _TROUBLE_SECONDS
         self._low_disk = False
         self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.encoder.name)
-        limits = Limits(config.worker.max_attempts, config.worker.max_starts)
-        self._recovery = Recovery(self._store, limits, lease_seconds, log, time.monotonic)
+        caps = Caps(config.worker.max_attempts, config.worker.max_starts)
+        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
 
     def stop(self) -> None:
         """Ask the worker to end soon; safe to call from a signal handler."""
@@ -127,7 +128,7 @@ class RenderWorker:
         return None
 
     def _work(self, claim: Claim) -> None:
-        label = _label(claim.metadata)
+        label = claim.metadata.label
         self._log.info(
             f"Rendering {label}: {claim.metadata.voice_duration:.1f} s from {len(claim.metadata.video_files)} clips",
             name="task_claimed",
@@ -141,8 +142,7 @@ class RenderWorker:
         except HoldLost as error:
             self._log.warning(f"Left {label}: {error}", name="task_lost", task=claim.task_id)
         except OSError as error:
-            # The claim's lock is released so that recovery, here or elsewhere, can judge the task at once.
-            claim.sign.release()
+            claim.sign.abandon()  # recovery on this host then judges the task at once
             self._rest(as_machine_trouble(error, f"cannot finish task {claim.task_id}"))
         finally:
             self._pulse.let_go()
@@ -151,28 +151,26 @@ class RenderWorker:
         try:
             record = self._render(claim, label)
         except Stopped:
-            self._pulse.let_go()
             if self._pulse.lost:
                 self._store.withdraw(claim)
                 raise HoldLost(f"task {claim.task_id} was taken away") from None
-            self._store.give_back(claim, Ending.GIVEN_BACK, "its worker was asked to stop")
-            self._log.info(f"Gave back {label}: asked to stop", name="task_given_back", task=claim.task_id)
+            self._end(claim, label, Ending.GIVEN_BACK, Stopped("its worker was asked to stop"))
         except (MachineTrouble, ToolError, OSError) as error:
-            self._pulse.let_go()
             trouble = as_machine_trouble(error, "cannot render") if isinstance(error, OSError) else error
             self._end(claim, label, Ending.NODE_TROUBLE, trouble)
             self._rest(trouble)
-        except (RenderFailed, GateClosed, PlanError, InputMissing, ChildTimeout) as error:
-            self._pulse.let_go()
+        except ChildTimeout as error:
+            self._end(claim, label, Ending.STALLED, error)
+        except (RenderFailed, GateClosed, PlanError, InputMissing) as error:
             self._end(claim, label, Ending.FAILED, error)
         else:
-            self._pulse.let_go()
             self._publish(claim, label, record)
 
     def _render(self, claim: Claim, label: str) -> RenderRecord:
         job = Job(
             metadata=claim.metadata,
             task=self._layout.task(TaskState.PROCESSING, claim.task_id),
+            library=(self._layout.scanned, self._layout.assets),
             folder=claim.folder,
             errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
             attempt=claim.attempt,
@@ -209,6 +207,7 @@ class RenderWorker:
 
     def _publish(self, claim: Claim, label: str, record: RenderRecord) -> None:
         self._store.publish(claim)
+        self._rest_seconds = _TROUBLE_SECONDS
         final = self._layout.task(TaskState.FINISHED, claim.task_id) / FINAL
         self._log.info(
             f"Finished {label}: {self._layout.relative(final)}, {record.seconds:.1f} s of video in "
@@ -236,10 +235,9 @@ class RenderWorker:
             self._log.warning(f"Put {label} back in the queue: {error}", name="task_requeued", task=claim.task_id)
 
     def _rest(self, trouble: ReelmillError) -> None:
-        self._rest_until = time.monotonic() + _TROUBLE_SECONDS
+        """Take no task for a while, twice as long each time, until a task has ended well."""
+        seconds = self._rest_seconds
+        self._rest_until = time.monotonic() + seconds
+        self._rest_seconds = min(2 * seconds, _MOST_TROUBLE_SECONDS)
         self._pulse.say(Doing(f"resting: {trouble}"))
-        self._log.error(f"Taking no task for {_TROUBLE_SECONDS:.0f} s: {trouble}", name="node_trouble", node=self._node)
-
-
-def _label(metadata: Metadata) -> str:
-    return "/".join(metadata.titles or (metadata.category, metadata.story_name, metadata.chapter))
+        self._log.error(f"Taking no task for {seconds:.0f} s: {trouble}", name="node_trouble", node=self._node)

@@ -14,12 +14,10 @@ class Encoder:
 
     Attributes:
         name: as ffmpeg knows it.
-        hardware: whether it needs a device that has to be proved first.
         options: output options from quality (CRF scale, lower is better), preset name and GOP length in frames.
     """
 
     name: str
-    hardware: bool
     options: Callable[[int, str, int], Options]
 
 
@@ -38,7 +36,7 @@ def _libx264(quality: int, preset: str, gop: int) -> Options:
     }
 
 
-LIBX264 = Encoder("libx264", hardware=False, options=_libx264)
+LIBX264 = Encoder("libx264", _libx264)
 ENCODERS: Mapping[str, Encoder] = {LIBX264.name: LIBX264}
 
 

@@ -11,9 +11,9 @@ from shared.records.record import utc_now
 
 _ADVICE = {
     GateClosed: "The file ffmpeg made is not right; stderr.log here says what it complained of.",
-    InputMissing: "Put the file back into the library, or drop it again and retry the task.",
+    InputMissing: "Put the file back where it was, then move this folder back into tasks/.",
     ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else see in stderr.log where it hangs.",
-    PlanError: "Drop more clips into raw/video/ and retry the task.",
+    PlanError: "Name more clips in metadata.json and inputs here, then move this folder back into tasks/.",
 }
 
 

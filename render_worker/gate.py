@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from shared.child import Limits
+from shared.child import Ended, Limits
 from shared.domain.errors import ReelmillError
 from shared.domain.plan import RenderPlan
+from shared.domain.progress import Progress
 from shared.ffmpeg import Ffmpeg, file_url, last_line
 from shared.mediainfo import number, read_declared
 from shared.records.render import Check
@@ -27,16 +28,16 @@ class GateClosed(ReelmillError):
 
 
 def inspect(
-    final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, scratch: Path, stopping: Callable[[], bool]
+    final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, scratch: Path, errors_to: Path, stopping: Callable[[], bool]
 ) -> tuple[Check, ...]:
-    """Check a finished file against its plan, decoding all of it.
+    """Check a finished file against its plan, decoding all of it; what ffmpeg complains of is added to `errors_to`.
 
     Raises:
         GateClosed: a check failed.
     """
     checks = (
         *_declared_checks(final, plan, stopping),
-        *_decoded_checks(final, plan, ffmpeg, stopping),
+        *_decoded_checks(final, plan, ffmpeg, errors_to, stopping),
         *_packet_checks(final, plan, ffmpeg, scratch, stopping),
     )
     if not all(check.passed for check in checks):
@@ -61,15 +62,19 @@ def _declared_checks(final: Path, plan: RenderPlan, stopping: Callable[[], bool]
     ]
 
 
-def _decoded_checks(final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, stopping: Callable[[], bool]) -> list[Check]:
-    limits = Limits(silence_seconds=_SILENCE_SECONDS)
-    source = (*_CAGE, "-i", file_url(final))
-    ended, picture = ffmpeg.run(
-        [*source, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"],
-        limits=limits,
-        stopping=stopping,
-    )
-    sound_ended, sound = ffmpeg.run([*source, "-map", "0:a:0", "-f", "null", "-"], limits=limits, stopping=stopping)
+def _decoded_checks(
+    final: Path, plan: RenderPlan, ffmpeg: Ffmpeg, errors_to: Path, stopping: Callable[[], bool]
+) -> list[Check]:
+    def decode(*what: str) -> tuple[Ended, Progress]:
+        return ffmpeg.run(
+            [*_CAGE, "-i", file_url(final), *what, "-f", "null", "-"],
+            limits=Limits(silence_seconds=_SILENCE_SECONDS),
+            stopping=stopping,
+            errors_to=errors_to,
+        )
+
+    ended, picture = decode("-map", "0:v:0", "-fps_mode", "passthrough")
+    sound_ended, sound = decode("-map", "0:a:0")
     frame = float(1 / plan.canvas.rate)
     complaint = last_line(ended.errors + sound_ended.errors)
     return [
@@ -87,19 +92,7 @@ def _packet_checks(
     table = scratch / "packets.txt"
     table.touch()  # ffmpeg makes none of a file it cannot open
     ffmpeg.run(
-        [
-            *_CAGE,
-            "-i",
-            file_url(final),
-            "-map",
-            "0:v:0",
-            "-c",
-            "copy",
-            "-f",
-            "framecrc",
-            "-y",
-            file_url(table),
-        ],
+        [*_CAGE, "-i", file_url(final), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)],
         limits=Limits(silence_seconds=_SILENCE_SECONDS),
         stopping=stopping,
     )

@@ -7,10 +7,9 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import lock_descriptor
-
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
+from shared.lifesign import hold
 
 _MOST_NODES_PER_HOST = 256
 
@@ -26,7 +25,7 @@ def node_identity(layout: Layout, configured: str) -> Iterator[str]:
     for number in range(1, 2 if configured else _MOST_NODES_PER_HOST):
         name = base if number == 1 else f"{base}-{number}"
         handle = os.open(layout.node_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if lock_descriptor(handle, blocking=False):
+        if hold(handle):
             try:
                 yield name
             finally:

@@ -14,7 +14,7 @@ from render_worker import command, gate
 from render_worker.encoders import Encoder
 from shared.child import Limits
 from shared.config import Render
-from shared.domain.errors import MachineTrouble, ReelmillError
+from shared.domain.errors import ReelmillError
 from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD
 from shared.domain.plan import Canvas, RenderPlan, Track, exact_rate, make_plan
 from shared.domain.progress import Progress
@@ -27,7 +27,6 @@ from shared.version import PROGRAM
 # One ffmpeg opens every clip of its command at once (measured: 9 MB for each 720p clip, about 80 MB for
 # each 2160p one), so longer videos are made in pieces and joined by copy.
 MOST_SHOTS = 16
-_DISK_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 class RenderFailed(ReelmillError):
@@ -55,12 +54,14 @@ class Job:
 
     Attributes:
         task: the task's folder, with its links.
+        library: the folders its links may lead to, and no others.
         folder: the attempt's own folder, where the result appears.
         errors_to: file for the tools' standard error.
     """
 
     metadata: Metadata
     task: Path
+    library: tuple[Path, ...]
     folder: Path
     errors_to: Path
     attempt: int
@@ -104,7 +105,7 @@ def render_task(
     Raises:
         RenderFailed, GateClosed, PlanError, InputMissing: this input cannot be rendered as it is.
         ChildTimeout: ffmpeg made no progress.
-        MachineTrouble: the disk is full.
+        MachineTrouble: this node is at fault, such as a full disk.
         Stopped: `stopping` turned true.
     """
     started_at, clock = utc_now(), _Stopwatch()
@@ -120,7 +121,7 @@ def render_task(
     else:
         _render_in_pieces(run, plan, scratch, final, encoding)
     clock.lap("render")
-    checks = gate.inspect(final, plan, ffmpeg, scratch, stopping)
+    checks = gate.inspect(final, plan, ffmpeg, scratch, job.errors_to, stopping)
     clock.lap("gate")
     run.ffmpeg("poster", _poster(final, job.folder / POSTER, plan.seconds), 1)
     shutil.rmtree(scratch)
@@ -134,7 +135,7 @@ def render_task(
         program=PROGRAM,
         ffmpeg=ffmpeg.version,
         encoder=encoder.name,
-        mode="direct",
+        mode="direct" if len(plan.shots) <= MOST_SHOTS else "pieces",
         plan=_plain(asdict(plan)),
         checks=checks,
         sha256=digest,
@@ -175,8 +176,6 @@ class _Run:
             folder=self.job.folder,
         )
         if ended.code != 0:
-            if any(sign in ended.errors for sign in _DISK_FULL):
-                raise MachineTrouble(f"the disk is full: {last_line(ended.errors)}")
             raise RenderFailed(
                 f"ffmpeg ended with status {ended.code} while {phase}: {last_line(ended.errors) or 'it said nothing'}"
             )
@@ -207,33 +206,23 @@ def _piece_size(shots: int) -> int:
 
 
 def _check_inputs(job: Job) -> None:
-    """Every file the task names must be there, with its size: a library file is never changed in place."""
+    """Every file the task names must be in the library, with its size: a library file is never changed in place."""
+    allowed = [folder.resolve() for folder in job.library]
     for name, wanted in job.metadata.inputs.items():
-        path = job.task / name
         try:
+            path = (job.task / name).resolve(strict=True)
             size = path.stat().st_size
         except OSError as error:
             raise InputMissing(f"{name} ({wanted.path}) cannot be read: {error.strerror}") from error
+        if not any(path.is_relative_to(folder) for folder in allowed):
+            raise InputMissing(f"{name} leads to {path}, which is not in the library")
         if size != wanted.size:
             raise InputMissing(f"{name} ({wanted.path}) has {size} bytes, but the task was made with {wanted.size}")
 
 
 def _poster(final: Path, poster: Path, seconds: float) -> list[str]:
     at = f"{min(seconds / 10, 10):.3f}"
-    return [
-        "-ss",
-        at,
-        "-f",
-        "mov",
-        "-i",
-        file_url(final),
-        "-frames:v",
-        "1",
-        "-q:v",
-        "3",
-        "-y",
-        file_url(poster),
-    ]
+    return ["-ss", at, "-f", "mov", "-i", file_url(final), "-frames:v", "1", "-q:v", "3", "-y", file_url(poster)]
 
 
 def _plain(value: Any) -> Any:

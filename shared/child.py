@@ -68,13 +68,14 @@ def run_child(
     Args:
         stopping: asked several times a second; when it turns true the whole group is killed.
         on_line: gets each line of standard output; returns whether it means progress.
-        errors_to: file that receives standard error in full; a private temporary file otherwise.
+        errors_to: file that standard error is added to, in full; a private temporary file otherwise.
 
     Raises:
         ChildTimeout: a limit was passed; the group has been killed.
         Stopped: `stopping` turned true; the group has been killed.
     """
     with _errors_file(errors_to) as errors:
+        before = errors.seek(0, os.SEEK_END)
         started = time.monotonic()
         process = subprocess.Popen(
             leashed(arguments, nice=nice),
@@ -90,7 +91,7 @@ def run_child(
             code = _await_exit(process, patience)
         finally:
             _kill_group(process)
-        return Ended(code, output, _tail(errors), time.monotonic() - started)
+        return Ended(code, output, _tail(errors, before), time.monotonic() - started)
 
 
 class _Patience:
@@ -162,10 +163,10 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _errors_file(path: Path | None) -> IO[bytes]:
-    return path.open("w+b") if path else tempfile.TemporaryFile()
+    return path.open("a+b") if path else tempfile.TemporaryFile()
 
 
-def _tail(errors: IO[bytes]) -> str:
+def _tail(errors: IO[bytes], start: int) -> str:
     size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - _STDERR_TAIL))
+    errors.seek(max(start, size - _STDERR_TAIL))
     return errors.read().decode("utf-8", "replace")

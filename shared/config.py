@@ -89,8 +89,7 @@ class Links(Section):
     """Fetching the addresses in link files."""
 
     allow_loopback: bool = Field(
-        False,
-        description="Whether addresses on this machine may be fetched; for tests and trusted set-ups only.",
+        False, description="Whether addresses on this machine may be fetched; for tests and trusted set-ups only."
     )
     timeout_seconds: float = Field(60.0, ge=0.1, description="Longest time for one address, from start to end.")
     max_bytes: int = Field(5_000_000, ge=1000, description="Largest page that is read, in bytes.")
@@ -137,9 +136,7 @@ class Worker(Section):
 
     node: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,60}$", description="Name of this worker; empty takes the host's.")
     lease_seconds: float = Field(
-        90.0,
-        ge=1,
-        description="Silence after which a worker counts as dead; the first worker fixes it for the root.",
+        90.0, ge=1, description="Silence after which a worker counts as dead; the first worker fixes it for the root."
     )
     heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
     poll_seconds: float = Field(1.0, ge=0.05, description="How often an idle worker looks for a task.")

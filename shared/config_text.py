@@ -34,10 +34,7 @@ def _table(name: str, section: type[Section], changes: dict[str, Any]) -> str:
     if section.__doc__:
         lines.insert(0, f"# {section.__doc__}")
     for key, field in section.model_fields.items():
-        lines += [
-            f"# {field.description}{_allowed(field)}",
-            f"{key} = {_toml(changes.get(key, field.default))}",
-        ]
+        lines += [f"# {field.description}{_allowed(field)}", f"{key} = {_toml(changes.get(key, field.default))}"]
     return "\n".join(lines) + "\n"
 
 

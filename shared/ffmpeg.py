@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from shared.child import Ended, Limits, run_child
-from shared.domain.errors import ToolError
+from shared.domain.errors import MachineTrouble, ToolError
 from shared.domain.progress import Progress
+from shared.leash import CANNOT_START
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM)
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 _VERSION_SECONDS = 30.0  # a first start from a cold network disk takes seconds
 
 
@@ -42,6 +46,7 @@ class Ffmpeg:
 
         Raises:
             ChildTimeout, Stopped: as :func:`shared.child.run_child`.
+            MachineTrouble: ffmpeg is gone, was killed, or met a full disk; that says nothing about its input.
         """
         last = Progress()
 
@@ -62,6 +67,7 @@ class Ffmpeg:
             errors_to=errors_to,
             folder=folder,
         )
+        check_machine(ended, "ffmpeg")
         return ended, last
 
 
@@ -84,6 +90,19 @@ def find_ffmpeg(configured: str) -> Ffmpeg:
         raise ToolError(f"{path} -version failed: {last_line(ended.errors) or f'exit status {ended.code}'}")
     first_line = ended.output.decode("utf-8", "replace").partition("\n")[0]
     return Ffmpeg(os.fspath(path), first_line.partition(" Copyright")[0].strip())
+
+
+def check_machine(ended: Ended, tool: str) -> None:
+    """Raise MachineTrouble where a tool's end speaks of the machine and not of what it worked on.
+
+    A tool that crashes by itself (SIGSEGV, SIGABRT) speaks of its input.
+    """
+    if ended.code in _KILLED:
+        raise MachineTrouble(f"{tool} was killed by signal {-ended.code}; is the machine short of memory?")
+    if ended.code == CANNOT_START:
+        raise MachineTrouble(f"{tool} does not start: {last_line(ended.errors)}")
+    if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
+        raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}")
 
 
 def last_line(errors: str) -> str:

@@ -6,23 +6,36 @@ Measured: without the fsyncs a power loss takes acknowledged files; with both, n
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from shared.domain.errors import MachineTrouble
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 _MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE})
 _COPY_BYTES = 1 << 20
+_PRIVATE = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_ASIDE = ".reelmill-aside-"
 
 
 def private_name(path: Path) -> Path:
     """A name beside `path` that every reader leaves alone until it is renamed."""
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+
+
+def is_private(path: Path) -> bool:
+    """Whether a name is one that :func:`private_name` gives."""
+    return _PRIVATE.fullmatch(path.name) is not None
 
 
 def fsync_path(path: Path) -> None:
@@ -85,24 +98,80 @@ def create_exclusive(path: Path, content: bytes) -> None:
     fsync_path(path.parent)
 
 
-def move_new(source: Path, target: Path) -> None:
-    """Move a file to a name that must be free, on one filesystem or across two; never replaces, never loses.
+def rename_new(source: Path, target: Path) -> None:
+    """Give a file a name that must be free, by one rename on one filesystem.
 
-    On one filesystem the target is a hard link made exclusively before the source name goes (a plain
-    rename where links are refused). Across two, a copy is completed, fsynced and linked first.
+    Where the kernel or the filesystem has no such rename (NFS, macOS), the name is looked at first: then only
+    one process may choose names in the target's folder, as the main worker does under its lock.
+
+    Raises:
+        FileExistsError: the target exists.
+        OSError: with ``errno.EXDEV`` where the two are on different filesystems.
+    """
+    if not _rename_exclusive(source, target):
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        source.rename(target)
+    fsync_path(target.parent)
+
+
+def copy_new(source: IO[bytes], target: Path) -> str:
+    """Copy an open file to a name that must be free, whole and durable before it has it; returns its SHA-256.
 
     Raises:
         FileExistsError: the target exists.
     """
+    temporary = private_name(target)
+    digest = hashlib.sha256()
     try:
-        _link_new(source, target)
+        with temporary.open("xb") as writer:
+            while block := source.read(_COPY_BYTES):
+                digest.update(block)
+                writer.write(block)
+            writer.flush()
+            os.fsync(writer.fileno())
+        rename_new(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
+    """Remove a file only if it is still the one meant; False, and it stays, if another has taken its name.
+
+    It is renamed aside before it is looked at, so that nothing that comes under the name meanwhile is lost.
+    :func:`original_name` tells where a crash in between leaves it.
+    """
+    aside = path.with_name(f"{_ASIDE}{secrets.token_hex(4)}-{path.name}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return False
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno != errno.ENAMETOOLONG:
             raise
-        _copy_new(source, target)
-    fsync_path(target.parent)
-    source.unlink(missing_ok=True)
-    fsync_path(source.parent)
+        aside = path  # no room for a longer name: look and remove, as fast as can be
+    if is_same(aside.lstat()):
+        aside.unlink()
+        return True
+    if aside != path:
+        put_back(aside, path)
+    return False
+
+
+def original_name(path: Path) -> Path | None:
+    """The name a file had before :func:`remove_same` put it aside, or None for every other file."""
+    if not path.name.startswith(_ASIDE):
+        return None
+    return path.with_name(path.name[len(_ASIDE) :].partition("-")[2])
+
+
+def put_back(aside: Path, path: Path) -> None:
+    """Give a file its name back, or one like it where that is taken by now."""
+    try:
+        rename_new(aside, path)
+    except FileExistsError:
+        rename_new(aside, path.with_name(f"{path.stem}-{secrets.token_hex(4)}{path.suffix}"))
 
 
 def is_machine_trouble(error: OSError) -> bool:
@@ -133,25 +202,19 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(handle)
 
 
-def _link_new(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        source.rename(target)
+_RENAME_NOREPLACE, _AT_FDCWD = 1, -100  # renameat2(2)
+_NO_SUCH_RENAME = frozenset({errno.ENOSYS, errno.EINVAL})
 
 
-def _copy_new(source: Path, target: Path) -> None:
-    temporary = private_name(target)
-    try:
-        with source.open("rb") as reader, temporary.open("xb") as writer:
-            shutil.copyfileobj(reader, writer, _COPY_BYTES)
-            writer.flush()
-            os.fsync(writer.fileno())
-        shutil.copystat(source, temporary)
-        _link_new(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _rename_exclusive(source: Path, target: Path) -> bool:
+    """renameat2 with RENAME_NOREPLACE, which Python does not offer; False where it cannot be had."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if function is None:
+        return False
+    names = (_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target))
+    if function(*names, _RENAME_NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_SUCH_RENAME:
+        return False
+    raise OSError(number, os.strerror(number), str(source), None, str(target))

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+CANNOT_START = 127  # as shells say it; no tool used here ends with it by itself
 
 
 def leashed(arguments: Sequence[str], death_signal: signal.Signals = signal.SIGKILL, nice: int = 0) -> list[str]:
@@ -37,7 +38,7 @@ def _become(arguments: Sequence[str]) -> None:
         os.execvp(command[0], command)  # noqa: S606 - becoming the program is the purpose
     except OSError as error:
         sys.stderr.write(f"cannot run {command[0]}: {error.strerror}\n")
-        sys.exit(127)
+        sys.exit(CANNOT_START)
 
 
 if __name__ == "__main__":

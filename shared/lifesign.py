@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from shared.files import fsync_path
 from shared.records.lock import LockRecord
 from shared.records.record import RecordError
 
+_TRIES, _TRY_SECONDS = 10, 0.1
 _WIDTH = 512  # one write of a fixed width: a reader sees the old or the new content, never a shorter tail
 
 
@@ -65,6 +67,13 @@ class LifeSign:
             if self._path.stat().st_ino != os.fstat(self._handle).st_ino:
                 raise FileNotFoundError(f"{self._path} is not this worker's any more")
 
+    def abandon(self) -> None:
+        """Let go but leave the lock file, so that recovery on this host sees at once that nobody holds it."""
+        with self._mutex:
+            if not self._released:
+                self._released = True
+                os.close(self._handle)
+
     def release(self) -> None:
         """Remove the lock file, if it is still ours, and let go; a second call does nothing."""
         with self._mutex:
@@ -75,6 +84,18 @@ class LifeSign:
                 if self._path.stat().st_ino == os.fstat(self._handle).st_ino:
                     self._path.unlink()
             os.close(self._handle)
+
+
+def hold(handle: int) -> bool:
+    """Take the flock of an open file for this process; False when another process keeps it.
+
+    Tried for a second, since whoever looks whether a lock is free holds it for that instant.
+    """
+    for _ in range(_TRIES):
+        if lock_descriptor(handle, blocking=False):
+            return True
+        time.sleep(_TRY_SECONDS)
+    return False
 
 
 def read_sign(path: Path) -> bytes | None:
@@ -103,7 +124,7 @@ def died_here(path: Path, content: bytes | None) -> bool:
 def is_free(path: Path) -> bool:
     """Whether no process of this host holds the flock on an existing file."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -30,7 +30,8 @@ def open_log(component: str, settings: Log) -> Logger:
         component: ``main_worker`` or ``render_worker``, the third field of every line.
     """
     root = logging.getLogger(_ROOT)
-    root.handlers = [logging.StreamHandler(sys.stderr)]
+    root.handlers = []
+    _write_to(logging.StreamHandler(sys.stderr))
     root.propagate = False
     root.setLevel(_LEVELS[settings.level])
     structlog.configure(
@@ -53,26 +54,37 @@ def log_to_file(settings: Log, path: Path) -> None:
     """Write the log to a rotated file as well, if the configuration wants files. One process per file."""
     if not settings.file:
         return
-    logging.getLogger(_ROOT).addHandler(
+    _write_to(
         logging.handlers.RotatingFileHandler(
-            path,
-            maxBytes=settings.max_bytes,
-            backupCount=settings.keep,
-            encoding="utf-8",
-            errors="backslashreplace",
+            path, maxBytes=settings.max_bytes, backupCount=settings.keep, encoding="utf-8", errors="backslashreplace"
         )
     )
 
 
+class _Finished(logging.Formatter):
+    """What arrives is a whole line; logging itself would add the trace of a fault once more, with nothing made safe."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage()
+
+
+def _write_to(handler: logging.Handler) -> None:
+    handler.setFormatter(_Finished())
+    logging.getLogger(_ROOT).addHandler(handler)
+
+
 def line(fields: MutableMapping[str, Any]) -> str:
-    """One text line: ``TIME LEVEL COMPONENT "MESSAGE" key=value …``; nothing in it can break the line."""
+    """One text line: ``TIME LEVEL COMPONENT "MESSAGE" key=value …``; nothing in it can break the line.
+
+    The trace of a fault follows on lines of its own, set in so that none of them can pass for an event.
+    """
     rest = dict(fields)
     head = [str(rest.pop(name, "-")) for name in ("timestamp", "level", "component")]
     message = json.dumps(_visible(str(rest.pop("message", ""))), ensure_ascii=False)
     pairs = [f"{key}={_value(value)}" for key, value in rest.items() if value is not None and key != "exception"]
     text = " ".join([*head, message, *pairs])
-    trace = rest.get("exception")
-    return f"{text}\n{trace}" if trace else text
+    trace = str(rest.get("exception") or "").splitlines()
+    return "".join([text, *(f"\n    {_visible(part)}" for part in trace)])
 
 
 def _stamp(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from shared.child import Limits, run_child
 from shared.domain.errors import MachineTrouble, ToolError
+from shared.ffmpeg import check_machine
 
 _SECONDS = 60.0  # MediaInfo reads headers; on a healthy file it needs milliseconds
 _NOT_LOADED, _NOT_READ = 3, 4  # exit statuses of the child; Python's own are 1 and 2
@@ -35,10 +37,9 @@ def read_declared(path: Path, stopping: Callable[[], bool]) -> Declared | None:
         MachineTrouble: the file could not be opened or read, which says nothing about what is in it.
     """
     ended = run_child(
-        [sys.executable, "-P", "-c", _CHILD, str(path)],
-        limits=Limits(total_seconds=_SECONDS),
-        stopping=stopping,
+        [sys.executable, "-P", "-c", _CHILD, str(path)], limits=Limits(total_seconds=_SECONDS), stopping=stopping
     )
+    check_machine(ended, "MediaInfo")
     if ended.code == _NOT_LOADED:
         raise ToolError("MediaInfo's library cannot be loaded; install pymediainfo with its library again")
     if ended.code == _NOT_READ:
@@ -63,14 +64,18 @@ def number(track: dict[str, Any], key: str, default: float = 0.0) -> float:
 
 
 def _print_tracks(path: str) -> None:
+    """What the child does: read one file, through the one handle it is allowed to have open.
+
+    MediaInfo follows playlists (HLS, DASH) to other files, whatever it is told; with no handle left it cannot.
+    """
     from pymediainfo import MediaInfo  # noqa: PLC0415 - only the child loads the native library
 
     if not MediaInfo.can_parse():
         sys.exit(_NOT_LOADED)
     try:
         with Path(path).open("rb") as stream:
-            name = path if path.isprintable() else f"/dev/fd/{stream.fileno()}"  # it cannot open a name not in UTF-8
-            tracks = [track.to_data() for track in MediaInfo.parse(name).tracks]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (stream.fileno() + 1,) * 2)
+            tracks = [track.to_data() for track in MediaInfo.parse(stream).tracks]
     except OSError as error:
         sys.stderr.write(str(error.strerror))
         sys.exit(_NOT_READ)

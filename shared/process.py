@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,9 @@ def run_worker(component: str, arguments: Sequence[str], work: Callable[[Started
     except ReelmillError as error:
         log.error(str(error), name="worker_failed")
         return EXIT_FAILED
+    except Exception:
+        log.exception("Ended by a fault of the program; please report it with these lines", name="fault")
+        return EXIT_FAILED
     return EXIT_FINE
 
 
@@ -79,9 +83,17 @@ def config_path(layout: Layout, given: str | None) -> Path | None:
 
 
 def on_stop_signals(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGTERM and on Ctrl-C."""
+    """Call `stop` on SIGTERM and on Ctrl-C.
+
+    It is called in a thread of its own: a handler interrupts the main thread anywhere, also inside the lock of the
+    very event that `stop` sets.
+    """
+
+    def handle(_number: int, _frame: object) -> None:
+        threading.Thread(target=stop, name="stop", daemon=True).start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop())
+        signal.signal(number, handle)
 
 
 def _options(component: str, arguments: Sequence[str]) -> argparse.Namespace:

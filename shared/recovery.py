@@ -27,7 +27,7 @@ _MOST_SECONDS = 5.0  # a worker that died on this host is noticed this soon
 
 
 @dataclass(frozen=True)
-class Limits:
+class Caps:
     """Attempts and starts after which a task is given up."""
 
     max_attempts: int
@@ -39,16 +39,20 @@ class Recovery:
     """One observer of all holders, with its own clock (monotonic seconds)."""
 
     store: Store
-    limits: Limits
+    caps: Caps
     lease_seconds: float
     log: Logger
     clock: Callable[[], float]
     _seen: dict[str, Sighting] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     def sweep(self) -> None:
         """Look once at every task in ``processing/`` and at what lies in ``.farm/removed/``."""
         for task_id in self.store.ids(TaskState.PROCESSING):
-            self._judge(task_id)
+            try:
+                self._judge(task_id)
+            except (OSError, RecordError) as error:  # the others must not wait for it
+                self._complain(f"Cannot look after task {task_id}: {error}")
         for leftover in list(self.store.layout.removed.iterdir()):
             remove_tree(leftover)
         held = set(self.store.ids(TaskState.PROCESSING))
@@ -64,9 +68,14 @@ class Recovery:
             try:
                 self.sweep()
             except (OSError, RecordError) as error:
-                self.log.warning(f"Cannot look after abandoned tasks: {error}", name="recovery_trouble")
+                self._complain(f"Cannot look after abandoned tasks: {error}")
             if ended.wait(min(_MOST_SECONDS, self.lease_seconds / 6)):
                 return
+
+    def _complain(self, trouble: str) -> None:
+        if trouble not in self._said:
+            self._said.add(trouble)
+            self.log.warning(trouble, name="recovery_trouble")
 
     def _judge(self, task_id: str) -> None:
         if self.store.is_finished(task_id):
@@ -101,7 +110,7 @@ class Recovery:
         if self.store.is_finished(task_id):
             self.store.discard(TaskState.PROCESSING, task_id)
             return
-        decision = decide(endings, max_attempts=self.limits.max_attempts, max_starts=self.limits.max_starts)
+        decision = decide(endings, max_attempts=self.caps.max_attempts, max_starts=self.caps.max_starts)
         if isinstance(decision, GiveUp):
             reason = Reason(
                 code=decision.code,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from shared.domain.layout import (
 )
 from shared.domain.retry import Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
-from shared.files import create_exclusive, fsync_path, make_folder, remove_tree, write_atomic
+from shared.files import create_exclusive, fsync_path, remove_tree
 from shared.lifesign import LifeSign
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
@@ -68,19 +69,15 @@ class Store:
         """The tasks in a state, in no order; a folder that vanished holds none."""
         try:
             with os.scandir(self._layout.state(state)) as entries:
-                return [entry.name for entry in entries if is_task_id(entry.name) and entry.is_dir()]
+                return [
+                    entry.name for entry in entries if is_task_id(entry.name) and entry.is_dir(follow_symlinks=False)
+                ]
         except FileNotFoundError:
             return []
 
     def find(self, task_id: str) -> TaskState | None:
         """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
-        order = (
-            TaskState.WAITING,
-            TaskState.PROCESSING,
-            TaskState.FINISHED,
-            TaskState.FAILED,
-            TaskState.WAITING,
-        )
+        order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)
         return next((state for state in order if self._layout.task(state, task_id).is_dir()), None)
 
     def is_finished(self, task_id: str) -> bool:
@@ -108,7 +105,7 @@ class Store:
             del self._known[gone]
         keys: dict[str, tuple[int, str, str]] = {}
         for task_id in ids:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # it moved on, or cannot be read now: the others must not wait for it
                 try:
                     found = self._known.get(task_id) or self.metadata(TaskState.WAITING, task_id)
                 except RecordError:
@@ -255,7 +252,7 @@ class Store:
         """Move a task that nobody holds to ``trash/failed/``; False if somebody else moved it."""
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         try:
-            write_atomic(folder / STDERR, self._last_stderr(task_id))
+            self._keep_stderr(task_id)
             reason.write(folder / REASON)
         except FileNotFoundError:
             return False
@@ -276,7 +273,7 @@ class Store:
         folder = layout.attempt_dir(task_id, number, token)
         sign: LifeSign | None = None
         try:
-            make_folder(layout.attempts(TaskState.PROCESSING, task_id))
+            layout.attempts(TaskState.PROCESSING, task_id).mkdir(exist_ok=True)
             create_exclusive(layout.attempt_record(task_id, number), record.to_bytes())
             sign = LifeSign.create(layout.lock(task_id, number), node, token)
             folder.mkdir()
@@ -290,10 +287,12 @@ class Store:
             assert sign is not None  # noqa: S101 - for the type checker: metadata is read last
             self._fail_damaged(task_id, record, sign, error)
             raise
-        except OSError:
+        except OSError as error:
             if sign:
                 sign.release()
             self._fence(task_id)
+            with suppress(OSError):  # a disk that takes no record of how it ended will count it as a death
+                self._end(task_id, record, Ending.NODE_TROUBLE, f"could not begin: {error.strerror}")
             self._move(task_id, TaskState.PROCESSING, Move.GIVE_BACK)
             raise
         return Claim(task_id, metadata, number, token, folder, sign)
@@ -304,7 +303,7 @@ class Store:
         reason = Reason(
             code="bad_metadata",
             reason=str(error),
-            advice="Delete this folder and drop the voice again to have the task made anew.",
+            advice="Mend metadata.json and move this folder back into tasks/.",
             task_id=task_id,
             when=utc_now(),
         )
@@ -363,10 +362,14 @@ class Store:
             return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).token
         return None
 
-    def _last_stderr(self, task_id: str) -> bytes:
-        folder = self._layout.attempts(TaskState.PROCESSING, task_id)
+    def _keep_stderr(self, task_id: str) -> None:
+        """Copy what the tools said in the last attempt that said anything to where people look for it."""
+        folder = self._layout.task(TaskState.PROCESSING, task_id)
         numbers = [record.number for record in self.attempts(TaskState.PROCESSING, task_id)]
-        for number in reversed(numbers):
+        logs = [self._layout.attempt_stderr(task_id, number) for number in reversed(numbers)]
+        (folder / STDERR).write_bytes(b"")
+        for log in logs:
             with suppress(FileNotFoundError):
-                return (folder / f"{number}.stderr.log").read_bytes()
-        return b""
+                shutil.copyfile(log, folder / STDERR)
+                break
+        fsync_path(folder / STDERR)

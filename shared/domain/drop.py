@@ -73,9 +73,9 @@ class LeftAlone:
     relative: PurePosixPath
 
 
-# What copying, downloading and synchronising programs write before they rename.
+# What copying, downloading and synchronising programs write before they rename, and what stands beside a drop.
 _TEMPORARY = re.compile(
-    r"^\..*|.*~$|^~.*|.*\.(part|partial|crdownload|download|tmp|temp|filepart|opdownload|aria2|!ut)$"
+    r"^\..*|.*~$|^~.*|.*\.(part|partial|crdownload|download|tmp|temp|filepart|opdownload|aria2|!ut|sha256|done|reason\.json)$"
     r"|^(thumbs\.db|desktop\.ini)$",
     re.IGNORECASE | re.DOTALL,
 )

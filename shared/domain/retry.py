@@ -10,9 +10,9 @@ from enum import Enum
 class Ending(Enum):
     """How an attempt ended."""
 
-    PUBLISHED = "published"
     GIVEN_BACK = "given_back"  # the worker stopped or handed it on: nobody's fault
-    NODE_TROUBLE = "node_trouble"  # the node's disk, memory or tools: another node may do it
+    NODE_TROUBLE = "node_trouble"  # the node's disk, memory or tools: not the task's fault
+    STALLED = "stalled"  # ffmpeg showed no progress: a slow disk, or an input it hangs on
     FAILED = "failed"  # ffmpeg or the gate refused: the same input will fail again
     DIED = "died"  # the worker vanished, perhaps because of the task
 
@@ -32,14 +32,14 @@ class GiveUp:
     why: str
 
 
-COUNTED = frozenset({Ending.DIED, Ending.FAILED, Ending.NODE_TROUBLE})
+COUNTED = frozenset({Ending.DIED, Ending.FAILED, Ending.STALLED})
 
 
 def decide(endings: Sequence[Ending], *, max_attempts: int, max_starts: int) -> Requeue | GiveUp:
     """Decide from the endings of all attempts so far, oldest first; the last one just ended (none: it never began).
 
-    Attempts given back do not count against the task, but every start counts against the cap,
-    so that a task which makes workers stop cannot circle for ever.
+    Attempts given back, or ended by a node in trouble, do not count against the task, but every start counts
+    against the cap, so that a task which makes workers stop cannot circle for ever.
     """
     if not endings:
         return Requeue("it was claimed but never started")

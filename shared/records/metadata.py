@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.records.record import Record
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 class Input(BaseModel):
@@ -24,8 +29,8 @@ class RenderRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    resolution: str
-    frame_rate: float
+    resolution: str = Field(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")
+    frame_rate: float = Field(ge=1, le=120)
     logo: str | None = None
     output_format: str = "mp4"
 
@@ -37,7 +42,7 @@ class Metadata(Record):
     category: str
     story_name: str
     voice_file: str
-    voice_duration: float
+    voice_duration: float = Field(gt=0)
     music_file: str | None
     inputs: dict[str, Input]
     video_files: tuple[str, ...]
@@ -48,3 +53,21 @@ class Metadata(Record):
     seed: int
     priority: int = 50
     created_at: str
+
+    @property
+    def label(self) -> str:
+        """Category, story and chapter, as the operator wrote them."""
+        return "/".join(self.titles or (self.category, self.story_name, self.chapter))
+
+    @model_validator(mode="after")
+    def _names_are_inputs(self) -> Self:
+        """Every file a render opens is one plain name in the task's folder, and `inputs` says what it is."""
+        music = (self.music_file,) if self.music_file else ()
+        logo = (self.render.logo,) if self.render.logo else ()
+        for name in (self.voice_file, *music, *self.video_files, *logo):
+            if name not in self.inputs:
+                raise ValueError(f"{name!r} is not among the inputs")
+        for name in self.inputs:
+            if not _PLAIN_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a plain file name")
+        return self

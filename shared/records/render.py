@@ -30,7 +30,7 @@ class RenderRecord(Record):
     program: str
     ffmpeg: str
     encoder: str
-    mode: str = Field(description="direct: everything encoded for this task.")
+    mode: str = Field(description="direct: one command; pieces: parts of it joined by copy.")
     plan: dict[str, Any]
     checks: tuple[Check, ...]
     sha256: str

@@ -11,18 +11,7 @@ import imageio_ffmpeg
 import pytest
 from pymediainfo import MediaInfo, Track
 
-from console.demo_media import (
-    BROKEN,
-    CLIPS,
-    LOGO,
-    MUSIC,
-    VOICE,
-    WHOLE,
-    Clip,
-    Sample,
-    clip_arguments,
-    make_samples,
-)
+from console.demo_media import BROKEN, CLIPS, LOGO, MUSIC, VOICE, WHOLE, Clip, Sample, clip_arguments, make_samples
 from shared.domain.errors import ToolError
 
 FFMPEG: str = imageio_ffmpeg.get_ffmpeg_exe()
@@ -57,17 +46,7 @@ def seconds(path: Path) -> float:
 
 def decoded(path: Path, *filters: str) -> subprocess.CompletedProcess[bytes]:
     """The pictures of a clip as small grey frames, two a second, and what ffmpeg complains of."""
-    arguments = [
-        "-nostdin",
-        "-loglevel",
-        "error",
-        "-i",
-        str(path),
-        "-vf",
-        ",".join(filters),
-        "-pix_fmt",
-        "gray",
-    ]
+    arguments = ["-nostdin", "-loglevel", "error", "-i", str(path), "-vf", ",".join(filters), "-pix_fmt", "gray"]
     command = [FFMPEG, *arguments, "-f", "rawvideo", "pipe:1"]
     return subprocess.run(command, capture_output=True, check=False, timeout=60)
 

@@ -20,7 +20,7 @@ import pytest
 from console.init import lay_out
 from main_worker.cage import Cage
 from main_worker.examination import Examined, Examiner
-from main_worker.intake import Ready, identity_of
+from main_worker.ready import Ready, identity_of
 from shared.config import Config
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection

@@ -25,8 +25,7 @@ def test_a_file_written_on_windows_is_read_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["http://localhost:8000/a", "http://[::1]/", "https://münchen.example/straße", "https://a.example:443"],
+    "address", ["http://localhost:8000/a", "http://[::1]/", "https://münchen.example/straße", "https://a.example:443"]
 )
 def test_an_address_is_judged_by_its_spelling_only(address: str) -> None:
     """Where a name leads is the fetching guard's business, so loopback passes here."""

@@ -220,8 +220,7 @@ def test_loopback_is_refused_unless_allowed(site: Site, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "[fe80::1]", "[::ffff:10.0.0.1]"],
+    "host", ["10.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "[fe80::1]", "[::ffff:10.0.0.1]"]
 )
 def test_other_private_addresses_are_refused_even_when_loopback_is_allowed(host: str) -> None:
     rejection = rejection_of(f"http://{host}/")

@@ -72,10 +72,7 @@ def test_a_title_or_a_dialogue_tag_does_not_end_a_sentence() -> None:
 
 
 def test_chinese_and_japanese_are_cut_after_their_own_signs() -> None:
-    assert split("他来了。“真的吗？”她问道。没有人知道！", 8) == (
-        "他来了。“真的吗？”",
-        "她问道。没有人知道！",
-    )
+    assert split("他来了。“真的吗？”她问道。没有人知道！", 8) == ("他来了。“真的吗？”", "她问道。没有人知道！")
     assert split("犬は吠えた。「ワン！」そして去った。", 8) == ("犬は吠えた。「ワン！」", "そして去った。")
 
 

@@ -191,7 +191,7 @@ def test_the_machines_trouble_pauses_and_rejects_nothing(farm: Farm, media: Medi
     record = main.record()
     assert record is not None
     assert "cannot take it in" in (record.trouble or "")
-    assert any("trouble" in drop.doing for drop in record.pending)
+    assert [drop.drop for drop in record.pending if "cannot take it in" in drop.doing] == ["raw/video/nature/a.mkv"]
     assert path.exists()
     assert main.log.count("event=ingest_trouble") == 1
     farm.drop(media.clip(), "video/nature/b.mp4")

@@ -201,18 +201,7 @@ def test_a_playlist_under_a_media_name_is_refused(desk: Desk, media: Media, secr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only inotify tells who opens a file")
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(reason="MediaInfo opens the files a playlist names; see shared/mediainfo.py")
-            if name != "concat.mp4"
-            else (),
-        )
-        for name in PLAYLISTS
-    ],
-)
+@pytest.mark.parametrize("name", list(PLAYLISTS))
 def test_a_playlist_never_leads_to_another_file(desk: Desk, media: Media, secret: Path, name: str) -> None:
     """Neither tool opens what the list names, so that no drop can read a file of this machine."""
     playlist = media.text(name, PLAYLISTS[name].format(secret))

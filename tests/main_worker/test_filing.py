@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,15 +19,15 @@ import pytest
 
 from main_worker.article import Article
 from main_worker.examination import Examined, content_of
-from main_worker.filing import DropChanged, Filing
-from main_worker.intake import Intake, Ready
+from main_worker.filing import Filing
+from main_worker.intake import Intake
 from main_worker.library import Library
+from main_worker.ready import DropChanged, Ready
 from shared.config import Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused
 from shared.domain.layout import Layout
 from shared.log import open_log
-from shared.records.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from tests.main_worker.conftest import Farm, Media
@@ -227,6 +229,40 @@ def test_a_link_file_becomes_chunks_and_lies_with_its_story(
         assert sidecar.sha256 == sha256(farm.layout.scanned / name)
 
 
+@pytest.fixture
+def elsewhere(farm: Farm) -> Iterator[Path]:
+    """A folder on another filesystem than the farm's, where there is one."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == farm.layout.root.stat().st_dev:
+        pytest.skip("there is no second filesystem")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+def test_a_raw_on_another_filesystem_is_taken_in_as_well(farm: Farm, media: Media, elsewhere: Path) -> None:
+    """There a move is a copy, and the original goes only when the copy is whole; links are moved by name."""
+    for kind in ("video", "music", "story"):
+        shutil.rmtree(farm.layout.raw / kind)
+        (elsewhere / kind).mkdir()
+    shutil.rmtree(farm.layout.raw)
+    farm.layout.raw.symlink_to(elsewhere)
+    farm.drop(media.clip(), "video/nature/a.mp4")
+    farm.drop(media.sound("tune.mp3"), "music/nature/a.mp3")
+    farm.drop(media.sound(), "story/nature/tale/voice/a.mp3")
+    farm.drop(media.text("a.mkv", "text"), "video/nature/a.mkv")
+    (farm.layout.raw / "video/nature/link.mp4").symlink_to("/etc/hostname")
+    farm.work()
+    for name, sidecar in farm.library().items():
+        assert sidecar.sha256 == sha256(farm.layout.scanned / name)
+    assert len(farm.library()) == 3
+    assert set(farm.rejected()) == {"raw/video/nature/a.mkv", "raw/video/nature/link.mp4"}
+    assert (farm.layout.invalid / "a.mkv").read_text("utf-8") == "text"
+    assert (farm.layout.invalid / "link.mp4").readlink() == Path("/etc/hostname")
+    assert farm.files(elsewhere) == []
+    assert farm.leftovers() == []
+    assert len(farm.tasks()) == 1
+
+
 # -- step by step ------------------------------------------------------------------------------------
 
 
@@ -387,8 +423,9 @@ def test_an_entry_with_a_damaged_sidecar_is_told_and_not_used(farm: Farm, media:
     assert "event=sidecar_damaged" in log
     assert "move it back into raw/" in log
     (farm.layout.scanned / name).rename(farm.layout.raw / "video/nature/a.mp4")
-    farm.work()
-    assert Sidecar.read(sidecar).sha256 == sha256(media.clip())
+    assert "event=file_scanned" in farm.work()
+    assert farm.files(farm.layout.raw) == []
+    assert farm.rejected() == {}
 
 
 def test_a_duplicate_is_told_by_content_after_a_restart(farm: Farm, media: Media, steps: Steps) -> None:

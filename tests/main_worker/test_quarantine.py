@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from main_worker.intake import Intake, Ready
+from main_worker.intake import Intake
 from main_worker.quarantine import reject
+from main_worker.ready import Ready
 from shared.domain.errors import Rejection
 from shared.records.reason import Reason
 
@@ -210,21 +211,6 @@ def test_a_reason_without_its_drop_is_taken_over(farm: Farm, media: Media) -> No
     farm.drop(source, "video/nature/a.mkv")
     assert reject(farm.layout, only_drop(farm), REFUSED) == farm.layout.invalid / "a.mkv"
     assert farm.files(farm.layout.invalid) == ["a.mkv", "a.mkv.reason.json"]
-
-
-def test_a_drop_that_was_linked_into_the_trash_is_finished(farm: Farm, media: Media) -> None:
-    """The crash came between the two names of the move: it is in one place again, with one reason."""
-    raw = farm.drop(media.text("one.txt", "one"), "video/nature/a.mkv")
-    other = farm.drop(media.text("two.txt", "two"), "video/city/a.mkv")
-    kept = farm.layout.root.with_name("kept")
-    kept.hardlink_to(raw)
-    farm.work()
-    assert not other.exists()
-    kept.rename(raw)
-    farm.work()
-    assert len(farm.files(farm.layout.invalid)) == 4
-    assert set(farm.rejected()) == {"raw/video/nature/a.mkv", "raw/video/city/a.mkv"}
-    assert farm.files(farm.layout.raw) == []
 
 
 def test_a_rejection_that_fails_leaves_the_drop_and_no_reason(farm: Farm, media: Media) -> None:

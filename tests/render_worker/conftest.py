@@ -140,8 +140,11 @@ def media(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: Callable[..., by
 def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
     """Make a task folder as the main worker would: links to media, and metadata.json."""
 
-    def link(place: Path, source: str | Path) -> Input:
-        target = source if isinstance(source, Path) else media(source)
+    def link(place: Path, source: str | Path, library: Path) -> Input:
+        original = source if isinstance(source, Path) else media(source)
+        target = library / original.name
+        if not target.exists():
+            target.hardlink_to(original)
         place.symlink_to(os.path.relpath(target, place.parent))
         seconds, channels = _LENGTHS.get(target.name, (2.0, None))
         size = target.stat().st_size
@@ -151,6 +154,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         folder: Path,
         *,
         task_id: str,
+        library: Path,
         voice: str = "voice.mp3",
         music: str | None = "music.mp3",
         clips: tuple[str | Path, ...] = ("h264.mp4", "h264.mp4"),
@@ -162,7 +166,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         folder.mkdir(parents=True)
         parts = {f"video_part{number}.mp4": clip for number, clip in enumerate(clips, start=1)}
         sources = {"voice.mp3": voice, "music.mp3": music, "logo.png": logo, **parts}
-        inputs = {name: link(folder / name, source) for name, source in sources.items() if source}
+        inputs = {name: link(folder / name, source, library) for name, source in sources.items() if source}
         lengths = seconds_each if isinstance(seconds_each, Sequence) else [seconds_each] * len(parts)
         for name, seconds in zip(parts, lengths, strict=True):
             inputs[name] = inputs[name].model_copy(update={"seconds": seconds} if seconds else {})
@@ -187,15 +191,18 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
 
 
 @pytest.fixture
-def prepare(tmp_path: Path, fill_task: Callable[..., Metadata]) -> Callable[..., Job]:
+def prepare(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, fill_task: Callable[..., Metadata]
+) -> Callable[..., Job]:
     """Make one task, as :func:`fill_task`, and the folder of an attempt at it."""
 
     def make(**wanted: Any) -> Job:
-        task = tmp_path / "task"
-        metadata = fill_task(task, task_id=str(uuid.uuid4()), **wanted)
+        task, library = tmp_path / "task", tmp_path / "library"
+        library.mkdir()
+        metadata = fill_task(task, task_id=str(uuid.uuid4()), library=library, **wanted)
         folder = task / "attempt-1-abcd"
         folder.mkdir()
-        return Job(metadata, task, folder, tmp_path / "stderr.log", attempt=1, token="abcd", node="here")
+        return Job(metadata, task, (library,), folder, tmp_path / "stderr.log", attempt=1, token="abcd", node="here")
 
     return make
 
@@ -291,7 +298,7 @@ def add_task(farm: Layout, fill_task: Callable[..., Metadata]) -> Callable[..., 
         made += 1
         task_id = f"{made:08x}-0000-4000-8000-000000000000"
         staged = farm.farm / task_id  # as deep as tasks/<id>, so that its links hold there
-        fill_task(staged, task_id=task_id, **wanted)
+        fill_task(staged, task_id=task_id, library=farm.scanned, **wanted)
         staged.rename(farm.task(TaskState.WAITING, task_id))
         return task_id
 

@@ -81,7 +81,7 @@ def judge(tmp_path: Path, ffmpeg: Ffmpeg) -> Callable[[Path], set[str]]:
 
     def failed(final: Path) -> set[str]:
         try:
-            inspect(final, PLAN, ffmpeg, tmp_path, lambda: False)
+            inspect(final, PLAN, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: False)
         except GateClosed as closed:
             return {check.name for check in closed.checks if not check.passed}
         return set()
@@ -91,10 +91,11 @@ def judge(tmp_path: Path, ffmpeg: Ffmpeg) -> Callable[[Path], set[str]]:
 
 def test_a_good_result_passes_every_check(good: Path, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     """All checks are told, all are passed, and the gate leaves nothing behind."""
-    checks = inspect(good, PLAN, ffmpeg, tmp_path, lambda: False)
+    checks = inspect(good, PLAN, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: False)
     assert all(check.passed for check in checks)
     assert {"frames", "packets", "streams", "seconds of sound", "index in front"} <= {check.name for check in checks}
-    assert not any(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["stderr.log"]
+    assert (tmp_path / "stderr.log").read_bytes() == b""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -131,7 +132,7 @@ def test_every_fault_is_told_with_figures(good: Path, tmp_path: Path, ffmpeg: Ff
     """The error names each failed check with what was measured and what it must be."""
     longer = RenderPlan(PLAN.canvas, 3.0, 90, PLAN.shots, PLAN.tracks, None)
     with pytest.raises(GateClosed, match="frames is 60, must be 90") as closed:
-        inspect(good, longer, ffmpeg, tmp_path, lambda: False)
+        inspect(good, longer, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: False)
     assert "seconds of sound is 1.99" in str(closed.value)
     assert len(closed.value.checks) > sum(not check.passed for check in closed.value.checks)
 
@@ -139,7 +140,7 @@ def test_every_fault_is_told_with_figures(good: Path, tmp_path: Path, ffmpeg: Ff
 def test_checking_can_be_stopped(good: Path, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     """A worker that is asked to stop does not finish decoding first."""
     with pytest.raises(Stopped):
-        inspect(good, PLAN, ffmpeg, tmp_path, lambda: True)
+        inspect(good, PLAN, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: True)
 
 
 def test_a_copy_of_a_good_result_is_good(good: Path, tmp_path: Path, judge: Callable[[Path], set[str]]) -> None:

@@ -32,6 +32,7 @@ def test_pieces_join_to_the_exact_frame(
     job = prepare(voice="voice_silent.mp3", clips=MANY, seconds_each=0.11, rate=rate)
     record = render(job, preset=PRESET)
     assert len(record.plan["shots"]) > 2 * MOST_SHOTS
+    assert record.mode == "pieces"
     table = run_ffmpeg("-i", job.folder / FINAL, "-map", "0:v", "-c", "copy", "-f", "framecrc", "-").decode()
     times = packet_times(table)
     assert len(times) == record.frames == frames

@@ -55,6 +55,7 @@ def test_a_task_becomes_a_complete_attempt(prepare: Prepare, render: Render) -> 
     assert (job.folder / RENDER_RECORD).read_bytes() == record.to_bytes()
     assert Metadata.read(job.folder / METADATA) == job.metadata
     assert record.sha256 == hashlib.sha256(final.read_bytes()).hexdigest()
+    assert record.mode == "direct"
     assert record.size == final.stat().st_size
     assert all(check.passed for check in record.checks)
     assert (job.folder / POSTER).read_bytes().startswith(b"\xff\xd8\xff")
@@ -200,12 +201,7 @@ def test_a_clip_that_ends_a_little_early_holds_its_last_picture(
 @pytest.mark.parametrize("voice", ["voice_8000.mp3", "voice_22050.mp3", "voice_44100.mp3", "voice_48000.mp3"])
 @pytest.mark.parametrize("music", [None, "silence"])
 def test_the_voice_keeps_its_level(
-    prepare: Prepare,
-    render: Render,
-    samples: Samples,
-    media: Callable[[str], Path],
-    voice: str,
-    music: str | None,
+    prepare: Prepare, render: Render, samples: Samples, media: Callable[[str], Path], voice: str, music: str | None
 ) -> None:
     """A voice of any rate, mono or stereo, is as loud in the video as in its file, with music beside it or not."""
     beside = media("voice_silent.mp3") if music else None

@@ -62,6 +62,17 @@ def test_an_input_of_another_size_is_named(prepare: Prepare, render: Render, tmp
     assert not any(job.folder.iterdir())
 
 
+def test_a_link_out_of_the_library_is_not_followed(prepare: Prepare, render: Render, tmp_path: Path) -> None:
+    """A task cannot make the worker read any other file of the machine."""
+    job = prepare()
+    outside = tmp_path / "outside.mp4"
+    (tmp_path / "library" / "h264.mp4").rename(outside)
+    (job.task / "video_part1.mp4").unlink()
+    (job.task / "video_part1.mp4").symlink_to(outside)
+    with pytest.raises(InputMissing, match=r"video_part1\.mp4 leads to .*outside\.mp4, which is not in the library"):
+        render(job)
+
+
 def test_clips_that_do_not_cover_the_voice_are_no_plan(prepare: Prepare, render: Render) -> None:
     """Too little material is told in frames, before anything is rendered."""
     with pytest.raises(PlanError, match="cover 60 of 76 frames"):
@@ -98,12 +109,26 @@ def test_a_silent_failure_says_so(prepare: Prepare, render: Render, script: Scri
         render(prepare(), tool=script("exit 3"))
 
 
-@pytest.mark.parametrize("words", ["No space left on device", "Disk quota exceeded"])
-def test_a_full_disk_is_the_machines_trouble(prepare: Prepare, render: Render, script: Script, words: str) -> None:
-    """When ffmpeg fails for lack of space the input is not to blame."""
-    tool = script(f'echo "Error writing trailer: {words}" >&2; exit 228')
-    with pytest.raises(MachineTrouble, match=f"the disk is full: Error writing trailer: {words}"):
-        render(prepare(), tool=tool)
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('echo "Error writing trailer: No space left on device" >&2; exit 228', "disk full: Error writing trailer"),
+        ('echo "av_interleaved_write_frame(): Disk quota exceeded" >&2; exit 1', "disk full: av_interleaved"),
+        ("kill -9 $$", "killed by signal 9"),
+    ],
+)
+def test_a_full_disk_or_a_kill_is_the_machines_trouble(
+    prepare: Prepare, render: Render, script: Script, body: str, words: str
+) -> None:
+    """When ffmpeg fails for lack of space, or is killed for lack of memory, the input is not to blame."""
+    with pytest.raises(MachineTrouble, match=words):
+        render(prepare(), tool=script(body))
+
+
+def test_an_ffmpeg_that_is_gone_is_the_machines_trouble(prepare: Prepare, render: Render) -> None:
+    """A tool that was removed while the worker ran says nothing about the input."""
+    with pytest.raises(MachineTrouble, match="does not start"):
+        render(prepare(), tool=Ffmpeg("/nowhere/ffmpeg", "gone"))
 
 
 def test_an_ffmpeg_that_claims_success_is_not_believed(prepare: Prepare, render: Render, script: Script) -> None:

@@ -106,6 +106,15 @@ def test_the_tail_of_standard_error_is_kept_and_all_of_it_in_the_file(tmp_path: 
     assert path.read_bytes() == b"noise\n" * 30_000 + b"the end\n"
 
 
+def test_standard_error_is_added_to_the_file_and_told_for_each_child_alone(tmp_path: Path) -> None:
+    """One attempt runs several children; its file keeps what all of them said."""
+    path = tmp_path / "stderr.log"
+    for word in ("first", "second"):
+        ended = run_child(["sh", "-c", f"echo {word} >&2"], limits=Limits(), stopping=never, errors_to=path)
+        assert ended.errors == f"{word}\n"
+    assert path.read_text() == "first\nsecond\n"
+
+
 def test_standard_error_that_is_no_text_is_kept_readable() -> None:
     """A tool that repeats a hostile name does not break its explanation."""
     ended = run_child(["sh", "-c", r"printf '\377bad\n' >&2"], limits=Limits(), stopping=never)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.child import ChildTimeout, Limits
-from shared.domain.errors import Stopped, ToolError
+from shared.domain.errors import MachineTrouble, Stopped, ToolError
 from shared.domain.progress import Progress
 from shared.ffmpeg import Ffmpeg, file_url, find_ffmpeg, last_line
 
@@ -87,6 +87,37 @@ def test_a_render_is_stopped_on_request_and_when_it_takes_too_long(ffmpeg: Ffmpe
         ffmpeg.run(ENDLESS, limits=Limits(total_seconds=1.0), stopping=never)
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("kill -KILL $$", "was killed by signal 9"),
+        ("kill -TERM $$", "was killed by signal 15"),
+        ("echo 'x: No space left on device' >&2; exit 1", "found the disk full: x: No space left on device"),
+    ],
+)
+def test_an_end_that_is_the_machines_fault_is_told_as_such(tmp_path: Path, script: str, words: str) -> None:
+    """A task or a drop must not be blamed for it."""
+    path = tmp_path / "ffmpeg"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    with pytest.raises(MachineTrouble, match=words):
+        Ffmpeg(str(path), "fake").run([], limits=Limits(), stopping=never)
+
+
+def test_an_ffmpeg_that_vanished_is_the_machines_fault(tmp_path: Path) -> None:
+    """It was there when the worker started."""
+    with pytest.raises(MachineTrouble, match="ffmpeg does not start: cannot run"):
+        Ffmpeg(str(tmp_path / "gone"), "gone").run([], limits=Limits(), stopping=never)
+
+
+def test_a_crash_of_ffmpeg_is_not_the_machines_fault(tmp_path: Path) -> None:
+    """The input that breaks it would break it again."""
+    path = tmp_path / "ffmpeg"
+    path.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    path.chmod(0o755)
+    assert Ffmpeg(str(path), "fake").run([], limits=Limits(), stopping=never)[0].code == -11
+
+
 @pytest.mark.parametrize("name", ["-a:b.mp4", "http:x.mp4", "%03d.mp4", "a b'c.mp4", "file:x.mp4", "龍.mp4"])
 def test_any_file_name_is_only_a_file_name(ffmpeg: Ffmpeg, tmp_path: Path, name: str) -> None:
     """No name is an option, a protocol or a pattern."""
@@ -100,11 +131,7 @@ def test_any_file_name_is_only_a_file_name(ffmpeg: Ffmpeg, tmp_path: Path, name:
 
 @pytest.mark.parametrize(
     ("errors", "said"),
-    [
-        ("", ""),
-        ("one\ntwo\n\n", "two"),
-        ("the reason\n    Last message repeated 3 times\n", "the reason"),
-    ],
+    [("", ""), ("one\ntwo\n\n", "two"), ("the reason\n    Last message repeated 3 times\n", "the reason")],
 )
 def test_the_last_thing_ffmpeg_said_explains_a_failure(errors: str, said: str) -> None:
     """Blank lines and repetition marks explain nothing."""

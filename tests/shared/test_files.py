@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +15,16 @@ import pytest
 
 from shared.files import (
     as_machine_trouble,
+    copy_new,
     create_exclusive,
     is_machine_trouble,
     make_folder,
-    move_new,
+    original_name,
     private_name,
+    put_back,
+    remove_same,
     remove_tree,
+    rename_new,
     write_atomic,
     write_hint,
 )
@@ -99,9 +105,7 @@ def test_exclusive_creation_never_replaces(tmp_path: Path) -> None:
 
 
 def test_of_many_creators_one_wins_and_readers_see_its_whole_content(
-    tmp_path: Path,
-    start_python: Callable[..., subprocess.Popen[str]],
-    said: Callable[[subprocess.Popen[str]], str],
+    tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]], said: Callable[[subprocess.Popen[str]], str]
 ) -> None:
     """Whoever loses the race can read the winner's content at once, complete."""
     code = """
@@ -130,55 +134,138 @@ print("done", flush=True)
     assert sorted(won) == sorted(f"won {number}" for number in range(100))
 
 
-def test_a_move_keeps_the_content_and_takes_the_old_name(tmp_path: Path) -> None:
-    """On one filesystem the file itself moves, with its time."""
+def test_a_rename_keeps_the_file_and_takes_the_old_name(tmp_path: Path) -> None:
+    """On one filesystem the file itself moves."""
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_bytes(CONTENT)
     inode = source.stat().st_ino
-    move_new(source, target)
+    rename_new(source, target)
     assert target.read_bytes() == CONTENT
     assert target.stat().st_ino == inode
     assert names_in(tmp_path) == ["b"]
 
 
-def test_a_move_never_replaces(tmp_path: Path) -> None:
-    """Both files stay as they were."""
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_rename_never_replaces(tmp_path: Path, dangling: bool) -> None:
+    """Both stay as they were, even where the taken name is a link that leads nowhere."""
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_bytes(b"mine")
-    target.write_bytes(b"theirs")
+    target.symlink_to("nowhere") if dangling else target.write_bytes(b"theirs")
     with pytest.raises(FileExistsError):
-        move_new(source, target)
-    assert (source.read_bytes(), target.read_bytes()) == (b"mine", b"theirs")
+        rename_new(source, target)
+    assert source.read_bytes() == b"mine"
+    assert target.is_symlink() if dangling else target.read_bytes() == b"theirs"
+    assert names_in(tmp_path) == ["a", "b"]
 
 
-def test_a_move_across_filesystems_keeps_content_and_time(tmp_path: Path, elsewhere: Path) -> None:
-    """The copy is whole, keeps the modification time, and the source goes."""
+def test_a_rename_across_filesystems_is_told_as_such(tmp_path: Path, elsewhere: Path) -> None:
+    """The caller copies then; nothing has happened yet."""
     source, target = elsewhere / "a", tmp_path / "b"
     source.write_bytes(CONTENT)
-    os.utime(source, ns=(1_000_000_000, 1_234_567_890_000_000_000))
-    move_new(source, target)
-    assert target.read_bytes() == CONTENT
-    assert target.stat().st_mtime_ns == 1_234_567_890_000_000_000
-    assert not source.exists()
-    assert names_in(tmp_path) == ["b"]
+    with pytest.raises(OSError, match="a") as caught:
+        rename_new(source, target)
+    assert caught.value.errno == errno.EXDEV
+    assert source.read_bytes() == CONTENT
+    assert names_in(tmp_path) == []
 
 
-def test_a_move_across_filesystems_never_replaces(tmp_path: Path, elsewhere: Path) -> None:
-    """A taken name costs neither file, and leaves no copy behind."""
-    source, target = elsewhere / "a", tmp_path / "b"
-    source.write_bytes(b"mine")
-    target.write_bytes(b"theirs")
-    with pytest.raises(FileExistsError):
-        move_new(source, target)
-    assert (source.read_bytes(), target.read_bytes()) == (b"mine", b"theirs")
-    assert names_in(tmp_path) == ["b"]
-
-
-def test_moving_what_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_renaming_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     """A vanished drop is not taken for a moved one."""
     with pytest.raises(FileNotFoundError):
-        move_new(tmp_path / "a", tmp_path / "b")
+        rename_new(tmp_path / "a", tmp_path / "b")
     assert names_in(tmp_path) == []
+
+
+def test_of_many_renames_to_one_name_one_wins(
+    tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]], said: Callable[[subprocess.Popen[str]], str]
+) -> None:
+    """Real processes race for the same names, and no content is lost."""
+    code = """
+import sys
+from pathlib import Path
+from shared.files import rename_new
+folder, name = Path(sys.argv[1]), sys.argv[2]
+for number in range(200):
+    (folder / f"{name}{number}").write_text(name)
+print("ready", flush=True)
+while not (folder / "go").exists():
+    pass
+for number in range(200):
+    try:
+        rename_new(folder / f"{name}{number}", folder / f"target{number}")
+        print("won", flush=True)
+    except FileExistsError:
+        print("lost", flush=True)
+"""
+    processes = [start_python(code, tmp_path, name) for name in "ab"]
+    assert [said(process) for process in processes] == ["ready", "ready"]
+    (tmp_path / "go").touch()
+    words = [said(process) for process in processes for _ in range(200)]
+    assert words.count("won") == 200
+    assert len(names_in(tmp_path)) == 401
+
+
+def test_a_copy_is_whole_and_tells_its_hash(tmp_path: Path, elsewhere: Path) -> None:
+    """From another filesystem or from the same."""
+    source = elsewhere / "a"
+    source.write_bytes(CONTENT)
+    with source.open("rb") as stream:
+        assert copy_new(stream, tmp_path / "b") == hashlib.sha256(CONTENT).hexdigest()
+    assert (tmp_path / "b").read_bytes() == source.read_bytes() == CONTENT
+    assert names_in(tmp_path) == ["b"]
+
+
+def test_a_copy_never_replaces(tmp_path: Path) -> None:
+    """A taken name costs neither file, and leaves no copy behind."""
+    (tmp_path / "a").write_bytes(b"mine")
+    (tmp_path / "b").write_bytes(b"theirs")
+    with (tmp_path / "a").open("rb") as stream, pytest.raises(FileExistsError):
+        copy_new(stream, tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"theirs"
+    assert names_in(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["drop.mp4", "x" * 255])
+def test_a_file_is_removed_only_if_it_is_the_one_meant(tmp_path: Path, name: str) -> None:
+    """What came under the name meanwhile stays there, under that name."""
+    path = tmp_path / name
+    path.write_bytes(b"meant")
+    inode = path.stat().st_ino
+    assert remove_same(path, lambda status: status.st_ino != inode) is False
+    assert path.read_bytes() == b"meant"
+    assert names_in(tmp_path) == [name]
+    assert remove_same(path, lambda status: status.st_ino == inode) is True
+    assert names_in(tmp_path) == []
+    assert remove_same(path, lambda _: True) is False
+
+
+def test_a_file_put_aside_can_be_told_and_put_back(tmp_path: Path) -> None:
+    """A crash between looking and removing hides nothing for good."""
+    path = tmp_path / "my-drop.mp4"
+    path.write_bytes(b"first")
+    seen: list[Path] = []
+
+    def is_same(_: os.stat_result) -> bool:
+        seen.extend(tmp_path.iterdir())
+        path.write_bytes(b"came meanwhile")
+        return False
+
+    assert remove_same(path, is_same) is False
+    (aside,) = seen
+    assert aside.name.startswith(".")
+    assert original_name(aside) == path
+    assert original_name(path) is None
+    assert path.read_bytes() == b"came meanwhile"
+    (other,) = (found for found in tmp_path.iterdir() if found != path)
+    assert other.read_bytes() == b"first"
+    assert re.fullmatch(r"my-drop-[0-9a-f]{8}\.mp4", other.name)
+
+
+def test_what_is_put_back_gets_its_own_name_where_that_is_free(tmp_path: Path) -> None:
+    """The operator finds it where it was."""
+    (tmp_path / "aside").write_bytes(b"drop")
+    put_back(tmp_path / "aside", tmp_path / "drop.mp4")
+    assert names_in(tmp_path) == ["drop.mp4"]
 
 
 def test_a_folder_is_made_with_its_parents_and_twice_is_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.lifesign import LifeSign, boot_id, died_here, is_free, read_sign
+from shared.lifesign import LifeSign, boot_id, died_here, hold, is_free, read_sign
 from shared.records.lock import LockRecord
 
 HOLDER = """
@@ -107,6 +107,29 @@ def test_a_beat_after_the_release_writes_into_no_other_file(tmp_path: Path) -> N
         with pytest.raises(OSError, match="released"):
             sign.beat()
         assert video.read() == b""
+
+
+def test_a_holder_that_abandons_its_lock_is_known_to_be_gone(tmp_path: Path) -> None:
+    """Recovery on this host need not wait for the lease."""
+    path = tmp_path / "a.lock"
+    sign = LifeSign.create(path, "node-a", "ab12")
+    sign.abandon()
+    assert died_here(path, read_sign(path))
+    sign.abandon()
+    sign.release()
+    assert path.exists()
+
+
+def test_a_lock_can_be_held_once_and_again_after_its_holder_let_go(tmp_path: Path) -> None:
+    """One worker per name; whoever merely looks does not keep it from its holder."""
+    path = tmp_path / "node.lock"
+    with path.open("w+b") as first, path.open("r+b") as second:
+        assert hold(first.fileno())
+        assert not is_free(path)
+        assert not hold(second.fileno())
+        first.close()
+        assert is_free(path)
+        assert hold(second.fileno())
 
 
 def test_a_living_holder_on_this_host_is_known_to_live(tmp_path: Path) -> None:

@@ -103,6 +103,32 @@ def test_a_worker_logs_with_level_component_event_and_ids(capfd: pytest.CaptureF
     }
 
 
+def log_a_fault(settings: Log) -> None:
+    log = open_log("main_worker", settings)
+    try:
+        int("\x1b[31m\n2026-01-01T00:00:00Z INFO main_worker forged")
+    except ValueError as error:
+        error.add_note("\x1b[31m\n2026-01-01T00:00:00Z INFO main_worker forged")
+        log.exception("A fault", name="fault")
+
+
+def test_the_trace_of_a_fault_cannot_pass_for_an_event(capfd: pytest.CaptureFixture[str]) -> None:
+    """It follows its line, set in, with everything hostile in it made visible."""
+    log_a_fault(Log(file=False))
+    first, *trace = capfd.readouterr().err.rstrip("\n").split("\n")
+    assert fields_of(first)["event"] == "fault"
+    assert len(trace) >= 4
+    assert all(text.startswith("    ") and text.isprintable() for text in trace)
+    assert trace[-1] == "    2026-01-01T00:00:00Z INFO main_worker forged"
+
+
+def test_a_fault_in_json_is_still_one_object(capfd: pytest.CaptureFixture[str]) -> None:
+    """With its trace as one more field."""
+    log_a_fault(Log(file=False, format="json"))
+    (text,) = capfd.readouterr().err.splitlines()
+    assert "forged" in json.loads(text)["exception"]
+
+
 @pytest.mark.parametrize(
     ("level", "written"),
     [

@@ -62,6 +62,22 @@ def test_wrong_options_are_wrong_usage(component: str) -> None:
     assert "--root" in errors
 
 
+def test_a_fault_of_the_program_is_a_failure_that_asks_for_a_report(layout: Layout) -> None:
+    """1, with a trace; a bug is not hidden and does not look like wrong usage."""
+    code = """
+import sys
+from shared.process import run_worker
+def work(started):
+    raise KeyError("a bug")
+sys.exit(run_worker("main_worker", sys.argv[1:], work))
+"""
+    command = [sys.executable, "-c", code, "--root", str(layout.root)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == EXIT_FAILED
+    assert "event=fault" in ended.stderr
+    assert "KeyError: 'a bug'" in ended.stderr
+
+
 @pytest.mark.parametrize("component", WORKERS)
 def test_a_missing_tool_is_a_failure(layout: Layout, component: str) -> None:
     """The machine is at fault, not the command: 1, with the reason in the log."""

@@ -18,7 +18,7 @@ from shared.log import Logger
 from shared.records.lock import LockRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
-from shared.recovery import Limits, Recovery, agree_on_lease
+from shared.recovery import Caps, Recovery, agree_on_lease
 from shared.store import Claim, HoldLost, Store
 
 Take = Callable[..., Claim]
@@ -46,10 +46,10 @@ from shared.config import Log
 from shared.domain.layout import FINAL, RENDER_RECORD, Layout
 from shared.log import open_log
 from shared.records.render import RenderRecord
-from shared.recovery import Limits, Recovery
+from shared.recovery import Caps, Recovery
 from shared.store import HoldLost, Store
 store = Store(Layout(Path(sys.argv[1])))
-recovery = Recovery(store, Limits(100, 100), 30.0, open_log("worker", Log(file=False, level="ERROR")), time.monotonic)
+recovery = Recovery(store, Caps(100, 100), 30.0, open_log("worker", Log(file=False, level="ERROR")), time.monotonic)
 while True:
     try:
         recovery.sweep()
@@ -59,16 +59,19 @@ while True:
         claim = store.claim(task_id, sys.argv[2])
         if claim is None:
             continue
-        print("claimed", flush=True)
+        (store.layout.logs / sys.argv[2]).touch()
         (claim.folder / FINAL).write_bytes(claim.token.encode())
         time.sleep(0.05)
         try:
-            RenderRecord(task_id=task_id, attempt=claim.attempt, token=claim.token, node=sys.argv[2], program="", ffmpeg="",
-                encoder="", mode="", plan={}, checks=(), sha256="", size=0, seconds=0, frames=0, timings={}, started_at="",
-                finished_at="").write(claim.folder / RENDER_RECORD)
+            record = RenderRecord(
+                task_id=task_id, attempt=claim.attempt, token=claim.token, node=sys.argv[2], program="", ffmpeg="",
+                encoder="", mode="", plan={}, checks=(), sha256="", size=0, seconds=0, frames=0, timings={},
+                started_at="", finished_at=""
+            )
+            record.write(claim.folder / RENDER_RECORD)
             store.publish(claim)
         except (HoldLost, FileNotFoundError):
-            print("lost", flush=True)
+            pass
     time.sleep(0.01)
 """
 
@@ -90,7 +93,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def recovery(store: Store, log: Logger, clock: Clock) -> Recovery:
-    return Recovery(store, Limits(max_attempts=3, max_starts=10), LEASE, log, clock)
+    return Recovery(store, Caps(max_attempts=3, max_starts=10), LEASE, log, clock)
 
 
 @pytest.fixture
@@ -384,11 +387,9 @@ def test_recovery_twice_is_recovery_once(
     store: Store,
     add_task: Add,
     take: Take,
-    finish: Finish,
     claimed_elsewhere: Callable[..., Claim],
     recovery: Recovery,
     clock: Clock,
-    log: Logger,
     tree_of: Callable[[Path], dict[str, str]],
     start_python: Callable[..., subprocess.Popen[str]],
     said: Callable[[subprocess.Popen[str]], str],
@@ -410,7 +411,9 @@ def test_recovery_twice_is_recovery_once(
     for worker in killed:
         worker.kill()
         worker.wait()
-    sweep_through(recovery, clock, LEASE)
+    sweep_through(recovery, clock, LEASE - 1)
+    alive.sign.beat()
+    sweep_through(recovery, clock, 1)
     once = tree_of(layout.root)
     assert set(store.ids(TaskState.PROCESSING)) == {alive.task_id}
     assert {waiting, unbegun, silent.task_id} <= set(store.ids(TaskState.WAITING))
@@ -418,7 +421,7 @@ def test_recovery_twice_is_recovery_once(
     assert list(layout.removed.iterdir()) == []
     assert [path.name for path in layout.locks.iterdir()] == [f"{alive.task_id}.1.lock"]
     recovery.sweep()
-    sweep_through(Recovery(store, Limits(3, 10), LEASE, log, clock), clock, LEASE / 2)
+    sweep_through(Recovery(store, Caps(3, 10), LEASE, recovery.log, clock), clock, LEASE / 2)
     assert tree_of(layout.root) == once
     silent.sign.release()
     store.give_back(alive, Ending.GIVEN_BACK, "done")
@@ -429,20 +432,22 @@ def test_workers_killed_at_any_moment_lose_no_task(
     add_task: Add,
     states_of: States,
     start_python: Callable[..., subprocess.Popen[str]],
-    said: Callable[[subprocess.Popen[str]], str],
     eventually: Callable[[Callable[[], bool]], None],
 ) -> None:
     """While workers are killed again and again the rest finish everything, each task once, and leave nothing."""
     layout = store.layout
     tasks = [add_task() for _ in range(24)]
     steady = [start_python(WORKER, layout.root, f"steady-{number}") for number in range(2)]
-    for turn in range(6):
-        victim = start_python(WORKER, layout.root, f"victim-{turn}")
-        if len(store.ids(TaskState.FINISHED)) < len(tasks) - 6:
-            said(victim)
+
+    def all_finished() -> bool:
+        return len(store.ids(TaskState.FINISHED)) == len(tasks)
+
+    for node in ("victim-1", "victim-2", "victim-3", "victim-4", "victim-5"):
+        victim = start_python(WORKER, layout.root, node)
+        eventually(lambda node=node: all_finished() or (layout.logs / node).exists())  # type: ignore[misc]
         victim.kill()
         victim.wait()
-    eventually(lambda: len(store.ids(TaskState.FINISHED)) == len(tasks))
+    eventually(all_finished)
     eventually(lambda: not list(layout.locks.iterdir()) and not list(layout.removed.iterdir()))
     for worker in steady:
         worker.kill()
@@ -457,7 +462,7 @@ def test_the_watch_goes_on_after_trouble_and_ends_when_asked(
 ) -> None:
     """A folder that vanishes for a while only pauses it."""
     ended = threading.Event()
-    recovery = Recovery(store, Limits(3, 10), 0.3, log, clock)
+    recovery = Recovery(store, Caps(3, 10), 0.3, log, clock)
     store.layout.removed.rmdir()
     watch = threading.Thread(target=recovery.keep_watch, args=(ended,))
     watch.start()

@@ -423,6 +423,19 @@ def test_a_late_worker_cannot_touch_a_finished_task(
     assert leftovers(store.layout) == []
 
 
+@pytest.mark.parametrize("end", [end_by_failing, end_by_giving_back])
+def test_an_output_wins_over_failing_and_giving_back(
+    store: Store, add_task: Add, take: Take, states_of: States, end: Callable[[Store, Claim], None]
+) -> None:
+    """A holder whose task is finished by another neither fails it nor puts it back, even with its attempt in place."""
+    claim = take(add_task())
+    store.layout.task(TaskState.FINISHED, claim.task_id).mkdir()
+    with pytest.raises(HoldLost):
+        end(store, claim)
+    assert states_of(claim.task_id) == [TaskState.FINISHED]
+    assert leftovers(store.layout) == []
+
+
 def test_a_holder_notices_that_its_task_was_taken_away(store: Store, add_task: Add, take: Take) -> None:
     """By its directory and by its lock, whichever it looks at."""
     claim = take(add_task())

@@ -8,16 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.domain.plan import (
-    Canvas,
-    PlanError,
-    RenderPlan,
-    Track,
-    exact_rate,
-    frames_in,
-    frames_to_cover,
-    make_plan,
-)
+from shared.domain.plan import Canvas, PlanError, RenderPlan, Track, exact_rate, frames_in, frames_to_cover, make_plan
 
 RATES = {
     23.976: Fraction(24000, 1001),
@@ -57,11 +48,7 @@ def test_a_rate_may_be_written_in_any_usual_precision(value: float) -> None:
     assert exact_rate(value).denominator == 1001
 
 
-@given(
-    st.sampled_from(sorted(RATES)),
-    st.lists(st.floats(0.0, 600.0), min_size=1, max_size=40),
-    st.floats(0.001, 1.0),
-)
+@given(st.sampled_from(sorted(RATES)), st.lists(st.floats(0.0, 600.0), min_size=1, max_size=40), st.floats(0.001, 1.0))
 def test_shots_add_up_to_the_exact_frame_count(rate: float, clip_seconds: list[float], share: float) -> None:
     """Whatever lengths the clips have, the picture is exactly as long as the sound, to the frame."""
     exact = exact_rate(rate)
@@ -96,11 +83,7 @@ def test_a_clip_of_whole_frames_has_all_of_them(rate: float, frames: int) -> Non
     assert frames_to_cover(float(frames / exact), exact) == frames
 
 
-@given(
-    st.sampled_from(sorted(RATES)),
-    st.lists(st.floats(0.1, 30.0), min_size=1, max_size=50),
-    st.integers(1, 60),
-)
+@given(st.sampled_from(sorted(RATES)), st.lists(st.floats(0.1, 30.0), min_size=1, max_size=50), st.integers(1, 60))
 def test_pieces_add_up_to_the_whole(rate: float, clip_seconds: list[float], most: int) -> None:
     """Rendering in pieces renders the same shots in the same order, without sound."""
     plan = plan_of(rate, sum(clip_seconds) / 2, clip_seconds)

@@ -1,0 +1,62 @@
+"""A drop that is complete: what it was when that was decided, and whether it still is."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from main_worker.settling import Identity
+from shared.domain.drop import Drop, Misplaced
+from shared.domain.errors import ReelmillError
+
+
+class DropChanged(ReelmillError):
+    """The drop is not what it was when it was taken to be complete; it goes back to waiting."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A drop that is complete, with the identity it had when that was decided."""
+
+    path: Path
+    relative: PurePosixPath
+    drop: Drop | Misplaced
+    identity: Identity
+    evidence: str
+
+    def is_same(self, status: os.stat_result) -> bool:
+        """Whether a file is this drop, unchanged."""
+        return identity_of(status) == self.identity
+
+    def check_unchanged(self) -> None:
+        """Raise DropChanged unless the drop is still there, unchanged."""
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            raise DropChanged(f"{self.relative} was taken out of raw/ while it was being checked") from None
+        if not self.is_same(status):
+            raise DropChanged(f"{self.relative} changed while it was being checked")
+
+    def open(self) -> IO[bytes]:
+        """Open the drop itself: never what a link points to, never a pipe that somebody put in its place.
+
+        Raises:
+            DropChanged: it is not the file that was seen.
+        """
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            self.check_unchanged()
+            raise error from None
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or not self.is_same(status):
+            os.close(handle)
+            raise DropChanged(f"{self.relative} changed while it was being checked")
+        return os.fdopen(handle, "rb")
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
