@@ -13,7 +13,7 @@ import click
 
 from console.demo_media import Sample, make_samples
 from console.init import lay_out
-from console.options import plain_errors
+from console.options import config_option, plain_errors
 from console.run import run_farm
 from console.summary import summary_lines
 from shared.domain.errors import RootError
@@ -37,8 +37,9 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     show_default=True,
     help="Where to make the demo's root; one of an earlier demo is made anew.",
 )
+@config_option
 @plain_errors
-def demo(root: Path) -> None:
+def demo(root: Path, config: Path | None) -> None:
     """Make a small root, drop generated media, end with a finished video."""
     started = time.monotonic()
     layout = _fresh_root(root)
@@ -49,7 +50,7 @@ def demo(root: Path) -> None:
     for sample in samples:
         _drop(layout, workshop, sample)
     shutil.rmtree(workshop)
-    summary, status = run_farm(layout, None, until_idle=True)
+    summary, status = run_farm(layout, config, until_idle=True)
     click.echo("\n".join(summary_lines(summary)))
     click.echo(f"\nAll of it took {time.monotonic() - started:.0f} s. The root is {layout.root}: look around.")
     sys.exit(status)

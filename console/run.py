@@ -75,7 +75,7 @@ def run_farm(layout: Layout, config: Path | None, *, until_idle: bool) -> tuple[
         click.echo(f"reelmill: {died}", err=True)
         status = died.status if died.status == EXIT_USAGE else EXIT_FAILED
     summary = sum_up(layout, started)
-    if summary.failed and status == EXIT_FINE:
+    if (summary.failed or (until_idle and summary.pending)) and status == EXIT_FINE:
         status = EXIT_FAILED
     return summary, status
 

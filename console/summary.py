@@ -10,7 +10,7 @@ from console.snapshot import DropView, TaskView, drops_since, take_snapshot, tas
 from shared.domain.layout import REASON, RENDER_RECORD, Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
-from shared.records.main import WaitingVoice
+from shared.records.main import PendingDrop, WaitingVoice
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
@@ -27,6 +27,7 @@ class Summary(BaseModel):
     failed: tuple[TaskView, ...] = Field(description="Failed during this run.")
     drops: tuple[DropView, ...] = Field(description="Dealt with during this run.")
     waiting: tuple[WaitingVoice, ...] = Field(description="Voices that still wait for material.")
+    pending: tuple[PendingDrop, ...] = Field(description="Drops that are still in raw/, each with what keeps them.")
     left: dict[str, int] = Field(description="Tasks that are still waiting or being rendered.")
 
 
@@ -42,6 +43,7 @@ def sum_up(layout: Layout, since: str) -> Summary:
         failed=tasks(layout, store, TaskState.FAILED, failed),
         drops=drops_since(layout, since),
         waiting=snapshot.waiting_voices,
+        pending=snapshot.pending,
         left={state.value: snapshot.counts[state.value] for state in (TaskState.WAITING, TaskState.PROCESSING)},
     )
 
@@ -56,6 +58,8 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         else:
             yield f"  rejected  {readable(drop.drop)} → {drop.now}"
             yield f"            {readable(drop.reason or '')} {readable(drop.advice or '')}"
+    for kept in summary.pending:
+        yield f"  in raw/   {readable(kept.drop)}: {readable(kept.doing)}"
     for voice in summary.waiting:
         yield f"Waiting: {readable(voice.voice)}: {readable(voice.reason)}"
     for task in summary.failed:

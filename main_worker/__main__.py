@@ -51,4 +51,4 @@ def main_lock(layout: Layout) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_worker("main_worker", sys.argv[1:], work))
+    sys.exit(run_worker("main_worker", sys.argv[1:], work, can_be_idle=True))

@@ -7,7 +7,10 @@ from typing import Any
 
 from main_worker.cage import Cage, check_whole, refused, unreadable
 from shared.domain.media import VideoFacts, displayed_size
+from shared.domain.names import readable
 from shared.mediainfo import Declared, number
+
+_CONTAINERS = ("MPEG-4", "QuickTime")  # as MediaInfo names the family that ffmpeg's mov demuxer reads
 
 
 def examine_clip(cage: Cage, path: Path) -> VideoFacts:
@@ -39,6 +42,11 @@ def examine_clip(cage: Cage, path: Path) -> VideoFacts:
 
 
 def _first_track(cage: Cage, path: Path, declared: Declared) -> dict[str, Any]:
+    if declared.container not in (*_CONTAINERS, None):
+        container = readable(declared.container or "")
+        raise refused(
+            "wrong_content", f"The file is named as an MP4 but is {container}.", "Export it as an MP4 or MOV file."
+        )
     if not declared.video:
         if declared.audio:
             raise refused("no_picture", "The file has sound but no picture.", "Drop a clip with a video track.")

@@ -163,6 +163,10 @@ class RenderWorker:
             self._end(claim, label, Ending.STALLED, error)
         except (RenderFailed, GateClosed, PlanError, InputMissing) as error:
             self._end(claim, label, Ending.FAILED, error)
+        except Exception as error:  # noqa: BLE001
+            # One task must not stop all others, whatever it made us stumble over.
+            self._log.exception(f"Stumbled over {label}", name="fault", task=claim.task_id)
+            self._end(claim, label, Ending.FAILED, error)
         else:
             self._publish(claim, label, record)
 
@@ -224,7 +228,8 @@ class RenderWorker:
 
     def _end(self, claim: Claim, label: str, ending: Ending, error: Exception) -> None:
         """Fail or requeue a task whose attempt ended without a video."""
-        endings = [record.ended or ending for record in self._store.attempts(TaskState.PROCESSING, claim.task_id)]
+        attempts = self._store.attempts(TaskState.PROCESSING, claim.task_id)
+        endings = [record.ended or Ending.DIED for record in attempts if record.number < claim.attempt] + [ending]
         worker = self._config.worker
         decision = decide(endings, max_attempts=worker.max_attempts, max_starts=worker.max_starts)
         if isinstance(decision, GiveUp):

@@ -139,7 +139,7 @@ class Worker(Section):
         90.0, ge=1, description="Silence after which a worker counts as dead; the first worker fixes it for the root."
     )
     heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
-    poll_seconds: float = Field(1.0, ge=0.05, description="How often an idle worker looks for a task.")
+    poll_seconds: float = Field(1.0, ge=0.05, le=3600, description="How often an idle worker looks for a task.")
     max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
     max_starts: int = Field(
         10, ge=1, description="Starts before a task is given up, even those that do not count as attempts."

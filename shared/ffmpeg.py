@@ -82,7 +82,7 @@ def find_ffmpeg(configured: str) -> Ffmpeg:
     Raises:
         ToolError: it is missing or does not run.
     """
-    path = shutil.which(configured) if configured else imageio_ffmpeg.get_ffmpeg_exe()
+    path = shutil.which(configured) if configured else _own_ffmpeg()
     if not path:
         raise ToolError(f'ffmpeg.path = "{configured}": there is no such executable; set it right or to ""')
     ended = run_child([path, "-version"], limits=Limits(total_seconds=_VERSION_SECONDS), stopping=lambda: False)
@@ -90,6 +90,13 @@ def find_ffmpeg(configured: str) -> Ffmpeg:
         raise ToolError(f"{path} -version failed: {last_line(ended.errors) or f'exit status {ended.code}'}")
     first_line = ended.output.decode("utf-8", "replace").partition("\n")[0]
     return Ffmpeg(os.fspath(path), first_line.partition(" Copyright")[0].strip())
+
+
+def _own_ffmpeg() -> str:
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:  # its wheel carries none for this platform
+        raise ToolError(f"no ffmpeg came with this install ({error}); name one with ffmpeg.path") from error
 
 
 def check_machine(ended: Ended, tool: str) -> None:

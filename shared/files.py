@@ -22,7 +22,6 @@ from typing import IO
 from shared.domain.errors import MachineTrouble
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
-_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE})
 _COPY_BYTES = 1 << 20
 _PRIVATE = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _ASIDE = ".reelmill-aside-"
@@ -172,11 +171,6 @@ def put_back(aside: Path, path: Path) -> None:
         rename_new(aside, path)
     except FileExistsError:
         rename_new(aside, path.with_name(f"{path.stem}-{secrets.token_hex(4)}{path.suffix}"))
-
-
-def is_machine_trouble(error: OSError) -> bool:
-    """Whether an error speaks of this machine (full disk, I/O error) and not of the file at hand."""
-    return error.errno in _MACHINE
 
 
 def as_machine_trouble(error: OSError, doing: str) -> MachineTrouble:

@@ -28,12 +28,16 @@ class Started:
     until_idle: bool
 
 
-def run_worker(component: str, arguments: Sequence[str], work: Callable[[Started], None]) -> int:
+def run_worker(
+    component: str, arguments: Sequence[str], work: Callable[[Started], None], *, can_be_idle: bool = False
+) -> int:
     """Parse options, open root and log, run `work`, and return the exit status.
+
+    A worker that `can_be_idle` takes the option ``--until-idle``.
 
     Wrong options, root or configuration give 2; a worker that fails gives 1. Both say why on standard error.
     """
-    options = _options(component, arguments)
+    options = _options(component, arguments, can_be_idle=can_be_idle)
     try:
         layout = open_root(Path(options.root))
         config = load_config(config_path(layout, options.config))
@@ -96,9 +100,11 @@ def on_stop_signals(stop: Callable[[], None]) -> None:
         signal.signal(number, handle)
 
 
-def _options(component: str, arguments: Sequence[str]) -> argparse.Namespace:
+def _options(component: str, arguments: Sequence[str], *, can_be_idle: bool) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=component, description=f"Reelmill's {component.replace('_', ' ')}.")
     parser.add_argument("--root", required=True)
     parser.add_argument("--config")
-    parser.add_argument("--until-idle", action="store_true")
+    parser.set_defaults(until_idle=False)
+    if can_be_idle:
+        parser.add_argument("--until-idle", action="store_true")
     return parser.parse_args(arguments)

@@ -249,13 +249,19 @@ class Store:
         return self._move(task_id, TaskState.PROCESSING, Move.GIVE_BACK)
 
     def give_up(self, task_id: str, reason: Reason) -> bool:
-        """Move a task that nobody holds to ``trash/failed/``; False if somebody else moved it."""
+        """Move a task that nobody holds to ``trash/failed/``; False if somebody else moved it.
+
+        A folder of its name there (somebody copied it back instead of moving it) is kept under another.
+        """
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         try:
             self._keep_stderr(task_id)
             reason.write(folder / REASON)
         except FileNotFoundError:
             return False
+        twin = self._layout.task(TaskState.FAILED, task_id)
+        if twin.is_dir():
+            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
         return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
 
     def discard(self, state: TaskState, task_id: str) -> None:
@@ -315,7 +321,10 @@ class Store:
         if self.is_finished(claim.task_id) or not self._remove(claim.folder):
             self.withdraw(claim)
             raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker")
-        record = AttemptRecord.read(self._layout.attempt_record(claim.task_id, claim.attempt))
+        try:
+            record = AttemptRecord.read(self._layout.attempt_record(claim.task_id, claim.attempt))
+        except RecordError:  # damaged by somebody; what counts is how it ends
+            record = AttemptRecord(number=claim.attempt, token=claim.token, node="", started_at="")
         self._end(claim.task_id, record, ending, why)
 
     def _end(self, task_id: str, record: AttemptRecord, ending: Ending, why: str) -> AttemptRecord:

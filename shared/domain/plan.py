@@ -114,6 +114,6 @@ def make_plan(
     if left:
         raise PlanError(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "
-            "drop more clips of its category and retry the task"
+            "a task needs clips that are together as long as its voice"
         )
     return RenderPlan(canvas, seconds, wanted, tuple(shots), tuple(tracks), logo)

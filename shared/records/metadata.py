@@ -67,6 +67,8 @@ class Metadata(Record):
         for name in (self.voice_file, *music, *self.video_files, *logo):
             if name not in self.inputs:
                 raise ValueError(f"{name!r} is not among the inputs")
+        if len(set(self.video_files)) < len(self.video_files):
+            raise ValueError("video_files names a file twice; give each part a name of its own")
         for name in self.inputs:
             if not _PLAIN_NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a plain file name")

@@ -14,9 +14,12 @@ import pytest
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from main_worker.cage import Cage
 from main_worker.examination import Content, Examiner, content_of
+from shared.config import Config
 from shared.domain.drop import Kind
-from shared.domain.errors import DropRefused, Rejection, Stopped
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped
+from shared.ffmpeg import Ffmpeg
 
 if TYPE_CHECKING:
     from tests.main_worker.conftest import Desk, Media
@@ -214,3 +217,13 @@ def test_a_playlist_never_leads_to_another_file(desk: Desk, media: Media, secret
     finally:
         observer.stop()
         observer.join()
+
+
+@pytest.mark.parametrize("kind", [Kind.VIDEO, Kind.VOICE, Kind.MUSIC])
+def test_a_missing_ffmpeg_blames_no_drop(desk: Desk, media: Media, tmp_path: Path, kind: Kind) -> None:
+    """An upgrade that takes ffmpeg away under a running worker must not empty raw/ into the trash."""
+    path = media.clip() if kind is Kind.VIDEO else media.sound()
+    ready, drop = desk.ready(path, kind)
+    cage = Cage(Config(), Ffmpeg(str(tmp_path / "gone"), "gone"), lambda: False)
+    with pytest.raises(MachineTrouble, match="does not start"):
+        Examiner(cage, tmp_path).examine(ready, drop, lambda _: None)

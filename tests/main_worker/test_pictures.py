@@ -131,7 +131,9 @@ def test_a_clip_with_sound_only_has_no_picture(desk: Desk, media: Media) -> None
 def test_another_container_named_mp4_is_refused(desk: Desk, media: Media) -> None:
     """A good Matroska film is still no MP4 file: nothing but the MP4 reader is let near it."""
     matroska = media.clip("matroska.mp4", "-f", "matroska")
-    assert desk.refusal(matroska, Kind.VIDEO).code == "unreadable"
+    rejection = desk.refusal(matroska, Kind.VIDEO)
+    assert rejection.code == "wrong_content"
+    assert "is Matroska" in rejection.sentence
 
 
 def test_a_picture_larger_than_allowed_is_refused_unseen(desk: Desk, media: Media) -> None:

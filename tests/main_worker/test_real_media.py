@@ -138,4 +138,10 @@ def test_broken_files_are_refused_or_played_and_never_crash_the_examination(desk
         video = desk.examine(path, Kind.VIDEO, changes).video
         assert {key: getattr(video, key) for key in PLAYABLE[path.name]} == PLAYABLE[path.name]
     else:
-        assert desk.refusal(path, Kind.VIDEO, changes).code in ("unreadable", "truncated", "encrypted", "no_picture")
+        assert desk.refusal(path, Kind.VIDEO, changes).code in (
+            "unreadable",
+            "truncated",
+            "encrypted",
+            "no_picture",
+            "wrong_content",
+        )

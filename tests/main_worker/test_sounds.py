@@ -149,3 +149,12 @@ def test_a_memo_in_another_format_named_mp3_is_refused(desk: Desk, media: Media)
     """AAC in an MP4 is sound, but no MP3."""
     memo = media.made("memo.mp3", "-f", "lavfi", "-i", "sine=duration=2", "-c:a", "aac", "-f", "mp4")
     assert desk.refusal(memo, Kind.VOICE).code == "unreadable"
+
+
+def test_every_pause_of_a_long_voice_is_counted(desk: Desk, media: Media) -> None:
+    """Hundreds of pauses fill ffmpeg's buffers; none of their lines may be cut by its progress lines."""
+    pulsing = "aevalsrc='if(lt(mod(t,4),3),sin(880*t),0)':s=8000:d=2400"
+    voice = media.made("long.mp3", "-f", "lavfi", "-i", pulsing, "-c:a", "libmp3lame", "-b:a", "16k")
+    audio = desk.examine(voice, Kind.VOICE).audio
+    assert audio is not None
+    assert audio.silent_seconds == pytest.approx(600, abs=30)

@@ -285,6 +285,28 @@ def test_a_damaged_task_says_what_is_wrong_with_it(
     wait_until(lambda: not names(farm.locks))
 
 
+def test_a_failed_task_put_right_and_moved_back_is_rendered(
+    farm: Layout,
+    store: Store,
+    add_task: AddTask,
+    start_worker: StartWorker,
+    finished: Callable[..., None],
+    wait_until: WaitUntil,
+) -> None:
+    """What the advice says works: with the missing file in its place, moving the folder into tasks/ makes the video."""
+    task_id = add_task(**QUICK)
+    clip = farm.scanned / "h264.mp4"
+    clip.rename(farm.root / "mislaid.mp4")
+    start_worker()
+    wait_until(lambda: store.find(task_id) is TaskState.FAILED)
+    (farm.root / "mislaid.mp4").rename(clip)
+    farm.task(TaskState.FAILED, task_id).rename(farm.task(TaskState.WAITING, task_id))
+    finished(task_id)
+    output = farm.task(TaskState.FINISHED, task_id)
+    assert names(output) == {FINAL, METADATA, RENDER_RECORD, POSTER}
+    assert RenderRecord.read(output / RENDER_RECORD).attempt == 2
+
+
 def test_a_task_taken_away_in_the_middle_is_left_alone(
     farm: Layout,
     add_task: AddTask,

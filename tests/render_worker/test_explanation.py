@@ -17,8 +17,8 @@ from shared.records.render import Check
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (InputMissing("music.mp3 (scanned/music/x.mp3) cannot be read"), "retry the task"),
-        (PlanError("the 2 clips of this task cover 60 of 76 frames"), "Drop more clips"),
+        (InputMissing("music.mp3 (scanned/music/x.mp3) cannot be read"), "move this folder back into tasks/"),
+        (PlanError("the 2 clips of this task cover 60 of 76 frames"), "Name more clips"),
         (ChildTimeout("made no progress for 120 s"), "render.stall_seconds"),
         (RenderFailed("ffmpeg ended with status 1 while rendering: x"), "stderr.log"),
     ],

@@ -17,7 +17,6 @@ from shared.files import (
     as_machine_trouble,
     copy_new,
     create_exclusive,
-    is_machine_trouble,
     make_folder,
     original_name,
     private_name,
@@ -303,13 +302,6 @@ def test_removing_a_tree_leaves_what_its_links_point_to(tmp_path: Path) -> None:
 def test_removing_what_is_gone_is_fine(tmp_path: Path) -> None:
     """Two cleaners may meet."""
     remove_tree(tmp_path / "gone")
-
-
-def test_a_full_disk_is_the_machines_trouble_and_a_missing_file_is_not() -> None:
-    """Only the first may pause the farm instead of refusing a drop."""
-    assert is_machine_trouble(OSError(errno.ENOSPC, "full"))
-    assert is_machine_trouble(OSError(errno.EIO, "broken"))
-    assert not is_machine_trouble(FileNotFoundError(errno.ENOENT, "gone"))
 
 
 def test_machine_trouble_says_what_was_done_to_which_file() -> None:

@@ -87,6 +87,12 @@ def test_temporary_files_of_other_programs_are_left_alone(name: str) -> None:
     assert isinstance(classify(PurePosixPath("video/fantasy", name)), LeftAlone)
 
 
+@pytest.mark.parametrize("name", ["sky.mp4.sha256", "sky.mp4.done", "sky.mp4.reason.json"])
+def test_what_stands_beside_a_drop_is_left_alone(name: str) -> None:
+    """A checksum, a mark that it is complete, or an explanation dragged back with it is no drop of its own."""
+    assert isinstance(classify(PurePosixPath("video/fantasy", name)), LeftAlone)
+
+
 def test_everything_in_a_hidden_folder_is_left_alone() -> None:
     """Synchronising programs keep their own folders."""
     assert isinstance(classify(PurePosixPath("video/.stversions/sky.mp4")), LeftAlone)

@@ -1,0 +1,81 @@
+"""Moving a drop out of raw/, on one filesystem and across two."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from main_worker.carrying import carry
+from main_worker.ready import DropChanged, Ready
+from shared.domain.drop import Kind
+from tests.main_worker.conftest import Desk
+
+CONTENT = b"some bytes of a clip" * 1000
+SHM = Path("/dev/shm")
+
+
+@pytest.fixture
+def drop(desk: Desk, tmp_path: Path) -> Ready:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(CONTENT)
+    return desk.ready(path, Kind.VIDEO)[0]
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another filesystem than the drop."""
+    if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second filesystem: /dev/shm is none here")
+    folder = Path(tempfile.mkdtemp(dir=SHM))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_drop_moves_by_rename(drop: Ready, tmp_path: Path) -> None:
+    """On one filesystem it stays the same file."""
+    carry(drop, tmp_path / "b.mp4")
+    assert not drop.path.exists()
+    assert drop.is_same((tmp_path / "b.mp4").stat())
+
+
+def test_a_drop_moves_across_filesystems_as_a_checked_copy(drop: Ready, far: Path) -> None:
+    """The copy is whole, nothing else is left on either side."""
+    carry(drop, far / "b.mp4", hashlib.sha256(CONTENT).hexdigest())
+    assert (far / "b.mp4").read_bytes() == CONTENT
+    assert [path.name for path in far.iterdir()] == ["b.mp4"]
+    assert [path for path in drop.path.parent.iterdir() if path.is_file()] == []
+
+
+def test_a_copy_of_other_bytes_than_were_examined_is_thrown_away(drop: Ready, far: Path) -> None:
+    """Its writer went on: the drop stays, whole, and the target is free."""
+    with pytest.raises(DropChanged):
+        carry(drop, far / "b.mp4", hashlib.sha256(b"what was examined").hexdigest())
+    assert drop.path.read_bytes() == CONTENT
+    assert list(far.iterdir()) == []
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_a_drop_that_has_changed_stays(drop: Ready, far: Path, tmp_path: Path, near: bool) -> None:
+    """Nothing is moved that was not looked at."""
+    drop.path.write_bytes(b"new content")
+    target = (tmp_path if near else far) / "b.mp4"
+    with pytest.raises(DropChanged):
+        carry(drop, target)
+    assert drop.path.read_bytes() == b"new content"
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_an_existing_file_is_never_replaced(drop: Ready, far: Path, tmp_path: Path, near: bool) -> None:
+    """A name that is taken is an error, and both files are as they were."""
+    target = (tmp_path if near else far) / "b.mp4"
+    target.write_bytes(b"was here first")
+    with pytest.raises(FileExistsError):
+        carry(drop, target)
+    assert target.read_bytes() == b"was here first"
+    assert drop.path.read_bytes() == CONTENT
