@@ -1,10 +1,12 @@
 """A render plan as ffmpeg arguments. Pure: it reads no file and starts nothing.
 
-The command is the specification's, with three differences that real clips make necessary. Clips are
+The command is the specification's, with four differences that real clips make necessary. Clips are
 joined by the concat *filter*, after each has been brought to the canvas: the concat *demuxer* keeps the
 first clip's codec and silently drops every clip of another one (exit status 0). The picture is scaled
-by its display aspect ratio, since `scale` ignores pixels that are not square. And the mix keeps levels
-(``normalize=0``), a mono voice included (the default mono-to-stereo conversion takes 3 dB).
+by its display aspect ratio, since `scale` ignores pixels that are not square. The mix keeps levels
+(``normalize=0``), a mono voice included (the default mono-to-stereo conversion takes 3 dB). And the length
+is cut inside the graph, picture by frames and sound by time: the option ``-t`` rounds to whole frames when
+a single clip leaves the graph in frame units, and then takes the last one.
 """
 
 from __future__ import annotations
@@ -145,12 +147,7 @@ def _audio_options(encoding: Encoding) -> dict[str, Any]:
 
 
 def _container(plan: RenderPlan) -> dict[str, Any]:
-    return {
-        "video_track_timescale": timescale(plan.canvas.rate),
-        "map_metadata": -1,
-        "movflags": "+faststart",
-        "t": f"{plan.seconds:.6f}",
-    }
+    return {"video_track_timescale": timescale(plan.canvas.rate), "map_metadata": -1, "movflags": "+faststart"}
 
 
 def _arguments(streams: Sequence[Any], target: Path, options: Mapping[str, Any]) -> list[str]:

@@ -53,7 +53,7 @@ X264 = {
     "-sc_threshold": "0",
 }
 AAC = {"-ac": "2", "-ar": "48000", "-b:a": "192k", "-c:a": "aac"}
-CONTAINER = {"-map_metadata": "-1", "-movflags": "+faststart", "-t": "12.340000", "-video_track_timescale": "30000"}
+CONTAINER = {"-map_metadata": "-1", "-movflags": "+faststart", "-video_track_timescale": "30000"}
 
 
 def shot(source: str, first: int, frames: int) -> str:

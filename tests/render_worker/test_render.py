@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable
@@ -77,6 +78,19 @@ def test_the_video_has_the_format_the_size_the_rate_and_exactly_the_frames(
     assert (int(video["frame_count"]), record.frames) == (frames, frames)
     assert number(audio, "duration") / 1000 == pytest.approx(2.51, abs=1 / rate)
     assert (audio["sampling_rate"], audio["channel_s"]) == (RATE, 2)
+
+
+@pytest.mark.parametrize("clips", [("h264.mp4",), ("h264.mp4", "h264.mp4")])
+@pytest.mark.parametrize("rate", [30, 29.97, 25, 23.976, 59.94])
+@pytest.mark.parametrize("seconds", [1.004, 1.02, 1.0329, 1.0])
+def test_no_voice_length_costs_a_frame(
+    prepare: Prepare, render: Render, clips: tuple[str, ...], rate: float, seconds: float
+) -> None:
+    """A voice that ends just after a frame begins needs that frame, with one clip as with several; the gate counts."""
+    job = prepare(rate=rate, clips=clips, seconds_each=2.0 if len(clips) == 1 else 0.6, music=None)
+    metadata = job.metadata.changed(voice_duration=seconds)
+    record = render(dataclasses.replace(job, metadata=metadata))
+    assert 0 <= record.frames / rate - seconds < 1 / rate + 1e-5
 
 
 def test_clips_of_any_codec_rate_and_size_are_shown_one_after_the_other(
