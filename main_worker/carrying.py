@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 from main_worker.ready import DropChanged, Ready
@@ -20,7 +21,8 @@ def carry(ready: Ready, target: Path, sha256: str | None = None) -> None:
         DropChanged: it was written to, or replaced; it is in ``raw/`` and not at the target.
         FileExistsError: the target exists.
     """
-    ready.check_unchanged()
+    with ready.open() as source:
+        os.fsync(source.fileno())  # its writer may not have; once filed it must survive a power loss
     try:
         rename_new(ready.path, target)
     except OSError as error:

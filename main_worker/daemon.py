@@ -80,7 +80,7 @@ class MainWorker:
         self._library.load()
         self._refresh_view()
         hurry = Hurry(self._wake)
-        hurry.start(self._layout.raw, self._log)
+        hurry.start(self._layout.raw, self._config.ingest.watch, self._log)
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
         try:

@@ -83,7 +83,9 @@ class Filing:
         try:
             carry(ready, target, examined.dropped.sha256)
         except BaseException:
-            if not target.exists():
+            if target.exists():  # it is filed; only that it is durable could not be confirmed
+                self._library.add(Entry(target, sidecar))
+            else:
                 sidecar_of(target).unlink(missing_ok=True)
             raise
         self._library.add(Entry(target, sidecar))

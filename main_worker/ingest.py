@@ -144,7 +144,9 @@ class Ingest:
             self._log.info(readable(str(changed)), name="file_changed")
         except (MachineTrouble, ToolError, OSError) as error:
             if _is_gone(ready.path):
-                self._log.info(f"{readable(str(ready.relative))} was taken out of raw/ again", name="file_changed")
+                self._log.warning(
+                    f"{readable(str(ready.relative))} is not in raw/ any more: {error}", name="file_changed"
+                )
                 return
             trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
             self._put_off(ready, now, str(trouble))

@@ -61,6 +61,9 @@ class Ingest(Section):
     rescan_seconds: float = Field(
         5.0, ge=0.2, le=3600, description="How often raw/ is read again, whatever events arrive."
     )
+    watch: Literal["auto", "events", "poll"] = Field(
+        "auto", description="Whether file events hurry the rescan; auto tries at the start if any arrive."
+    )
     workers: int = Field(2, ge=1, le=64, description="How many drops are checked at the same time.")
     max_file_bytes: int = Field(64_000_000_000, ge=1, description="Largest drop that is accepted, in bytes.")
     max_pixels: int = Field(35_389_440, ge=1, description="Largest picture that is accepted, width times height.")
