@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import threading
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +19,10 @@ Mode = Literal["auto", "events", "poll"]
 
 _PROBE_SECONDS = 2.0  # a local event arrives within milliseconds; a loaded machine may take longer
 
-# What it warns of at its end would stand bare on standard error, between the lines of our log.
+# What it warns of, at its end and where folders are made faster than it looks at them (7.1), would stand bare on
+# standard error, between the lines of our log, and asks nothing of anybody: the rescan finds every drop.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
+warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
 
 
 class Hurry(FileSystemEventHandler):
