@@ -29,7 +29,7 @@ Start everything on this machine with `reelmill run --root .`; see what it does 
     raw/story/<category>/<story>/voice/<chapter>.mp3        a narration: each becomes a video
     raw/story/<category>/<story>/link/<name>.txt            one http(s) address per line
 
-A file is taken once it has not changed for some seconds, so copying takes as long as it takes.
+A file is taken once it has not changed for some seconds and nobody is writing it, so a copy may take its time.
 It then moves to `scanned/`, or to `trash/invalid/` with an explanation beside it.
 Hidden files and temporary names (`.part`, `.tmp`, `~` …) are left alone.
 """,

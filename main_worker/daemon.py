@@ -16,6 +16,7 @@ from main_worker.intake import Intake, View
 from main_worker.library import Library
 from main_worker.preparer import Preparer
 from main_worker.watch import Hurry
+from main_worker.writers import ignore_lease_signals
 from shared import by_story
 from shared.config import Config
 from shared.domain.drop import Drop, classify
@@ -75,6 +76,7 @@ class MainWorker:
     def run(self, *, until_idle: bool) -> None:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
         self._log.info(f"Main worker is ready on {self._layout.root}", name="worker_started")
+        ignore_lease_signals()
         self._clear_leftovers()
         self._intake.restore()
         self._library.load()
@@ -122,7 +124,7 @@ class MainWorker:
         on_their_way = [*view.settling, *self._ingest.checking]
         waiting, trouble = self._prepare([drop for drop in map(classify, on_their_way) if isinstance(drop, Drop)])
         states = [
-            *((name, "settling") for name in view.settling),
+            *view.settling.items(),
             *((name, "checking") for name in self._ingest.checking),
             *((name, f"put off: {why}") for name, why in self._ingest.put_off().items()),
         ]

@@ -1,4 +1,4 @@
-"""What lies in ``raw/`` right now, and what of it is ready to be taken. Reads names only, opens nothing."""
+"""What lies in ``raw/`` right now, and what of it is ready. Reads names; opens a drop only to ask for its writers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from main_worker.ready import Ready, identity_of
-from main_worker.settling import Settled, Sighting, decide, look
+from main_worker.settling import Settled, Settling, Sighting, decide, look
+from main_worker.writers import has_writer
 from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
@@ -20,13 +21,13 @@ class View:
     """One look at ``raw/``.
 
     Attributes:
-        settling: drops that still have to prove that they are complete.
+        settling: drops that still have to prove that they are complete, each with what it waits for.
         next_at: when the first of them may be (monotonic seconds), or None.
         unreadable: folders that could not be read, with the system's words.
     """
 
     ready: tuple[Ready, ...]
-    settling: tuple[PurePosixPath, ...]
+    settling: dict[PurePosixPath, str]
     next_at: float | None
     unreadable: tuple[str, ...]
 
@@ -38,6 +39,7 @@ class Intake:
     raw: Path
     quiet_seconds: float
     _seen: dict[PurePosixPath, Sighting] = field(default_factory=dict)
+    _closed: dict[PurePosixPath, Sighting] = field(default_factory=dict)
 
     def look(self, now: float) -> View:
         """Read all of ``raw/`` once."""
@@ -45,20 +47,35 @@ class Intake:
         found = self._walk(self.raw, unreadable)
         if not unreadable:  # a folder that cannot be read says nothing about what is in it
             self._seen = {name: seen for name, seen in self._seen.items() if name in found}
-        ready, settling, times = [], [], []
+            self._closed = {name: seen for name, seen in self._closed.items() if name in found}
+        ready, times = [], []
+        settling: dict[PurePosixPath, str] = {}
         for relative, status in sorted(found.items()):
             drop = _judge(relative, status)
             if isinstance(drop, LeftAlone):
                 continue
             identity = identity_of(status)
             self._seen[relative] = seen = look(self._seen.get(relative), identity, now)
-            decision = decide(seen, now, self.quiet_seconds)
+            decision = self._decide(relative, drop, seen, now)
             if isinstance(decision, Settled):
                 ready.append(Ready(self.raw / relative, relative, drop, identity, decision.evidence))
             else:
-                settling.append(relative)
+                settling[relative] = decision.why
                 times.append(decision.at)
-        return View(tuple(ready), tuple(settling), min(times, default=None), tuple(unreadable))
+        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable))
+
+    def _decide(
+        self, relative: PurePosixPath, drop: Drop | Misplaced, seen: Sighting, now: float
+    ) -> Settled | Settling:
+        decision = decide(seen, now, self.quiet_seconds)
+        if isinstance(decision, Settling) or isinstance(drop, Misplaced):
+            return decision
+        if self._closed.get(relative) == seen:
+            return decide(seen, now, self.quiet_seconds, writer=False)
+        writer = has_writer(self.raw / relative)
+        if writer is False:
+            self._closed[relative] = seen  # looked at once; a writer that opens it again changes it
+        return decide(seen, now, self.quiet_seconds, writer)
 
     def restore(self) -> None:
         """Give files their names back that a crash left put aside (see :func:`shared.files.remove_same`)."""

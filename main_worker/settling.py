@@ -36,9 +36,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Settling:
-    """The drop must wait until `at` (monotonic seconds), if it does not change before."""
+    """The drop must wait until `at` (monotonic seconds), if it does not change before; `why` is for people."""
 
     at: float
+    why: str = "settling"
 
 
 def look(previous: Sighting | None, identity: Identity, now: float) -> Sighting:
@@ -48,9 +49,16 @@ def look(previous: Sighting | None, identity: Identity, now: float) -> Sighting:
     return Sighting(identity, now)
 
 
-def decide(sighting: Sighting, now: float, quiet_seconds: float) -> Settled | Settling:
-    """Whether the drop has been unchanged for the quiet period."""
+def decide(sighting: Sighting, now: float, quiet_seconds: float, writer: bool | None = None) -> Settled | Settling:
+    """Whether the drop has been unchanged for the quiet period, and no program has it open for writing.
+
+    Args:
+        writer: whether a program has, or None where that cannot be known (another host, another system).
+    """
     ready = sighting.unchanged_since + quiet_seconds
-    if now >= ready:
-        return Settled(f"unchanged for {now - sighting.unchanged_since:.1f} s")
-    return Settling(ready)
+    if now < ready:
+        return Settling(ready)
+    if writer:
+        return Settling(now + quiet_seconds, "waiting for a program that has it open for writing")
+    closed = ", and no program has it open for writing" if writer is False else ""
+    return Settled(f"unchanged for {now - sighting.unchanged_since:.1f} s{closed}")

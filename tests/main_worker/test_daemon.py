@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,28 @@ def test_a_growing_drop_is_not_taken_until_it_is_quiet(make_farm: Callable[..., 
     assert main.stop() == 0
     ((_, sidecar),) = farm.library().items()
     assert sidecar.sha256 == hashlib.sha256(content).hexdigest()
+    assert farm.rejected() == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has a file open")
+def test_a_copy_that_stalls_for_many_quiet_periods_is_waited_for(farm: Farm, media: Media) -> None:
+    """Its program still has it open: half of it is never examined, and status says what is waited for."""
+    content = media.clip("late-index.mp4", seconds=6).read_bytes()
+    stalled = farm.layout.raw / "video/nature/a.mp4"
+    stalled.parent.mkdir(parents=True)
+    main = farm.start()
+    with stalled.open("wb") as stream:
+        stream.write(content[: len(content) // 2])
+        stream.flush()
+        main.until_doing("open for writing")
+        time.sleep(2)  # twenty quiet periods
+        assert stalled.exists()
+        stream.write(content[len(content) // 2 :])
+    main.until(farm.library)
+    assert main.stop() == 0
+    ((_, sidecar),) = farm.library().items()
+    assert sidecar.sha256 == hashlib.sha256(content).hexdigest()
+    assert sidecar.origin.evidence.endswith("no program has it open for writing")
     assert farm.rejected() == {}
 
 

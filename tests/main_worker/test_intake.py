@@ -50,7 +50,7 @@ def test_a_new_drop_settles_and_then_is_ready(raw: Path) -> None:
     assert isinstance(ready.drop, Drop)
     assert ready.drop.kind is Kind.VIDEO
     assert (ready.identity.inode, ready.identity.size) == (path.stat().st_ino, 4)
-    assert ready.evidence == "unchanged for 5.0 s"
+    assert ready.evidence.startswith("unchanged for 5.0 s")
 
 
 def test_a_drop_that_grows_waits_again(raw: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_empty_folder_has_nothing_to_wait_for(raw: Path) -> None:
     """Folders alone are no drops."""
     (raw / "video/nature").mkdir(parents=True)
     view = Intake(raw, QUIET).look(0.0)
-    assert (view.ready, view.settling, view.next_at, view.unreadable) == ((), (), None, ())
+    assert (view.ready, view.settling, view.next_at, view.unreadable) == ((), {}, None, ())
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_temporary_names_of_common_programs_are_left_alone(raw: Path, name: str)
     """They are neither taken nor rejected nor waited for."""
     put(raw, f"video/nature/{name}")
     view = Intake(raw, QUIET).look(0.0)
-    assert (view.ready, view.settling) == ((), ())
+    assert (view.ready, view.settling) == ((), {})
 
 
 def test_everything_in_a_hidden_folder_is_left_alone(raw: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_vanished_raw_is_no_news_of_its_drops(raw: Path) -> None:
     intake.look(0.0)
     away = raw.rename(raw.with_name("away"))
     lost = intake.look(2.0)
-    assert (lost.ready, lost.settling) == ((), ())
+    assert (lost.ready, lost.settling) == ((), {})
     assert lost.unreadable == (f"{raw}: it is gone",)
     away.rename(raw)
     view = intake.look(5.0)

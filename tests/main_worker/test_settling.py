@@ -56,3 +56,22 @@ def test_a_drop_is_taken_only_after_a_whole_quiet_period(looks: list[tuple[float
         seen = look(seen, replace(HERE, size=size), now)
         settled = isinstance(decide(seen, now, quiet), Settled)
         assert settled == (now >= changed_at + quiet)
+
+
+def test_a_drop_that_a_program_has_open_for_writing_waits() -> None:
+    """However quiet it is: a copy that stalls is no finished copy."""
+    seen = look(None, HERE, 100.0)
+    waits = decide(seen, 500.0, 5.0, writer=True)
+    assert isinstance(waits, Settling)
+    assert waits.at == 505.0
+    assert "open for writing" in waits.why
+
+
+def test_a_closed_drop_has_the_better_evidence() -> None:
+    """What is recorded tells whether somebody knew that it was closed, or only that it was quiet."""
+    seen = look(None, HERE, 100.0)
+    assert decide(seen, 105.0, 5.0, writer=False) == Settled(
+        "unchanged for 5.0 s, and no program has it open for writing"
+    )
+    assert decide(seen, 105.0, 5.0, writer=None) == Settled("unchanged for 5.0 s")
+    assert decide(seen, 104.0, 5.0, writer=False) == Settling(105.0)
