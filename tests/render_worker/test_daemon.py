@@ -202,6 +202,7 @@ def test_a_task_that_kills_every_worker_is_given_up(
     start_worker: StartWorker,
     in_the_middle: Callable[[], None],
     wait_until: WaitUntil,
+    children: Children,
 ) -> None:
     """Deaths are counted before the work: after the last allowed attempt the task lies in trash with its story."""
     task_id = add_task(**SLOW)
@@ -210,6 +211,7 @@ def test_a_task_that_kills_every_worker_is_given_up(
         in_the_middle()
         worker.kill()
         worker.wait()
+        wait_until(lambda: not children())  # else the next worker would be killed before its own has begun
     start_worker(worker__max_attempts=2)
     wait_until(lambda: store.find(task_id) is TaskState.FAILED)
     reason = Reason.read(farm.task(TaskState.FAILED, task_id) / REASON)
