@@ -24,8 +24,8 @@ from shared.records.record import utc_now
 from shared.records.render import RenderRecord
 from shared.version import PROGRAM
 
-# One ffmpeg opens every clip of its command at once (measured: 9 MB for each 720p clip, about 80 MB for
-# each 2160p one), so longer videos are made in pieces and joined by copy.
+# One ffmpeg opens every clip of its command at once (measured with 300 inputs: 9 MB for each 720p clip, and
+# larger pictures take more), so longer videos are made in pieces and joined by copy.
 MOST_SHOTS = 16
 
 
