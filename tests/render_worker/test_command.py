@@ -33,12 +33,12 @@ PLAN = RenderPlan(
 
 CLIP_CAGE = ["-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file"]
 SOUND_CAGE = ["-f", "mp3", "-format_whitelist", "mp3", "-protocol_whitelist", "file"]
-PART_1 = [*CLIP_CAGE, "-i", "file:/root/processing/id/video_part1.mp4"]
-PART_2 = [*CLIP_CAGE, "-i", "file:/root/processing/id/video_part2.mp4"]
+PART_1 = [*CLIP_CAGE, "-i", "file:/farm/processing/id/video_part1.mp4"]
+PART_2 = [*CLIP_CAGE, "-i", "file:/farm/processing/id/video_part2.mp4"]
 LOGO_CAGE = ["-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"]
-LOGO = [*LOGO_CAGE, "-i", "file:/root/processing/id/logo.png"]
-VOICE_IN = [*SOUND_CAGE, "-i", "file:/root/processing/id/voice.mp3"]
-MUSIC_IN = [*SOUND_CAGE, "-stream_loop", "-1", "-i", "file:/root/processing/id/music.mp3"]
+LOGO = [*LOGO_CAGE, "-i", "file:/farm/processing/id/logo.png"]
+VOICE_IN = [*SOUND_CAGE, "-i", "file:/farm/processing/id/voice.mp3"]
+MUSIC_IN = [*SOUND_CAGE, "-stream_loop", "-1", "-i", "file:/farm/processing/id/music.mp3"]
 
 X264 = {
     "-c:v": "libx264",
