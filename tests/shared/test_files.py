@@ -306,5 +306,5 @@ def test_removing_what_is_gone_is_fine(tmp_path: Path) -> None:
 
 def test_machine_trouble_says_what_was_done_to_which_file() -> None:
     """The words an operator reads in the log."""
-    trouble = as_machine_trouble(OSError(errno.ENOSPC, "No space left on device", "/root/x"), "cannot claim")
-    assert str(trouble) == "cannot claim: No space left on device (/root/x)"
+    trouble = as_machine_trouble(OSError(errno.ENOSPC, "No space left on device", "/farm/x"), "cannot claim")
+    assert str(trouble) == "cannot claim: No space left on device (/farm/x)"
