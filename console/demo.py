@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,7 +45,7 @@ def demo(root: Path, config: Path | None) -> None:
     started = time.monotonic()
     layout = _fresh_root(root)
     click.echo("Making media with ffmpeg (moving clips, music, a logo; one clip is broken on purpose) …")
-    workshop = layout.farm / "demo"
+    workshop = Path(tempfile.mkdtemp(dir=layout.staging))
     samples = make_samples(find_ffmpeg("").path, workshop, _say_made)
     click.echo(f"Dropping {len(samples)} files into {layout.root} and starting both workers …")
     for sample in samples:

@@ -82,6 +82,9 @@ class Filing:
         self._write_sidecar(target, sidecar)
         try:
             carry(ready, target, examined.dropped.sha256)
+        except FileExistsError:
+            sidecar_of(target).unlink(missing_ok=True)  # that file is somebody else's
+            raise
         except BaseException:
             if target.exists():  # it is filed; only that it is durable could not be confirmed
                 self._library.add(Entry(target, sidecar))

@@ -92,11 +92,12 @@ class Preparer:
     def _gather(self, voice: Entry, seed: int, arriving: Collection[Drop]) -> Material | str:
         category = voice.sidecar.category
         categories = list(dict.fromkeys((category, *self._config.tasks.fallback_categories)))
-        seconds = voice.sidecar.audio.seconds if voice.sidecar.audio else 0.0
+        if voice.sidecar.audio is None:
+            return "its record says nothing about its sound; move it back into raw/ to have it scanned again"
         clips = pick_clips(
             [self._library.of_category(Kind.VIDEO, name) for name in categories],
             lambda clip: clip.sidecar.video.seconds if clip.sidecar.video else 0.0,
-            seconds=seconds,
+            seconds=voice.sidecar.audio.seconds,
             rate=exact_rate(self._config.render.frame_rate),
             seed=seed,
         )

@@ -15,7 +15,7 @@ from render_worker.encoders import Encoder
 from shared.child import Limits
 from shared.config import Render
 from shared.domain.errors import ReelmillError
-from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD
+from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD, SCRATCH
 from shared.domain.plan import Canvas, RenderPlan, Track, exact_rate, make_plan
 from shared.domain.progress import Progress
 from shared.ffmpeg import Ffmpeg, file_url, last_line
@@ -111,7 +111,7 @@ def render_task(
     started_at, clock = utc_now(), _Stopwatch()
     _check_inputs(job)
     plan = plan_of(job.metadata, settings)
-    scratch = job.folder / "work"
+    scratch = job.folder / SCRATCH
     scratch.mkdir()
     run = _Run(ffmpeg, job, plan, settings, stopping, on_report)
     encoding = command.Encoding(encoder, settings.quality, settings.preset, settings.audio_kbps)

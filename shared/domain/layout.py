@@ -20,6 +20,7 @@ RENDER_RECORD = "render.json"
 REASON = "reason.json"
 STDERR = "stderr.log"
 VIDEO_LIST = "video_list.txt"
+SCRATCH = "scratch"  # within an attempt, gone before it is published
 
 
 @dataclass(frozen=True)

@@ -252,6 +252,19 @@ def test_a_voice_waits_with_a_reason_and_becomes_a_task_by_itself(farm: Farm, me
     assert len(only_task(farm).joinpath("video_list.txt").read_text("ascii").splitlines()) == 4
 
 
+def test_a_voice_whose_record_lost_its_sound_waits_and_stops_nobody(farm: Farm, media: Media) -> None:
+    """Somebody edited its sidecar: the worker says so and goes on, start after start."""
+    give(farm, media, clips=0)
+    farm.work()
+    (record,) = farm.layout.scanned.glob("story/*/*/voice/*.mp3.json")
+    record.write_text(json.dumps(json.loads(record.read_text("utf-8")) | {"audio": None}), "utf-8")
+    give(farm, media, voice=None)
+    main = farm.start()
+    main.until_logged("says nothing about its sound")
+    assert main.stop() == 0
+    assert farm.tasks() == {}
+
+
 def test_a_waiting_voice_does_not_keep_an_idle_worker_alive(farm: Farm, media: Media) -> None:
     """With ``--until-idle`` there is nothing left to do; the reason is in the log and in the record."""
     give(farm, media, clips=0, music=False)

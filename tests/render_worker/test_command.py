@@ -154,7 +154,7 @@ def test_one_clip_without_logo_is_neither_joined_nor_laid_over() -> None:
 def test_a_piece_has_the_same_picture_and_no_sound() -> None:
     """A piece differs from the direct command only by having no sound, no length and no index in front."""
     (first, second) = PLAN.pieces(1)
-    target = Path("/farm/processing/id/attempt-1-ab/work/piece_0002.mp4")
+    target = Path("/farm/processing/id/attempt-1-ab/scratch/piece_0002.mp4")
     graph = f"{shot('0:V:0', 0, 70)};[s8][1:v:0]overlay=20:20[s9];[s9]format=yuv420p[s10]"
     assert first.shots == PLAN.shots[:1]
     assert piece(second, TASK, target, ENCODING) == [
@@ -166,7 +166,7 @@ def test_a_piece_has_the_same_picture_and_no_sound() -> None:
 
 def test_a_join_copies_the_picture_and_encodes_the_sound() -> None:
     """The join opens the list of pieces and the sounds, and copies the picture."""
-    listing = Path("/farm/processing/id/attempt-1-ab/work/pieces.ffconcat")
+    listing = Path("/farm/processing/id/attempt-1-ab/scratch/pieces.ffconcat")
     graph = ";".join(
         [
             sound("1:a:0", 0, "1.41421"),
