@@ -38,7 +38,7 @@ def main_lock(layout: Layout) -> Iterator[None]:
     Raises:
         RootError: another one is at work, with its host and process.
     """
-    handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         if not hold(handle):
             holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()

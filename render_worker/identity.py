@@ -24,7 +24,7 @@ def node_identity(layout: Layout, configured: str) -> Iterator[str]:
     base = configured or "".join(char if char.isalnum() or char in "._-" else "_" for char in platform.node())
     for number in range(1, 2 if configured else _MOST_NODES_PER_HOST):
         name = base if number == 1 else f"{base}-{number}"
-        handle = os.open(layout.node_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(layout.node_lock(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         if hold(handle):
             try:
                 yield name

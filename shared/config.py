@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import grp
 import os
 import re
 import tomllib
@@ -44,6 +45,34 @@ def _check_asset(value: str) -> str:
     if path.is_absolute() or ".." in path.parts or "\\" in value:
         raise ValueError('must be the name of a file in assets/, such as logo.png, or "auto", or ""')
     return value
+
+
+def _check_umask(value: str) -> str:
+    if value and not re.fullmatch(r"0?[0-7]{3}", value):
+        raise ValueError('must be three octal digits, such as "022" or "002", or ""')
+    if value and int(value, 8) & 0o700:
+        raise ValueError('must leave the owner every right, as "022" and "002" do')
+    return value
+
+
+def _check_group(value: str) -> str:
+    if not value:
+        return value
+    try:
+        found = grp.getgrnam(value)
+    except KeyError:
+        raise ValueError('must be a group of this machine (list them with: getent group), or ""') from None
+    if os.geteuid() != 0 and found.gr_gid not in (os.getegid(), *os.getgroups()):
+        mine = ", ".join(sorted(_group_name(number) for number in {os.getegid(), *os.getgroups()}))
+        raise ValueError(f'must be a group this user is a member of ({mine}), or ""')
+    return value
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 class Section(BaseModel):
@@ -150,6 +179,25 @@ class Worker(Section):
     min_free_bytes: int = Field(1_000_000_000, ge=0, description="No task is started with less free space, in bytes.")
 
 
+class Files(Section):
+    """Who may use what the farm writes, where several users share one root; see docs/sharing.md."""
+
+    umask: Annotated[str, AfterValidator(_check_umask)] = Field(
+        "", description='Rights taken from new files and folders, in octal: "002" lets the group write; "" changes none.'
+    )
+    group: Annotated[str, AfterValidator(_check_group)] = Field(
+        "", description='Group that gets the folders of the root and what is made in them; "" changes none.'
+    )
+
+
+class Retention(Section):
+    """When things are deleted by themselves; 0 keeps them for ever."""
+
+    trash_days: float = Field(0, ge=0, le=36500, description="Age at which rejected drops and failed tasks go.")
+    output_days: float = Field(0, ge=0, le=36500, description="Age at which finished videos go, with their links.")
+    cache_days: float = Field(0, ge=0, le=36500, description="Days without use after which a cached file goes.")
+
+
 class Log(Section):
     """What is written to the log."""
 
@@ -176,6 +224,8 @@ class Config(Section):
     tasks: Tasks = Tasks()
     render: Render = Render()
     worker: Worker = Worker()
+    files: Files = Files()
+    retention: Retention = Retention()
     log: Log = Log()
     ffmpeg: Ffmpeg = Ffmpeg()
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import grp
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -179,6 +181,46 @@ def as_machine_trouble(error: OSError, doing: str) -> MachineTrouble:
     return MachineTrouble(f"{doing}: {error.strerror or error}{where}")
 
 
+def make_readable(path: Path, group: str) -> bool:
+    """Give a file the shared group, which may read it, where that is allowed; whether the group can read it now.
+
+    False for a file of another user that keeps others out: only a copy of it can be shared. Always true without a
+    group. A link is not followed.
+
+    Raises:
+        OSError: the file cannot be opened, or the group is none of this machine.
+    """
+    if not group:
+        return True
+    number = group_number(group)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not _is_group_readable(os.fstat(handle), number):
+            with suppress(PermissionError):  # another user's file, or a mount that has no owners
+                os.fchown(handle, -1, number)
+                os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRGRP)
+        found = os.fstat(handle)
+        return _is_group_readable(found, number) or bool(found.st_mode & stat.S_IROTH)
+    finally:
+        os.close(handle)
+
+
+def _is_group_readable(found: os.stat_result, group: int) -> bool:
+    return found.st_gid == group and bool(found.st_mode & stat.S_IRGRP)
+
+
+def group_number(group: str) -> int:
+    """The number of a group of this machine.
+
+    Raises:
+        OSError: there is none of this name (it was there when the configuration was read).
+    """
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"there is no group {group} on this machine") from None
+
+
 def remove_tree(path: Path) -> None:
     """Delete a file or folder that nobody needs any more; one that is gone already is fine."""
     if path.is_dir() and not path.is_symlink():
@@ -189,7 +231,7 @@ def remove_tree(path: Path) -> None:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # less the umask
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)
         stream.flush()

@@ -39,7 +39,7 @@ class LifeSign:
         Raises:
             FileExistsError: there is one already, alive or not.
         """
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             lock_descriptor(handle, blocking=False)
             device = os.fstat(handle).st_dev

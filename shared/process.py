@@ -14,6 +14,7 @@ from shared.config import Config, load_config
 from shared.domain.errors import ReelmillError, RootError
 from shared.domain.layout import Layout
 from shared.log import Logger, open_log
+from shared.sharing import set_umask, share
 
 EXIT_FINE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
@@ -44,8 +45,11 @@ def run_worker(
     except ReelmillError as error:
         sys.stderr.write(f"{component}: {error}\n")
         return EXIT_USAGE
+    set_umask(config.files)
     log = open_log(component, config.log)
     try:
+        for problem in share(layout, config.files):
+            log.warning(problem, name="not_shared")
         work(Started(config, layout, log, options.until_idle))
     except RootError as error:
         log.error(str(error), name="cannot_start")

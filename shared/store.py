@@ -32,6 +32,7 @@ from shared.records.metadata import Metadata
 from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
 from shared.records.render import RenderRecord
+from shared.records.retries import RetriesRecord, Retry
 
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
 
@@ -116,14 +117,11 @@ class Store:
         return sorted(keys, key=keys.__getitem__)
 
     def attempts(self, state: TaskState, task_id: str) -> list[AttemptRecord]:
-        """All starts of a task, oldest first; an unreadable record counts as a death."""
+        """The starts of a task since its last retry, oldest first; an unreadable record counts as a death."""
         folder = self._layout.attempts(state, task_id)
-        try:
-            names = os.listdir(folder)  # noqa: PTH208
-        except FileNotFoundError:
-            return []
+        after_retry = self._retries(state, task_id).after
         records = []
-        for number in sorted(filter(None, map(parse_attempt_record, names))):
+        for number in (found for found in self._numbers(state, task_id) if found > after_retry):
             try:
                 records.append(AttemptRecord.read(folder / f"{number}.json"))
             except FileNotFoundError:  # the task moved on while we read
@@ -264,16 +262,39 @@ class Store:
             twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
         return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
 
-    def discard(self, state: TaskState, task_id: str) -> None:
-        """Clear away a task whose output exists: one rename out of sight, then delete."""
-        self._remove(self._layout.task(state, task_id))
+    def discard(self, state: TaskState, task_id: str) -> bool:
+        """Clear away a task nobody needs: one rename out of sight, then delete. False when it was not there."""
+        return self._remove(self._layout.task(state, task_id))
+
+    # -- an operator -----------------------------------------------------------------------------
+
+    def retry(self, task_id: str, by: str) -> bool:
+        """Put a failed task back among the waiting ones, with all its attempts again.
+
+        False, and it does not wait, where its output exists (then it is cleared away), where somebody else moved it,
+        or where another folder of its name waits or is in work already.
+        """
+        if self.is_finished(task_id):
+            self.discard(TaskState.FAILED, task_id)
+            return False
+        if self._layout.task(TaskState.PROCESSING, task_id).is_dir():
+            return False
+        try:
+            self._forgive(task_id, by)
+        except FileNotFoundError:
+            return False
+        if not self._move(task_id, TaskState.FAILED, Move.RETRY):
+            return False
+        if self.is_finished(task_id):
+            self.discard(TaskState.WAITING, task_id)
+            return False
+        return True
 
     # -- steps -----------------------------------------------------------------------------------
 
     def _start_attempt(self, task_id: str, node: str) -> Claim | None:
         layout = self._layout
-        records = self.attempts(TaskState.PROCESSING, task_id)
-        number = records[-1].number + 1 if records else 1
+        number = max(self._numbers(TaskState.PROCESSING, task_id), default=0) + 1
         token = secrets.token_hex(8)
         record = AttemptRecord(number=number, token=token, node=node, started_at=utc_now())
         folder = layout.attempt_dir(task_id, number, token)
@@ -309,7 +330,7 @@ class Store:
         reason = Reason(
             code="bad_metadata",
             reason=str(error),
-            advice="Mend metadata.json and move this folder back into tasks/.",
+            advice=f"Mend metadata.json and have it tried again: reelmill retry {task_id}",
             task_id=task_id,
             when=utc_now(),
         )
@@ -365,6 +386,33 @@ class Store:
             return False
         remove_tree(target)
         return True
+
+    def _numbers(self, state: TaskState, task_id: str) -> list[int]:
+        """The numbers of all starts of a task, retried or not."""
+        try:
+            names = os.listdir(self._layout.attempts(state, task_id))  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+        return sorted(filter(None, map(parse_attempt_record, names)))
+
+    def _retries(self, state: TaskState, task_id: str) -> RetriesRecord:
+        """What operators retried; a damaged record forgives nothing, so that the cap on starts holds."""
+        with suppress(FileNotFoundError, RecordError):
+            return RetriesRecord.read(self._layout.retries(state, task_id))
+        return RetriesRecord()
+
+    def _forgive(self, task_id: str, by: str) -> None:
+        """Note that the attempts so far do not count any more; a second time changes nothing."""
+        state = TaskState.FAILED
+        numbers = self._numbers(state, task_id)
+        before = self._retries(state, task_id)
+        if not numbers or numbers[-1] <= before.after:
+            return
+        why = None
+        with suppress(FileNotFoundError, RecordError):
+            why = Reason.read(self._layout.task(state, task_id) / REASON).reason
+        retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why)
+        before.changed(retries=(*before.retries, retry)).write(self._layout.retries(state, task_id))
 
     def _token_of_output(self, task_id: str) -> str | None:
         with suppress(OSError, RecordError):

@@ -20,6 +20,7 @@ RENDER_RECORD = "render.json"
 REASON = "reason.json"
 STDERR = "stderr.log"
 VIDEO_LIST = "video_list.txt"
+RETIRED = ".retired"
 SCRATCH = "scratch"  # within an attempt, gone before it is published
 
 
@@ -80,6 +81,11 @@ class Layout:
         return self.farm / "removed"
 
     @property
+    def cache(self) -> Path:
+        """What can be made again and is kept only to save time."""
+        return self.farm / "cache"
+
+    @property
     def logs(self) -> Path:
         return self.farm / "logs"
 
@@ -130,6 +136,10 @@ class Layout:
     def attempt_record(self, task_id: str, attempt: int) -> Path:
         return self.attempts(TaskState.PROCESSING, task_id) / f"{attempt}.json"
 
+    def retries(self, state: TaskState, task_id: str) -> Path:
+        """The record of an operator's retries of a task."""
+        return self.attempts(state, task_id) / "retries.json"
+
     def attempt_stderr(self, task_id: str, attempt: int) -> Path:
         return self.attempts(TaskState.PROCESSING, task_id) / f"{attempt}.stderr.log"
 
@@ -144,6 +154,10 @@ class Layout:
 
     def story(self, category: str, story: str) -> Path:
         return self.scanned / "story" / category / story
+
+    def story_retired(self, category: str, story: str) -> Path:
+        """The mark that takes a whole story out of future videos; `category` and `story` are library names."""
+        return self.story(category, story) / RETIRED
 
     def voice(self, category: str, story: str, stem: str) -> Path:
         return self.story(category, story) / "voice" / f"{stem}.mp3"
@@ -174,6 +188,11 @@ class Layout:
 def sidecar_of(path: Path) -> Path:
     """The record beside a library file."""
     return path.with_name(path.name + ".json")
+
+
+def retired_of(path: Path) -> Path:
+    """The mark beside a library file that takes it out of future videos."""
+    return path.with_name(path.name + RETIRED)
 
 
 def reason_of(path: Path) -> Path:
