@@ -9,26 +9,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from main_worker.daemon import MainWorker
-from main_worker.preparer import find_logo
+from main_worker.material import find_logo
+from main_worker.once import run_once
+from main_worker.rehearsal import rehearse
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.ffmpeg import find_ffmpeg
 from shared.lifesign import hold
 from shared.log import log_to_file
-from shared.process import Started, on_stop_signals, run_worker
+from shared.process import EXIT_FAILED, EXIT_FINE, Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
 
+UNTIL_IDLE, ONCE, DRY_RUN = "until-idle", "once", "dry-run"
 
-def work(started: Started) -> None:
+
+def work(started: Started) -> int | None:
     config, layout = started.config, started.layout
     find_logo(layout, config)  # a logo that is not there is said now, not at the first task
     ffmpeg = find_ffmpeg(config.ffmpeg.path)
+    if started.mode == DRY_RUN:
+        rehearse(config, layout, ffmpeg, started.log, sys.stdout)
+        return EXIT_FINE
     with main_lock(layout):
+        if started.mode == ONCE:
+            return EXIT_FINE if run_once(config, layout, ffmpeg, started.log) else EXIT_FAILED
         log_to_file(config.log, layout.log_file("main_worker"))
         lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
         worker = MainWorker(config, layout, lease, ffmpeg, started.log)
         on_stop_signals(worker.stop)
-        worker.run(until_idle=started.until_idle)
+        worker.run(until_idle=started.mode == UNTIL_IDLE)
+    return EXIT_FINE
 
 
 @contextmanager
@@ -51,4 +61,4 @@ def main_lock(layout: Layout) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_worker("main_worker", sys.argv[1:], work, can_be_idle=True))
+    sys.exit(run_worker("main_worker", sys.argv[1:], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN)))

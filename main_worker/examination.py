@@ -16,10 +16,13 @@ from main_worker.loudness import normalise
 from main_worker.pictures import examine_clip
 from main_worker.ready import Ready
 from main_worker.sounds import examine_sound, examine_voice
+from main_worker.unfinished import CHECKSUM_MISMATCH
 from shared.child import ChildTimeout
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import Stopped
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
+from shared.domain.names import readable
+from shared.records.story import StorySettings, StorySettingsError, parse_settings
 
 _MAX_LINK_BYTES = 1_000_000
 _BLOCK = 1 << 20
@@ -49,6 +52,7 @@ class Examined:
     loudness: LoudnessFacts | None = None
     made: tuple[Path, Content] | None = None
     articles: tuple[Article, ...] = ()
+    settings: StorySettings | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,14 @@ class Examiner:
         self._check_bytes(ready.identity.size)
         with ready.open() as stream:
             content = _content_of(stream, self.cage.stopping)
+        if ready.sha256 not in (None, content.sha256):
+            raise refused(
+                CHECKSUM_MISMATCH,
+                "The file is not the one its .sha256 speaks of: its content has another hash.",
+                "Copy it again from its source, or drop it without the .sha256 file.",
+                sha256=content.sha256,
+                wanted=ready.sha256,
+            )
         known(content)
         try:
             return self._by_kind(ready, drop, content)
@@ -102,14 +114,33 @@ class Examiner:
                 )
             case Kind.LINK:
                 return Examined(content, articles=self._articles(ready))
+            case Kind.SETTINGS:
+                return Examined(content, settings=self._settings(ready))
 
     def _articles(self, ready: Ready) -> tuple[Article, ...]:
+        links = self.cage.config.links
+        return tuple(fetch_article(address, links, self.cage.stopping) for address in self.addresses(ready))
+
+    def addresses(self, ready: Ready) -> tuple[str, ...]:
+        """The addresses in a link file; nothing is fetched yet.
+
+        Raises:
+            DropRefused: it is no link file.
+        """
         if ready.identity.size > _MAX_LINK_BYTES:
             sentence = f"A link file holds one address per line; this one has {ready.identity.size} bytes."
             raise refused("bad_link_file", sentence, "Drop a text file with the addresses only.")
         with ready.open() as stream:
-            addresses = parse_link_file(stream.read(_MAX_LINK_BYTES))
-        return tuple(fetch_article(address, self.cage.config.links, self.cage.stopping) for address in addresses)
+            return parse_link_file(stream.read(_MAX_LINK_BYTES))
+
+    def _settings(self, ready: Ready) -> StorySettings:
+        with ready.open() as stream:
+            content = stream.read(_MAX_LINK_BYTES)
+        try:
+            return parse_settings(content)
+        except StorySettingsError as error:
+            sentence = f"The story's settings cannot be used: {readable(str(error))}."
+            raise refused("bad_settings", sentence, "Correct the file and drop it again.") from error
 
 
 def content_of(path: Path, stopping: Callable[[], bool] = lambda: False) -> Content:

@@ -8,19 +8,20 @@ original whose file is in place, which is recognised by the identity in the side
 from __future__ import annotations
 
 import hashlib
+from itertools import chain, count
 from pathlib import Path
 
-from main_worker.carrying import carry
+from main_worker.carrying import carry, deliver
 from main_worker.chunks import count_words, split
 from main_worker.examination import Content, Examined
-from main_worker.library import Entry, Library
+from main_worker.library import Library, Place
 from main_worker.ready import Ready
 from main_worker.settling import Identity
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import DropRefused, MachineTrouble, Rejection
+from shared.domain.errors import DropRefused, Rejection
 from shared.domain.layout import Layout, sidecar_of
-from shared.domain.names import safe_folder, short_hash
-from shared.files import fsync_path, make_folder, remove_same, rename_new, write_atomic
+from shared.domain.names import readable, safe_folder, short_hash
+from shared.files import make_folder, remove_same, write_atomic
 from shared.records.record import RecordError, utc_now
 from shared.records.sidecar import Origin, Sidecar
 
@@ -35,78 +36,80 @@ class Filing:
 
     def refuse_duplicate(self, ready: Ready, drop: Drop, content: Content) -> None:
         """Raise DropRefused for content the library already has, unless it came from this very drop."""
-        entry = self._same(drop, content)
-        if entry is None or self._is_leftover(entry, ready):
+        found = self._same(drop, content)
+        if found is None or self._is_leftover(found[1], ready):
             return
-        where = self._layout.relative(entry.path)
+        path, sidecar = found
+        where = str(self._layout.relative(path))
+        advice = "Nothing needs to be done: the library has it. Delete this copy."
+        if self._library.is_retired(where):
+            advice = f"The library has it, but it is retired; bring it back with: reelmill retire --undo {where}"
         raise DropRefused(
             Rejection(
                 "duplicate",
-                f"It is a duplicate of {where}, which was dropped as {entry.sidecar.origin.path}.",
-                "Nothing needs to be done: the library has it. Delete this copy.",
-                {"duplicate_of": str(where), "sha256": content.sha256},
+                f"It is a duplicate of {where}, which was dropped as {readable(sidecar.origin.path)}.",
+                advice,
+                {"duplicate_of": where, "sha256": content.sha256},
             )
         )
 
-    def file(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
+    def file(self, ready: Ready, drop: Drop, examined: Examined, copy: Path | None = None) -> list[Path]:
         """File a checked drop and take it out of ``raw/``; returns the library files made.
+
+        Args:
+            copy: the drop's copy in staging, where one rename will not do (see :func:`main_worker.carrying.bring`).
 
         Raises:
             DropRefused: its content came in by another drop meanwhile.
             DropChanged: it was written to while it was being checked.
             OSError: the machine's trouble; the drop is still in ``raw/``.
         """
-        try:
-            return self._file(ready, drop, examined)
-        finally:
-            if examined.made:
-                examined.made[0].unlink(missing_ok=True)
-
-    def _file(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
         self.refuse_duplicate(ready, drop, examined.dropped)
         ready.check_unchanged()
-        if entry := self._same(drop, examined.dropped):
+        if found := self._same(drop, examined.dropped):
+            ready.remove_companions()
             remove_same(ready.path, ready.is_same)  # a crash came between filing it and removing it
-            return [entry.path]
+            return [found[0]]
         if examined.articles:
-            return self._file_articles(ready, drop, examined)
+            return self._file_articles(ready, drop, examined, copy)
         if examined.made:
             return [self._file_made(ready, drop, examined, *examined.made)]
-        return [self._file_dropped(ready, drop, examined)]
+        return [self._file_dropped(ready, drop, examined, copy)]
 
     # -- one file per drop -----------------------------------------------------------------------
 
-    def _file_dropped(self, ready: Ready, drop: Drop, examined: Examined) -> Path:
-        target = self._free_name(drop, examined)
-        sidecar = self._sidecar(ready, drop, examined, examined.dropped)
-        self._write_sidecar(target, sidecar)
+    def _file_dropped(self, ready: Ready, drop: Drop, examined: Examined, copy: Path | None) -> Path:
+        target = self.free_name(drop, examined)
+        sidecar = self.sidecar(ready, drop, examined, examined.dropped)
+        self._write(target, sidecar)
         try:
-            carry(ready, target, examined.dropped.sha256)
+            ready.remove_companions()
+            carry(ready, target, copy)
         except FileExistsError:
             sidecar_of(target).unlink(missing_ok=True)  # that file is somebody else's
             raise
         except BaseException:
             if target.exists():  # it is filed; only that it is durable could not be confirmed
-                self._library.add(Entry(target, sidecar))
+                self._library.add(target, sidecar)
             else:
                 sidecar_of(target).unlink(missing_ok=True)
             raise
-        self._library.add(Entry(target, sidecar))
+        self._library.add(target, sidecar)
         return target
 
     def _file_made(self, ready: Ready, drop: Drop, examined: Examined, staged: Path, made: Content) -> Path:
-        target = self._free_name(drop, examined)
-        sidecar = self._sidecar(ready, drop, examined, made)
-        self._write_sidecar(target, sidecar)
-        fsync_path(staged)
-        rename_new(staged, target)
-        self._library.add(Entry(target, sidecar))
+        target = self.free_name(drop, examined)
+        sidecar = self.sidecar(ready, drop, examined, made)
+        self._write(target, sidecar)
+        deliver(staged, target)
+        self._library.add(target, sidecar)
+        ready.remove_companions()
         remove_same(ready.path, ready.is_same)  # one that has changed meanwhile is a new drop
         return target
 
     # -- texts -----------------------------------------------------------------------------------
 
-    def _file_articles(self, ready: Ready, drop: Drop, examined: Examined) -> list[Path]:
+    def _file_articles(self, ready: Ready, drop: Drop, examined: Examined, copy: Path | None) -> list[Path]:
         """Write the chunks of all articles, then file the link file itself, which makes them count as done."""
         story = drop.story or ""
         self._remove_chunks_of(drop, examined.dropped)
@@ -118,13 +121,13 @@ class Filing:
                 target = self._layout.chunk(drop.category, story, number)
                 content = (text.rstrip() + "\n").encode()
                 bytes_of_it = Content(hashlib.sha256(content).hexdigest(), len(content))
-                written = self._sidecar(ready, drop, examined, bytes_of_it).changed(
+                written = self.sidecar(ready, drop, examined, bytes_of_it).changed(
                     address=article.final_address, title=article.title, words=count_words(text)
                 )
-                self._write_sidecar(target, written)
+                self._write(target, written)
                 write_atomic(target, content)
                 chunks.append(target)
-        return [*chunks, self._file_dropped(ready, drop, examined)]
+        return [*chunks, self._file_dropped(ready, drop, examined, copy)]
 
     def _remove_chunks_of(self, drop: Drop, content: Content) -> None:
         """Remove what an interrupted filing of the same link file left behind."""
@@ -145,29 +148,33 @@ class Filing:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def _same(self, drop: Drop, content: Content) -> Entry | None:
-        return self._library.with_content(drop.kind, drop.category, drop.story, content.sha256)
+    def _same(self, drop: Drop, content: Content) -> tuple[Path, Sidecar] | None:
+        relative = self._library.with_content(Place(drop.kind, drop.category, drop.story), content.sha256)
+        if relative is None:
+            return None
+        try:
+            return self._library.read(relative)
+        except (FileNotFoundError, RecordError):
+            return None  # somebody took it out of the library by hand, so this is no second copy
 
-    def _is_leftover(self, entry: Entry, ready: Ready) -> bool:
-        origin = entry.sidecar.origin
+    def _is_leftover(self, sidecar: Sidecar, ready: Ready) -> bool:
+        origin = sidecar.origin
         recorded = Identity(origin.device, origin.inode, origin.size, origin.mtime_ns)
         return recorded == ready.identity and origin.path == self._shown(ready)
 
     def _shown(self, ready: Ready) -> str:
         return str(self._layout.relative(ready.path))
 
-    def _write_sidecar(self, target: Path, sidecar: Sidecar) -> None:
+    def _write(self, target: Path, sidecar: Sidecar) -> None:
         make_folder(target.parent)
         sidecar.write(sidecar_of(target))
 
-    def _free_name(self, drop: Drop, examined: Examined) -> Path:
+    def free_name(self, drop: Drop, examined: Examined) -> Path:
         """The library name; a different file that has it already gives this one its hash in its name."""
         sha256 = examined.dropped.sha256
-        for mark in ("", f"-{short_hash(sha256)}", f"-{sha256}"):
-            path = self._name(drop, examined, f"{drop.stem}{mark}")
-            if not path.exists() and not sidecar_of(path).exists():
-                return path
-        raise MachineTrouble(f"{self._layout.relative(path)} is taken; move that file and its .json away")
+        marks = chain(("", f"-{short_hash(sha256)}", f"-{sha256}"), (f"-{sha256}-{n}" for n in count(2)))
+        paths = (self._name(drop, examined, f"{drop.stem}{mark}") for mark in marks)
+        return next(path for path in paths if not path.exists() and not sidecar_of(path).exists())
 
     def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
         match drop.kind:
@@ -175,6 +182,8 @@ class Filing:
                 return self._layout.voice(drop.category, drop.story or "", stem)
             case Kind.LINK:
                 return self._layout.link(drop.category, drop.story or "", stem)
+            case Kind.SETTINGS:
+                return self._layout.settings(drop.category, drop.story or "", stem)
             case Kind.MUSIC:
                 return self._layout.music(drop.category, examined.audio.seconds if examined.audio else 0.0, stem)
             case Kind.VIDEO | Kind.FRAME:
@@ -183,7 +192,7 @@ class Filing:
                 size = (video.display_width, video.display_height)
                 return self._layout.clip(drop.kind, drop.category, size, video.seconds, stem)
 
-    def _sidecar(self, ready: Ready, drop: Drop, examined: Examined, content: Content) -> Sidecar:
+    def sidecar(self, ready: Ready, drop: Drop, examined: Examined, content: Content) -> Sidecar:
         identity = ready.identity
         return Sidecar(
             kind=drop.kind,
@@ -206,4 +215,5 @@ class Filing:
             video=examined.video,
             audio=examined.audio,
             loudness=examined.loudness,
+            settings=examined.settings,
         )

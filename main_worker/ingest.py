@@ -2,170 +2,302 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+import stat
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from main_worker.carrying import bring
 from main_worker.examination import Content, Examined, Examiner
 from main_worker.filing import Filing
 from main_worker.quarantine import reject
 from main_worker.ready import DropChanged, Ready
-from shared.domain.drop import Drop, Kind, Misplaced
+from main_worker.troubles import Troubles
+from main_worker.turns import Lane, lane_of, next_lane
+from main_worker.unfinished import HEAD_BYTES, looks_unfinished
+from shared.config import Config
+from shared.domain.drop import Drop, Misplaced
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.files import as_machine_trouble
 from shared.log import Logger
 
-_TROUBLE_SECONDS = 5.0  # a full disk or a lost mount does not mend itself faster than this
-_MOST_TROUBLE_SECONDS = 60.0
-_HOPELESS_TRIES = 3
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What an examination came to.
+
+    Attributes:
+        copy: the drop's copy in staging, where one rename will not bring it to its place.
+        may_grow: it was refused for what the rest of an unfinished copy would mend.
+    """
+
+    found: Examined | Rejection
+    copy: Path | None = None
+    may_grow: bool = False
+
+    def discard(self) -> None:
+        """Remove what was made on the way."""
+        made = self.found.made if isinstance(self.found, Examined) else None
+        for path in (self.copy, made[0] if made else None):
+            if path is not None:
+                path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class _Job:
     ready: Ready
-    drop: Drop
-    future: Future[Examined]
+    future: Future[_Verdict]
 
 
 @dataclass(frozen=True)
-class _Trouble:
-    """Why a drop was put off, how often, and until when (monotonic seconds)."""
+class _Held:
+    """A refusal that waits, because the drop may be a copy that has stalled."""
 
-    why: str
-    tries: int
+    ready: Ready
+    rejection: Rejection
     until: float
 
 
 class Ingest:
-    """The drops of one root that are being worked on."""
+    """The drops of one root that are being worked on. Its methods are called by one thread.
+
+    `most` examinations are under way, or ended and not concluded yet, at any time.
+    """
 
     def __init__(
-        self, layout: Layout, filing: Filing, examiner: Examiner, workers: int, log: Logger, done: Callable[[], None]
+        self,
+        config: Config,
+        layout: Layout,
+        filing: Filing,
+        examiner: Examiner,
+        executor: Executor,
+        most: int,
+        log: Logger,
+        done: Callable[[], None],
     ) -> None:
+        self._config = config
         self._layout = layout
         self._filing = filing
         self._examiner = examiner
+        self._executor = executor
+        self._most = most
         self._log = log
         self._done = done
-        self._checking = ThreadPoolExecutor(workers, thread_name_prefix="check")
-        self._fetching = ThreadPoolExecutor(1, thread_name_prefix="fetch")  # slow servers must not hold up media
+        self._queue: dict[Lane, dict[PurePosixPath, Ready]] = {}
         self._jobs: dict[PurePosixPath, _Job] = {}
-        self._troubles: dict[PurePosixPath, _Trouble] = {}
+        self._held: dict[PurePosixPath, _Held] = {}
+        self.troubles = Troubles()
+
+    @property
+    def is_working(self) -> bool:
+        return bool(self._jobs or self._queue)
 
     def close(self) -> None:
         """Wait for the examinations under way; they end soon once the examiner is told to stop."""
-        for pool in (self._checking, self._fetching):
-            pool.shutdown(cancel_futures=True)
+        self._executor.shutdown(cancel_futures=True)
 
     @property
-    def checking(self) -> tuple[PurePosixPath, ...]:
-        return tuple(self._jobs)
+    def arriving(self) -> tuple[PurePosixPath, ...]:
+        """Drops that are on their way into the library, as far as anybody knows yet."""
+        return (*self._jobs, *(name for queue in self._queue.values() for name in queue))
 
-    @property
-    def trouble(self) -> str | None:
-        """What keeps drops in raw/ through no fault of theirs, as last seen."""
-        return next((trouble.why for trouble in reversed(self._troubles.values())), None)
+    def states(self, now: float) -> dict[PurePosixPath, str]:
+        """Every drop that has proved to be complete and is still in ``raw/``, with what is being done about it."""
+        states = dict.fromkeys(self._jobs, "checking")
+        states |= {name: f"put off: {why}" for name, why in self.troubles.drops.items()}
+        for name, held in self._held.items():
+            left = max(0.0, held.until - now)
+            states[name] = f"looks unfinished; refused in {left:.0f} s if it stays so: {held.rejection.sentence}"
+        for queue in self._queue.values():
+            states |= {name: states.get(name, "queued") for name in queue}
+        return states
 
-    def put_off(self) -> dict[PurePosixPath, str]:
-        """Drops that are tried again later, each with the reason."""
-        return {name: trouble.why for name, trouble in self._troubles.items()}
+    def offer(self, ready: Iterable[Ready], now: float) -> float | None:
+        """Take note of every drop that is complete as of now; returns when one that is held is due (monotonic)."""
+        self._queue = {}
+        found = {drop.relative: drop for drop in ready}
+        self._held = {name: held for name, held in self._held.items() if _is_same(held.ready, found.get(name))}
+        for name, drop in found.items():
+            held = self._held.get(name)
+            if name in self._jobs or self.troubles.rests(name, now) or (held and now < held.until):
+                continue
+            self._queue.setdefault(Lane.TRIFLES if held else lane_of(drop.drop), {})[name] = drop
+        return min((held.until for held in self._held.values() if held.until > now), default=None)
 
-    def is_hopeless(self) -> bool:
-        """Whether every drop that was put off has failed several times, so that waiting for it here is no use."""
-        return all(trouble.tries >= _HOPELESS_TRIES for trouble in self._troubles.values())
+    def forget_all_but(self, present: Collection[PurePosixPath]) -> None:
+        """Drop the troubles of drops that are not in raw/ any more."""
+        self.troubles.forget_all_but(present)
 
-    def take(self, ready: Ready, now: float) -> None:
-        """Begin work on a ready drop, unless it is in work or was put off."""
-        if ready.relative in self._jobs:
+    def turn(self, now: float) -> None:
+        """Begin what may begin, then file or reject every drop whose examination has ended."""
+        pause = self.troubles.pause
+        if pause and now < pause.until:
             return
-        trouble = self._troubles.get(ready.relative)
-        if trouble and now < trouble.until:
-            return
-        if isinstance(ready.drop, Misplaced):
-            rejection = ready.drop.rejection
-            self._guarded(ready, now, lambda: self._reject(ready, rejection))
-            return
+        self._begin(most=1 if pause else self._most)
+        for name, job in list(self._jobs.items()):
+            if not job.future.done():
+                continue
+            del self._jobs[name]
+            self._conclude(job, now)
+            if self.troubles.pause and now < self.troubles.pause.until:
+                return
+        if not self.is_working:
+            self._resume()  # nothing is left that it could hold up
+
+    # -- beginning -------------------------------------------------------------------------------
+
+    def _begin(self, most: int) -> None:
+        while len(self._jobs) < most:
+            running = [self._lane(job) for job in self._jobs.values() if not job.future.done()]
+            lane = next_lane((lane for lane in Lane if self._queue.get(lane)), running, self._config.ingest.workers)
+            if lane is None:
+                return
+            name = next(iter(self._queue[lane]))
+            self._start(self._queue[lane].pop(name))
+            if not self._queue[lane]:
+                del self._queue[lane]
+
+    def _lane(self, job: _Job) -> Lane:
+        return Lane.TRIFLES if job.ready.relative in self._held else lane_of(job.ready.drop)
+
+    def _start(self, ready: Ready) -> None:
+        future = self._executor.submit(self._examine, ready, self._held.get(ready.relative))
+        self._jobs[ready.relative] = _Job(ready, future)
+        future.add_done_callback(lambda _: self._done())
+
+    def _examine(self, ready: Ready, held: _Held | None) -> _Verdict:
+        """What is done beside the main thread: everything that takes long."""
         drop = ready.drop
+        if held:
+            return self._refused(ready, held.rejection)
+        if isinstance(drop, Misplaced):
+            return self._refused(ready, drop.rejection)
 
         def known(content: Content) -> None:
             self._filing.refuse_duplicate(ready, drop, content)
 
-        pool = self._fetching if drop.kind is Kind.LINK else self._checking
-        future = pool.submit(self._examiner.examine, ready, drop, known)
-        future.add_done_callback(lambda _: self._done())
-        self._jobs[ready.relative] = _Job(ready, drop, future)
-
-    def forget_all_but(self, present: Collection[PurePosixPath]) -> None:
-        """Drop the troubles of drops that are not in raw/ any more."""
-        self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in present}
-
-    def finish(self, now: float) -> None:
-        """File or reject every drop whose examination has ended."""
-        for name, job in list(self._jobs.items()):
-            if job.future.done():
-                del self._jobs[name]
-                self._guarded(job.ready, now, lambda job=job: self._conclude(job))  # type: ignore[misc]
-
-    def _conclude(self, job: _Job) -> None:
         try:
-            paths = self._filing.file(job.ready, job.drop, job.future.result())
+            examined = self._examiner.examine(ready, drop, known)
         except DropRefused as refused:
-            self._reject(job.ready, refused.rejection)
+            if not ready.certain and self._may_grow(ready, drop, refused.rejection):
+                return _Verdict(refused.rejection, may_grow=True)
+            return self._refused(ready, refused.rejection)
+        return _Verdict(examined, None if examined.made else self._bring(ready, examined.dropped.sha256))
+
+    def _may_grow(self, ready: Ready, drop: Drop, rejection: Rejection) -> bool:
+        with ready.open() as stream:
+            return looks_unfinished(drop.kind, rejection.code, stream.read(HEAD_BYTES))
+
+    def _refused(self, ready: Ready, rejection: Rejection) -> _Verdict:
+        is_file = stat.S_ISREG(ready.path.lstat().st_mode)
+        return _Verdict(rejection, self._bring(ready, None) if is_file else None)
+
+    def _bring(self, ready: Ready, sha256: str | None) -> Path | None:
+        stopping = self._examiner.cage.stopping
+        return bring(ready, self._layout.staging, self._config.files.group, sha256, stopping)
+
+    # -- concluding ------------------------------------------------------------------------------
+
+    def _conclude(self, job: _Job, now: float) -> None:
+        """Settle what becomes of a drop; the machine's own trouble leaves it in raw/, to be tried again."""
+        ready, verdict = job.ready, None
+        try:
+            verdict = job.future.result()
+            if self._hold(ready, verdict, now):
+                return
+            self._settle(ready, verdict)
+        except Stopped:
             return
-        came = readable(str(self._layout.relative(job.ready.path)))
+        except DropChanged as changed:
+            self._log.info(readable(str(changed)), name="file_changed")
+        except (MachineTrouble, ToolError, OSError) as error:
+            if self._meet(ready, error, now) and verdict:
+                self._jobs[ready.relative] = job  # the examination is done; only its end is tried again
+                return
+        except Exception:  # noqa: BLE001
+            # One drop must not stop all others, whatever it made us stumble over.
+            self._log.exception(f"Stumbled over {readable(str(ready.relative))}", name="fault")
+            self._put_off(ready, now, "the program stumbled over it; the log has the details, please report them")
+        else:
+            self._held.pop(ready.relative, None)
+            self.troubles.clear(ready.relative)
+            self._resume()
+        if verdict:
+            verdict.discard()
+
+    def _hold(self, ready: Ready, verdict: _Verdict, now: float) -> bool:
+        until = ready.unchanged_since + self._config.ingest.unfinished_seconds
+        if not (verdict.may_grow and isinstance(verdict.found, Rejection) and now < until):
+            return False
+        self._held[ready.relative] = _Held(ready, verdict.found, until)
+        self._log.info(
+            f"{readable(str(ready.relative))} looks unfinished and is refused in {until - now:.0f} s "
+            f"unless it changes: {verdict.found.sentence}",
+            name="file_unfinished",
+            code=verdict.found.code,
+        )
+        return True
+
+    def _settle(self, ready: Ready, verdict: _Verdict) -> None:
+        if isinstance(verdict.found, Rejection):
+            self._reject(ready, verdict.found, verdict.copy)
+            return
+        assert isinstance(ready.drop, Drop)  # noqa: S101 - for the type checker: only drops are examined
+        try:
+            paths = self._filing.file(ready, ready.drop, verdict.found, verdict.copy)
+        except DropRefused as refused:
+            self._reject(ready, refused.rejection, verdict.copy)
+            return
+        came = readable(str(self._layout.relative(ready.path)))
         for path in paths:
             self._log.info(
                 f"Moved file {came} → {self._layout.relative(path)}",
                 name="file_scanned",
-                kind=job.drop.kind.value,
-                evidence=job.ready.evidence,
+                kind=ready.drop.kind.value,
+                evidence=ready.evidence,
             )
 
-    def _reject(self, ready: Ready, rejection: Rejection) -> None:
+    def _reject(self, ready: Ready, rejection: Rejection, copy: Path | None) -> None:
         came = readable(str(self._layout.relative(ready.path)))
         ready.check_unchanged()  # the verdict is about these bytes and no others
-        path = reject(self._layout, ready, rejection)
+        path = reject(self._layout, ready, rejection, copy)
         self._log.warning(
             f"Rejected {came} → {self._layout.relative(path)}: {rejection.sentence} {rejection.advice}",
             name="file_rejected",
             code=rejection.code,
         )
 
-    def _guarded(self, ready: Ready, now: float, work: Callable[[], None]) -> None:
-        """Do a step that may go wrong through no fault of the drop: then it stays in raw/ and is tried again."""
-        try:
-            work()
-        except Stopped:
-            return
-        except DropChanged as changed:
-            self._log.info(readable(str(changed)), name="file_changed")
-        except (MachineTrouble, ToolError, OSError) as error:
-            if _is_gone(ready.path):
-                self._log.warning(
-                    f"{readable(str(ready.relative))} is not in raw/ any more: {error}", name="file_changed"
-                )
-                return
-            trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
+    # -- troubles --------------------------------------------------------------------------------
+
+    def _meet(self, ready: Ready, error: MachineTrouble | ToolError | OSError, now: float) -> bool:
+        """Take note of the machine's trouble; whether it is one that pauses everything."""
+        if _is_gone(ready.path):
+            self._log.warning(f"{readable(str(ready.relative))} is not in raw/ any more: {error}", name="file_changed")
+            return False
+        trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
+        if not (isinstance(trouble, MachineTrouble) and trouble.everywhere):
             self._put_off(ready, now, str(trouble))
-        except Exception:  # noqa: BLE001
-            # One drop must not stop all others, whatever it made us stumble over.
-            self._log.exception(f"Stumbled over {readable(str(ready.relative))}", name="fault")
-            self._put_off(ready, now, "the program stumbled over it; the log has the details, please report them")
-        else:
-            self._troubles.pop(ready.relative, None)
+            return False
+        if self.troubles.stop_all(str(trouble), now):
+            self._log.error(f"Ingest is paused and goes on by itself: {trouble}", name="ingest_paused")
+        return True
 
     def _put_off(self, ready: Ready, now: float, why: str) -> None:
-        before = self._troubles.get(ready.relative)
-        tries = before.tries + 1 if before else 1
-        wait = min(_TROUBLE_SECONDS * 2 ** (tries - 1), _MOST_TROUBLE_SECONDS)
-        self._troubles[ready.relative] = _Trouble(why, tries, now + wait)
-        if before is None or before.why != why:
+        if self.troubles.put_off(ready.relative, why, now):
             self._log.error(
                 f"{readable(str(ready.relative))} stays in raw/ and is tried again: {why}", name="ingest_trouble"
             )
+
+    def _resume(self) -> None:
+        if self.troubles.resume():
+            self._log.info("Ingest goes on", name="ingest_resumed")
+
+
+def _is_same(held: Ready, now: Ready | None) -> bool:
+    return now is not None and (held.identity, held.sha256, held.certain) == (now.identity, now.sha256, now.certain)
 
 
 def _is_gone(path: Path) -> bool:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from main_worker.markers import companions, read_marker
 from main_worker.ready import Ready, identity_of
-from main_worker.settling import Settled, Settling, Sighting, decide, look
+from main_worker.settling import Clue, Patience, Settled, Settling, Sighting, asks_for_writers, decide, look
 from main_worker.writers import has_writer
 from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
 from shared.files import original_name, put_back
+
+_Found = dict[PurePosixPath, os.stat_result]
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,10 @@ class View:
         unreadable: folders that could not be read, with the system's words.
     """
 
-    ready: tuple[Ready, ...]
-    settling: dict[PurePosixPath, str]
-    next_at: float | None
-    unreadable: tuple[str, ...]
+    ready: tuple[Ready, ...] = ()
+    settling: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    next_at: float | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass
@@ -37,45 +41,63 @@ class Intake:
     """Remembers what was seen of each drop from one look to the next."""
 
     raw: Path
-    quiet_seconds: float
+    patience: Patience
     _seen: dict[PurePosixPath, Sighting] = field(default_factory=dict)
-    _closed: dict[PurePosixPath, Sighting] = field(default_factory=dict)
+    _unwritten: dict[PurePosixPath, Sighting] = field(default_factory=dict)
 
-    def look(self, now: float) -> View:
-        """Read all of ``raw/`` once."""
+    def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> View:
+        """Read all of ``raw/`` once; `clues` are what events told of single files, by path."""
         unreadable: list[str] = []
-        found = self._walk(self.raw, unreadable)
+        found = files_below(self.raw, unreadable)
         if not unreadable:  # a folder that cannot be read says nothing about what is in it
             self._seen = {name: seen for name, seen in self._seen.items() if name in found}
-            self._closed = {name: seen for name, seen in self._closed.items() if name in found}
+            self._unwritten = {name: seen for name, seen in self._unwritten.items() if name in found}
         ready, times = [], []
         settling: dict[PurePosixPath, str] = {}
         for relative, status in sorted(found.items()):
-            drop = _judge(relative, status)
+            drop = judge(relative, status)
             if isinstance(drop, LeftAlone):
                 continue
-            identity = identity_of(status)
-            self._seen[relative] = seen = look(self._seen.get(relative), identity, now)
-            decision = self._decide(relative, drop, seen, now)
+            path = self.raw / relative
+            clue = clues.get(str(path)) if clues else None
+            seen = look(self._seen.get(relative), identity_of(status), clue, now)
+            self._seen[relative] = seen
+            decision = self._decide(drop, seen, now, found)
             if isinstance(decision, Settled):
-                ready.append(Ready(self.raw / relative, relative, drop, identity, decision.evidence))
+                ready.append(self._ready(drop, seen, decision, found))
             else:
                 settling[relative] = decision.why
                 times.append(decision.at)
         return View(tuple(ready), settling, min(times, default=None), tuple(unreadable))
 
-    def _decide(
-        self, relative: PurePosixPath, drop: Drop | Misplaced, seen: Sighting, now: float
-    ) -> Settled | Settling:
-        decision = decide(seen, now, self.quiet_seconds)
-        if isinstance(decision, Settling) or isinstance(drop, Misplaced):
-            return decision
-        if self._closed.get(relative) == seen:
-            return decide(seen, now, self.quiet_seconds, writer=False)
+    def _decide(self, drop: Drop | Misplaced, seen: Sighting, now: float, found: _Found) -> Settled | Settling:
+        if isinstance(drop, Misplaced):  # it is never opened, and never lost either
+            return decide(seen, now, self.patience, writer=False)
+        marker = read_marker(self.raw, drop.relative, found)
+        if not asks_for_writers(seen, marker, now, self.patience):
+            return decide(seen, now, self.patience, marker=marker)
+        return decide(seen, now, self.patience, marker=marker, writer=self._writer(drop.relative, seen))
+
+    def _writer(self, relative: PurePosixPath, seen: Sighting) -> bool | None:
+        if self._unwritten.get(relative) == seen:
+            return False  # asked once; a writer that opens it again changes it
         writer = has_writer(self.raw / relative)
         if writer is False:
-            self._closed[relative] = seen  # looked at once; a writer that opens it again changes it
-        return decide(seen, now, self.quiet_seconds, writer)
+            self._unwritten[relative] = seen
+        return writer
+
+    def _ready(self, drop: Drop | Misplaced, seen: Sighting, settled: Settled, found: _Found) -> Ready:
+        return Ready(
+            path=self.raw / drop.relative,
+            relative=drop.relative,
+            drop=drop,
+            identity=seen.identity,
+            evidence=settled.evidence,
+            certain=settled.certain,
+            unchanged_since=seen.unchanged_since,
+            sha256=settled.sha256,
+            companions=tuple(self.raw / name for name in companions(drop.relative, found)),
+        )
 
     def restore(self) -> None:
         """Give files their names back that a crash left put aside (see :func:`shared.files.remove_same`)."""
@@ -85,31 +107,33 @@ class Intake:
                 if before := original_name(aside):
                     put_back(aside, before)
 
-    def _walk(self, folder: Path, unreadable: list[str]) -> dict[PurePosixPath, os.stat_result]:
-        found: dict[PurePosixPath, os.stat_result] = {}
-        pending = [folder]
-        while pending:
-            current = pending.pop()
+
+def files_below(raw: Path, unreadable: list[str]) -> _Found:
+    """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`."""
+    found: _Found = {}
+    pending = [raw]
+    while pending:
+        current = pending.pop()
+        try:
+            entries = list(os.scandir(current))
+        except FileNotFoundError:
+            if current == raw:
+                unreadable.append(f"{current}: it is gone")
+            continue
+        except OSError as error:
+            unreadable.append(f"{current}: {error.strerror}")
+            continue
+        for entry in entries:
+            path = current / entry.name
             try:
-                entries = list(os.scandir(current))
-            except FileNotFoundError:
-                if current == self.raw:
-                    unreadable.append(f"{current}: it is gone")
-                continue
-            except OSError as error:
-                unreadable.append(f"{current}: {error.strerror}")
-                continue
-            for entry in entries:
-                path = current / entry.name
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue  # gone since it was listed
-                if stat.S_ISDIR(status.st_mode):
-                    pending.append(path)
-                else:
-                    found[PurePosixPath(path.relative_to(self.raw))] = status
-        return found
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # gone since it was listed
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(path)
+            else:
+                found[PurePosixPath(path.relative_to(raw))] = status
+    return found
 
 
 _SPECIAL = (
@@ -121,7 +145,8 @@ _SPECIAL = (
 )
 
 
-def _judge(relative: PurePosixPath, status: os.stat_result) -> Drop | Misplaced | LeftAlone:
+def judge(relative: PurePosixPath, status: os.stat_result) -> Drop | Misplaced | LeftAlone:
+    """What a file in ``raw/`` is, by its path and its type; it is not opened."""
     judged = classify(relative)
     if isinstance(judged, LeftAlone):
         return judged

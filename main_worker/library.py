@@ -1,25 +1,33 @@
-"""The library in ``scanned/``: an index of its sidecars, rebuilt at every start."""
+"""The library in ``scanned/``: an index of its sidecars, rebuilt at every start.
+
+The index holds only what is asked of every entry; the rest is read from the one sidecar that is wanted, so that a
+library of a hundred thousand files costs some tens of megabytes of memory.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import sys
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from shared.domain.drop import Kind
-from shared.domain.layout import Layout, sidecar_of
+from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.files import is_private
 from shared.log import Logger
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
+from shared.records.story import StorySettings
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One library file and its record."""
+class Place(NamedTuple):
+    """Within what the same content counts as one library entry."""
 
-    path: Path
-    sidecar: Sidecar
+    kind: Kind
+    category: str
+    story: str | None
 
 
 class Library:
@@ -28,21 +36,26 @@ class Library:
     def __init__(self, layout: Layout, log: Logger) -> None:
         self._layout = layout
         self._log = log
-        self._by_content: dict[tuple[Kind, str, str | None, str], Entry] = {}
-        self._by_category: dict[tuple[Kind, str], dict[Path, Entry]] = {}
-        self._without_task: dict[Path, Entry] = {}
+        self._by_content: dict[tuple[Place, str], str] = {}
+        self._shelves: dict[tuple[Kind, str], list[str]] = {}
+        self._seconds: dict[str, float] = {}
+        self._without_task: dict[str, Place] = {}
+        self._settings: dict[Place, tuple[str, str, StorySettings]] = {}
+        self.version = 0
+        """Grows with every change, so that nobody need look when there was none."""
 
-    def load(self) -> None:
-        """Read every sidecar; remove what a crash left half filed."""
+    def load(self, *, mend: bool = True) -> None:
+        """Read every sidecar; unless told not to, remove what a crash left half filed."""
         for folder, _, names in os.walk(self._layout.scanned):
             for name in names:
-                path = Path(folder) / name
+                path = Path(folder, name)
                 if is_private(path):
-                    path.unlink()
+                    if mend:
+                        path.unlink()
                 elif name.endswith(".json"):
-                    self._load_one(path)
+                    self._load_one(path, mend=mend)
 
-    def _load_one(self, record: Path) -> None:
+    def _load_one(self, record: Path, *, mend: bool) -> None:
         path = record.with_name(record.name.removesuffix(".json"))
         try:
             sidecar = Sidecar.read(record)
@@ -53,37 +66,81 @@ class Library:
             )
             return
         if path.exists():
-            self.add(Entry(path, sidecar))
-        else:
+            self.add(path, sidecar)
+        elif mend:
             record.unlink()  # a crash came between the two; the sidecar is written first, so the drop is in raw/
 
-    def add(self, entry: Entry) -> None:
-        """Index an entry whose file and sidecar are in place."""
-        sidecar = entry.sidecar
+    def add(self, path: Path, sidecar: Sidecar) -> None:
+        """Index a file that is in place with its sidecar."""
         if sidecar.address is not None:
             return  # a text is made of a drop, but only the link file itself says that the drop is done
-        self._by_content[sidecar.kind, sidecar.category, sidecar.story, sidecar.origin.sha256] = entry
-        self._by_category.setdefault((sidecar.kind, sidecar.category), {})[entry.path] = entry
-        if sidecar.kind is Kind.VOICE and sidecar.task_id is None:
-            self._without_task[entry.path] = entry
+        self.version += 1
+        place = Place(sidecar.kind, sys.intern(sidecar.category), sidecar.story and sys.intern(sidecar.story))
+        relative = str(self._layout.relative(path))
+        if sidecar.kind is Kind.SETTINGS:
+            self._add_settings(place, relative, sidecar)
+            return
+        self._by_content[place, sidecar.origin.sha256] = relative
+        facts = sidecar.video or sidecar.audio
+        if sidecar.kind is Kind.VOICE:
+            self._note_voice(relative, place, sidecar)
+        elif facts:
+            if relative not in self._seconds:
+                insort(self._shelves.setdefault((place.kind, place.category), []), relative)
+            self._seconds[relative] = facts.seconds
+
+    def _note_voice(self, relative: str, place: Place, sidecar: Sidecar) -> None:
+        if sidecar.task_id is None:
+            self._without_task[relative] = place
         else:
-            self._without_task.pop(entry.path, None)
+            self._without_task.pop(relative, None)
 
-    def note_task(self, entry: Entry, task_id: str) -> None:
+    def _add_settings(self, place: Place, relative: str, sidecar: Sidecar) -> None:
+        """Only the newest settings of a story are in force; older ones may be dropped again."""
+        before = self._settings.get(place)
+        if sidecar.settings is None or (before and before[0] > sidecar.scanned_at):
+            return
+        if before:
+            self._by_content.pop((place, before[1]), None)
+        self._settings[place] = (sidecar.scanned_at, sidecar.origin.sha256, sidecar.settings)
+        self._by_content[place, sidecar.origin.sha256] = relative
+
+    def note_task(self, path: Path, sidecar: Sidecar, task_id: str) -> None:
         """Record that a voice has its task, so that it never gets a second one by itself."""
-        noted = Entry(entry.path, entry.sidecar.changed(task_id=task_id))
-        noted.sidecar.write(sidecar_of(entry.path))
-        self.add(noted)
+        noted = sidecar.changed(task_id=task_id)
+        noted.write(sidecar_of(path))
+        self.add(path, noted)
 
-    def of_category(self, kind: Kind, category: str) -> list[Entry]:
-        """All entries of a kind in a category, in a fixed order."""
-        found = self._by_category.get((kind, category), {})
-        return [found[path] for path in sorted(found)]
+    def read(self, relative: str) -> tuple[Path, Sidecar]:
+        """A library file and its record.
 
-    def without_task(self) -> list[Entry]:
-        """Every voice no task was made of yet, in a fixed order."""
-        return [self._without_task[path] for path in sorted(self._without_task)]
+        Raises:
+            FileNotFoundError, RecordError: somebody took it away, or damaged it.
+        """
+        path = self._layout.root / relative
+        return path, Sidecar.read(sidecar_of(path))
 
-    def with_content(self, kind: Kind, category: str, story: str | None, sha256: str) -> Entry | None:
-        """The entry that was dropped with these bytes, within what counts as one place for the kind."""
-        return self._by_content.get((kind, category, story, sha256))
+    def shelf(self, kind: Kind, category: str) -> Sequence[str]:
+        """All clips or tracks of a category, by path, in a fixed order."""
+        return self._shelves.get((kind, category), ())
+
+    def seconds(self, relative: str) -> float:
+        """How long a clip or track plays."""
+        return self._seconds[relative]
+
+    def is_retired(self, relative: str) -> bool:
+        """Whether somebody took a file out of future videos."""
+        return retired_of(self._layout.root / relative).exists()
+
+    def without_task(self) -> Mapping[str, Place]:
+        """Every voice no task was made of yet, by path."""
+        return self._without_task
+
+    def settings(self, category: str, story: str | None) -> StorySettings:
+        """What a story wants of its videos."""
+        found = self._settings.get(Place(Kind.SETTINGS, category, story))
+        return found[2] if found else StorySettings()
+
+    def with_content(self, place: Place, sha256: str) -> str | None:
+        """The file that was made from a drop with these bytes."""
+        return self._by_content.get((place, sha256))

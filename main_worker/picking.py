@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
@@ -19,28 +19,50 @@ def seed_of(task_id: str) -> int:
 
 
 def pick_clips(
-    categories: Sequence[Sequence[T]], clip_seconds: Callable[[T], float], *, seconds: float, rate: Fraction, seed: int
+    categories: Sequence[Sequence[T]],
+    clip_seconds: Callable[[T], float],
+    *,
+    seconds: float,
+    rate: Fraction,
+    seed: int,
+    usable: Callable[[T], bool] = lambda _: True,
 ) -> list[T]:
     """Clips that together cover `seconds`, in playing order; empty if there is no usable clip.
 
     The first category is used up before the next is touched, and every clip of all categories before
-    any is repeated; within a category, and from round to round, the order is random by `seed`.
+    any is repeated; within a category, and from round to round, the order is random by `seed`. The cost
+    grows with the clips that are picked, not with those there are.
+
+    Args:
+        usable: asked of a clip only when it would be picked.
     """
     dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
-    usable = [[clip for clip in clips if frames_in(clip_seconds(clip), rate)] for clips in categories]
     wanted = frames_to_cover(seconds, rate)
     picked: list[T] = []
-    while wanted > 0 and any(usable):
-        for clips in usable:
-            for clip in dice.sample(clips, len(clips)):
+    before = -1
+    while wanted > 0 and len(picked) > before:
+        before = len(picked)
+        for clips in categories:
+            for clip in _shuffled(clips, dice):
                 if wanted <= 0:
                     return picked
-                picked.append(clip)
-                wanted -= frames_in(clip_seconds(clip), rate)
+                frames = frames_in(clip_seconds(clip), rate)
+                if frames and usable(clip):
+                    picked.append(clip)
+                    wanted -= frames
     return picked
 
 
-def pick_music(categories: Sequence[Sequence[T]], seed: int) -> T | None:
+def pick_music(categories: Sequence[Sequence[T]], seed: int, usable: Callable[[T], bool] = lambda _: True) -> T | None:
     """One track from the first category that has any."""
     dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
-    return next((dice.choice(tracks) for tracks in categories if tracks), None)
+    return next((track for tracks in categories for track in _shuffled(tracks, dice) if usable(track)), None)
+
+
+def _shuffled(items: Sequence[T], dice: random.Random) -> Iterator[T]:
+    """The items in random order, drawn one by one (Fisher-Yates, with only the swapped places written down)."""
+    swapped: dict[int, int] = {}
+    for place in range(len(items)):
+        drawn = dice.randrange(place, len(items))
+        yield items[swapped.get(drawn, drawn)]
+        swapped[drawn] = swapped.get(place, place)

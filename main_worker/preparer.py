@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from main_worker.examination import content_of
-from main_worker.library import Entry, Library
-from main_worker.picking import pick_clips, pick_music, seed_of
-from shared.config import LOGO_AUTO, Config
-from shared.domain.drop import Drop, Kind
-from shared.domain.errors import RootError
+from main_worker.library import Library
+from main_worker.material import Entry, Gathering, Material, Missing, wants_of
+from main_worker.picking import seed_of
+from shared.config import Config
+from shared.domain.drop import Drop
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
-from shared.domain.plan import exact_rate
 from shared.domain.task import TaskState, task_id_for
 from shared.files import fsync_path, remove_tree
 from shared.log import Logger
-from shared.records.main import WaitingVoice
+from shared.records.main import MOST_LISTED, WaitingVoice
 from shared.records.metadata import Input, Metadata, RenderRequest
 from shared.records.record import utc_now
+from shared.records.story import StorySettings
 from shared.store import Store
 
 VOICE, MUSIC = "voice.mp3", "music.mp3"
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a task is made from."""
+class Waiting:
+    """Voices that cannot become tasks yet: how many, and the first of them with the reason."""
 
-    voice: Entry
-    music: Entry | None
-    clips: tuple[Entry, ...]
-    logo: Path | None
+    count: int = 0
+    first: tuple[WaitingVoice, ...] = ()
 
 
 class Preparer:
@@ -45,38 +44,51 @@ class Preparer:
         self._library = library
         self._store = store
         self._log = log
-        self._said: dict[Path, str] = {}
+        self._said: dict[str, str] = {}
 
-    def prepare(self, arriving: Collection[Drop]) -> tuple[WaitingVoice, ...]:
-        """Make every task that can be made; returns the voices that have to wait, with the reason.
+    def prepare(self, arriving: Collection[Drop]) -> Waiting:
+        """Make every task that can be made; returns the voices that have to wait.
 
         `arriving` are drops on their way into the library: a voice waits for those that would be used before
         a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
         """
-        waiting = []
-        for voice in self._library.without_task():
-            reason = self._make(voice, arriving)
+        gathering = Gathering(self._config, self._layout, self._library, arriving)
+        lacks = functools.cache(gathering.lacks)
+        first: list[WaitingVoice] = []
+        count = 0
+        for voice, place in sorted(self._library.without_task().items()):
+            settings = self._library.settings(place.category, place.story)
+            wants = wants_of(place, settings, self._config)
+            reason = lacks(wants) or self._make(gathering, voice, settings)
+            self._tell(voice, reason)
             if reason is None:
-                self._said.pop(voice.path, None)
                 continue
-            where = str(self._layout.relative(voice.path))
-            sidecar = voice.sidecar
-            waiting.append(
-                WaitingVoice(voice=where, category=sidecar.category, story=sidecar.story or "", reason=reason)
-            )
-            if self._said.get(voice.path) != reason:
-                self._said[voice.path] = reason
-                self._log.warning(f"{where} waits: {reason}", name="voice_waiting", voice=where)
-        return tuple(waiting)
+            count += 1
+            if count <= MOST_LISTED:
+                first.append(WaitingVoice(voice=voice, category=place.category, story=place.story or "", reason=reason))
+        return Waiting(count, tuple(first))
 
-    def _make(self, voice: Entry, arriving: Collection[Drop]) -> str | None:
-        """Make the task of a voice; returns why it has to wait, or None when there is a task."""
-        sidecar = voice.sidecar
+    def _tell(self, voice: str, reason: str | None) -> None:
+        """Say why a voice waits, once."""
+        if reason is None:
+            self._said.pop(voice, None)
+        elif self._said.get(voice) != reason:
+            self._said[voice] = reason
+            self._log.warning(f"{voice} waits: {reason}", name="voice_waiting", voice=voice)
+
+    def _make(self, gathering: Gathering, voice: str, settings: StorySettings) -> str | None:
+        """Make the task of a voice, unless it has one; returns why it has to wait, or None."""
+        try:
+            self._make_of(gathering, gathering.read(voice), settings)
+        except Missing as missing:
+            return str(missing)
+        return None
+
+    def _make_of(self, gathering: Gathering, entry: Entry, settings: StorySettings) -> None:
+        sidecar = entry.sidecar
         task_id = task_id_for(sidecar.category, sidecar.story or "", sidecar.chapter or "", sidecar.sha256)
         if self._store.find(task_id) is None:
-            material = self._gather(voice, seed_of(task_id), arriving)
-            if isinstance(material, str):
-                return material
+            material = gathering.gather(entry, settings, seed_of(task_id))
             metadata = self._describe(task_id, material)
             self._store.add(self._stage(metadata), task_id)
             music = f" and {material.music.path.name}" if material.music else ", no music"
@@ -86,37 +98,10 @@ class Preparer:
                 name="task_made",
                 task=task_id,
             )
-        self._library.note_task(voice, task_id)
-        return None
-
-    def _gather(self, voice: Entry, seed: int, arriving: Collection[Drop]) -> Material | str:
-        category = voice.sidecar.category
-        categories = list(dict.fromkeys((category, *self._config.tasks.fallback_categories)))
-        if voice.sidecar.audio is None:
-            return "its record says nothing about its sound; move it back into raw/ to have it scanned again"
-        clips = pick_clips(
-            [self._library.of_category(Kind.VIDEO, name) for name in categories],
-            lambda clip: clip.sidecar.video.seconds if clip.sidecar.video else 0.0,
-            seconds=voice.sidecar.audio.seconds,
-            rate=exact_rate(self._config.render.frame_rate),
-            seed=seed,
-        )
-        music = pick_music([self._library.of_category(Kind.MUSIC, name) for name in categories], seed)
-        if not clips:
-            return f"there is no clip in {_or(f'raw/video/{name}/' for name in categories)} yet"
-        if music is None and self._config.music.required:
-            places = _or(f"raw/music/{name}/" for name in categories)
-            return f"there is no music in {places} yet (or set music.required = false)"
-        if better := _better_on_its_way(categories, clips, music, arriving):
-            return f"{better} for it are on their way into the library"
-        try:
-            logo = find_logo(self._layout, self._config)
-        except RootError as error:
-            return str(error)
-        return Material(voice, music, tuple(clips), logo)
+        self._library.note_task(entry.path, sidecar, task_id)
 
     def _describe(self, task_id: str, material: Material) -> Metadata:
-        sidecar, render = material.voice.sidecar, self._config.render
+        sidecar, render, settings = material.voice.sidecar, self._config.render, material.settings
         parts = {f"video_part{i}.mp4": clip for i, clip in enumerate(material.clips, start=1)}
         inputs = {VOICE: self._input(material.voice)}
         if material.music:
@@ -137,7 +122,7 @@ class Preparer:
             inputs=inputs,
             video_files=tuple(parts),
             render=RenderRequest(
-                resolution=render.resolution,
+                resolution=settings.resolution or render.resolution,
                 frame_rate=int(render.frame_rate) if render.frame_rate.is_integer() else render.frame_rate,
                 logo=logo,
                 output_format=render.output_format,
@@ -145,7 +130,7 @@ class Preparer:
             chapter=sidecar.chapter or "",
             titles=(*sidecar.titles, PurePosixPath(sidecar.origin.path).stem),
             seed=seed_of(task_id),
-            priority=self._config.tasks.priority,
+            priority=self._config.tasks.priority if settings.priority is None else settings.priority,
             created_at=utc_now(),
         )
 
@@ -173,41 +158,5 @@ class Preparer:
         return staged
 
 
-def _better_on_its_way(
-    categories: list[str], clips: list[Entry], music: Entry | None, arriving: Collection[Drop]
-) -> str | None:
-    """What is arriving that the voice would rather have than what was picked for it, in words; None for nothing."""
-    coming = {(drop.kind, drop.category) for drop in arriving}
-    repeats = len({clip.path for clip in clips}) < len(clips)
-    last = max(categories.index(clip.sidecar.category) for clip in clips)
-    if any((Kind.VIDEO, name) in coming for name in (categories if repeats else categories[:last])):
-        return "better clips"
-    preferred = categories[: categories.index(music.sidecar.category)] if music else categories
-    if any((Kind.MUSIC, name) in coming for name in preferred):
-        return "better tracks of music"
-    return None
-
-
-def find_logo(layout: Layout, config: Config) -> Path | None:
-    """The logo file the configuration asks for, or None where it asks for none.
-
-    Raises:
-        RootError: the named file is not in ``assets/``.
-    """
-    name = config.render.logo
-    if not name:
-        return None
-    path = layout.assets / ("logo.png" if name == LOGO_AUTO else name)
-    if path.is_file():
-        return path
-    if name == LOGO_AUTO:
-        return None
-    raise RootError(f'render.logo = "{name}": there is no assets/{name}; put it there, or set render.logo to ""')
-
-
 def _logo_name(logo: Path | None) -> str | None:
     return f"logo{logo.suffix.lower()}" if logo else None
-
-
-def _or(places: Iterable[str]) -> str:
-    return " or ".join(places)

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from main_worker.carrying import carry
-from main_worker.ready import Ready
+from main_worker.ready import Ready, identity_of
+from main_worker.settling import Identity
 from shared.domain.errors import Rejection
 from shared.domain.layout import Layout, reason_of
 from shared.domain.names import safe_stem
-from shared.files import fsync_path
-from shared.records.reason import Reason
+from shared.files import fsync_path, is_private, remove_same
+from shared.records.reason import FileIdentity, Reason
 from shared.records.record import RecordError, utc_now
 
+_REASON = ".reason.json"
 
-def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
+
+def reject(layout: Layout, ready: Ready, rejection: Rejection, copy: Path | None = None) -> Path:
     """Move a drop to the rejected ones, its reason first; returns where it is now.
+
+    Args:
+        copy: the drop's copy in staging, where one rename will not do (see :func:`main_worker.carrying.bring`).
 
     Raises:
         DropChanged: it is not the drop that was judged.
@@ -27,19 +37,25 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
     """
     original = str(layout.relative(ready.path))
     status = ready.path.lstat()
-    target = _free_name(layout.invalid, ready.relative, original)
+    stem, ending = _safe_name(ready.relative)
+    if copy and (target := _half_done(layout.invalid, stem, ending, original, ready.identity)):
+        remove_same(ready.path, ready.is_same)
+        return target
+    target = _free_name(layout.invalid, stem, ending, original)
     reason = Reason(
         code=rejection.code,
         reason=rejection.sentence,
         advice=rejection.advice,
         measured=dict(rejection.measured),
         original_path=original,
+        identity=FileIdentity(**asdict(ready.identity)),
         when=utc_now(),
     )
     reason.write(reason_of(target))
     try:
+        ready.remove_companions()
         if stat.S_ISREG(status.st_mode):
-            carry(ready, target)
+            carry(ready, target, copy)
         else:
             _move_special(ready.path, target)
     except BaseException:
@@ -47,6 +63,35 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection) -> Path:
             reason_of(target).unlink(missing_ok=True)
         raise
     return target
+
+
+def tidy(layout: Layout) -> None:
+    """Finish what a crash left half done: a reason without its drop goes, and so does a drop that was copied here."""
+    for record in layout.invalid.iterdir():
+        if is_private(record):
+            record.unlink()
+            continue
+        drop = record.with_name(record.name.removesuffix(_REASON))
+        if record == drop or os.path.lexists(reason_of(record)):  # no reason, or one that was itself rejected
+            continue
+        if not os.path.lexists(drop):
+            record.unlink()  # the crash came before the move, or somebody took the drop away
+            continue
+        with suppress(FileNotFoundError, RecordError):
+            _remove_original(layout, Reason.read(record))
+
+
+def _remove_original(layout: Layout, reason: Reason) -> None:
+    """Remove from ``raw/`` what was copied to the rejected ones; only if it is the very file."""
+    if reason.identity is None or reason.original_path is None:
+        return
+    relative = PurePosixPath(reason.original_path)
+    original = layout.root / relative
+    if relative.is_absolute() or ".." in relative.parts or layout.raw not in original.parents:
+        return  # a record can be edited; nothing it says leads outside raw/
+    recorded = Identity(**reason.identity.model_dump(include={"device", "inode", "size", "mtime_ns"}))
+    if os.path.lexists(original) and identity_of(original.lstat()) == recorded:
+        remove_same(original, lambda status: identity_of(status) == recorded)
 
 
 def _move_special(source: Path, target: Path) -> None:
@@ -61,9 +106,30 @@ def _move_special(source: Path, target: Path) -> None:
     fsync_path(target.parent)
 
 
-def _free_name(folder: Path, relative: PurePosixPath, original: str) -> Path:
+def _safe_name(relative: PurePosixPath) -> tuple[str, str]:
+    """Stem and ending under which a drop is kept."""
     suffix = safe_stem(relative.suffix[1:]) if relative.suffix else ""
-    stem, ending = safe_stem(relative.stem), f".{suffix}" if suffix else ""
+    return safe_stem(relative.stem), f".{suffix}" if suffix else ""
+
+
+def _half_done(folder: Path, stem: str, ending: str, original: str, identity: Identity) -> Path | None:
+    """Where this very drop was copied to before something kept it from being removed."""
+    for record in _reasons_like(folder, stem, ending):
+        drop = record.with_name(record.name.removesuffix(_REASON))
+        with suppress(OSError, RecordError):
+            reason = Reason.read(record)
+            same = reason.identity == FileIdentity(**asdict(identity)) and reason.original_path == original
+            if same and drop.lstat().st_size == identity.size:
+                return drop
+    return None
+
+
+def _reasons_like(folder: Path, stem: str, ending: str) -> Iterator[Path]:
+    yield folder / f"{stem}{ending}{_REASON}"
+    yield from folder.glob(f"{glob.escape(stem)}-????????{glob.escape(ending)}{_REASON}")
+
+
+def _free_name(folder: Path, stem: str, ending: str, original: str) -> Path:
     target = folder / f"{stem}{ending}"
     while os.path.lexists(target) or not _may_write(reason_of(target), original):
         target = folder / f"{stem}-{secrets.token_hex(4)}{ending}"

@@ -19,13 +19,25 @@ class DropChanged(ReelmillError):
 
 @dataclass(frozen=True)
 class Ready:
-    """A drop that is complete, with the identity it had when that was decided."""
+    """A drop that is complete, with the identity it had when that was decided.
+
+    Attributes:
+        evidence: why it was taken to be complete, in words.
+        certain: whether that leaves no doubt; else a damaged file may be one whose copy has stalled.
+        unchanged_since: since when (monotonic seconds) it has been the same.
+        sha256: the hash that its writer named, if any.
+        companions: files beside it that speak of it and go when it goes.
+    """
 
     path: Path
     relative: PurePosixPath
     drop: Drop | Misplaced
     identity: Identity
     evidence: str
+    certain: bool = False
+    unchanged_since: float = 0.0
+    sha256: str | None = None
+    companions: tuple[Path, ...] = ()
 
     def is_same(self, status: os.stat_result) -> bool:
         """Whether a file is this drop, unchanged."""
@@ -56,6 +68,14 @@ class Ready:
             os.close(handle)
             raise DropChanged(f"{self.relative} changed while it was being checked")
         return os.fdopen(handle, "rb")
+
+    def remove_companions(self) -> None:
+        """Remove what lies beside the drop and speaks of it; done before the drop itself goes.
+
+        In this order a crash leaves a drop that has to prove itself anew, never a note about nothing.
+        """
+        for path in self.companions:
+            path.unlink(missing_ok=True)
 
 
 def identity_of(status: os.stat_result) -> Identity:

@@ -33,7 +33,8 @@ class ConfigError(ReelmillError):
         self.problems = problems
 
 
-def _check_resolution(value: str) -> str:
+def check_resolution(value: str) -> str:
+    """Raise ValueError for what is no size of a video."""
     found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", value)
     if not found or any(int(side) % 2 or not 64 <= int(side) <= 8192 for side in found.groups()):  # noqa: PLR2004
         raise ValueError("must be WIDTHxHEIGHT with even sides from 64 to 8192, such as 1920x1080")
@@ -86,6 +87,18 @@ class Ingest(Section):
 
     quiet_seconds: float = Field(
         5.0, ge=0.1, le=3600, description="How long a drop must stay unchanged before it is taken."
+    )
+    blind_quiet_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        le=86400,
+        description="The same where nobody can tell if it is still open for writing (network mounts, other users).",
+    )
+    unfinished_seconds: float = Field(
+        75.0,
+        ge=0,
+        le=86400,
+        description="How long a drop that looks cut off must stay unchanged before it is refused; its copy may go on.",
     )
     rescan_seconds: float = Field(
         5.0, ge=0.2, le=3600, description="How often raw/ is read again, whatever events arrive."
@@ -142,7 +155,7 @@ class Tasks(Section):
 class Render(Section):
     """The picture and sound that are made."""
 
-    resolution: Annotated[str, AfterValidator(_check_resolution)] = Field(
+    resolution: Annotated[str, AfterValidator(check_resolution)] = Field(
         "1920x1080", description="Size of the video, WIDTHxHEIGHT."
     )
     frame_rate: float = Field(
@@ -183,7 +196,8 @@ class Files(Section):
     """Who may use what the farm writes, where several users share one root; see docs/sharing.md."""
 
     umask: Annotated[str, AfterValidator(_check_umask)] = Field(
-        "", description='Rights taken from new files and folders, in octal: "002" lets the group write; "" changes none.'
+        "",
+        description='Rights taken from new files and folders, in octal: "002" lets the group write; "" changes none.',
     )
     group: Annotated[str, AfterValidator(_check_group)] = Field(
         "", description='Group that gets the folders of the root and what is made in them; "" changes none.'

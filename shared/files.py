@@ -19,11 +19,16 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from shared.domain.errors import MachineTrouble
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+# What meets one file meets all: full, read-only or lost filesystems, and a machine out of its own means.
+_EVERYWHERE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN}
+    | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.EHOSTUNREACH}
+)
 _COPY_BYTES = 1 << 20
 _PRIVATE = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _ASIDE = ".reelmill-aside-"
@@ -116,7 +121,13 @@ def rename_new(source: Path, target: Path) -> None:
     fsync_path(target.parent)
 
 
-def copy_new(source: IO[bytes], target: Path) -> str:
+class Readable(Protocol):
+    """What can be copied: an open file, or something like it."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def copy_new(source: Readable, target: Path) -> str:
     """Copy an open file to a name that must be free, whole and durable before it has it; returns its SHA-256.
 
     Raises:
@@ -178,7 +189,8 @@ def put_back(aside: Path, path: Path) -> None:
 def as_machine_trouble(error: OSError, doing: str) -> MachineTrouble:
     """The same error in words for the log."""
     where = f" ({error.filename})" if error.filename else ""
-    return MachineTrouble(f"{doing}: {error.strerror or error}{where}")
+    everywhere = error.errno in _EVERYWHERE
+    return MachineTrouble(f"{doing}: {error.strerror or error}{where}", everywhere=everywhere)
 
 
 def make_readable(path: Path, group: str) -> bool:

@@ -26,19 +26,19 @@ class Started:
     config: Config
     layout: Layout
     log: Logger
-    until_idle: bool
+    mode: str | None
 
 
 def run_worker(
-    component: str, arguments: Sequence[str], work: Callable[[Started], None], *, can_be_idle: bool = False
+    component: str, arguments: Sequence[str], work: Callable[[Started], int | None], *, modes: tuple[str, ...] = ()
 ) -> int:
-    """Parse options, open root and log, run `work`, and return the exit status.
+    """Parse options, open root and log, run `work`, and return the exit status (`work` may give one).
 
-    A worker that `can_be_idle` takes the option ``--until-idle``.
+    Each of `modes` is an option of its own (``--until-idle``); at most one of them may be given.
 
     Wrong options, root or configuration give 2; a worker that fails gives 1. Both say why on standard error.
     """
-    options = _options(component, arguments, can_be_idle=can_be_idle)
+    options = _options(component, arguments, modes=modes)
     try:
         layout = open_root(Path(options.root))
         config = load_config(config_path(layout, options.config))
@@ -50,7 +50,7 @@ def run_worker(
     try:
         for problem in share(layout, config.files):
             log.warning(problem, name="not_shared")
-        work(Started(config, layout, log, options.until_idle))
+        return work(Started(config, layout, log, options.mode)) or EXIT_FINE
     except RootError as error:
         log.error(str(error), name="cannot_start")
         return EXIT_USAGE
@@ -60,7 +60,6 @@ def run_worker(
     except Exception:
         log.exception("Ended by a fault of the program; please report it with these lines", name="fault")
         return EXIT_FAILED
-    return EXIT_FINE
 
 
 def open_root(path: Path) -> Layout:
@@ -104,11 +103,11 @@ def on_stop_signals(stop: Callable[[], None]) -> None:
         signal.signal(number, handle)
 
 
-def _options(component: str, arguments: Sequence[str], *, can_be_idle: bool) -> argparse.Namespace:
+def _options(component: str, arguments: Sequence[str], *, modes: tuple[str, ...]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=component, description=f"Reelmill's {component.replace('_', ' ')}.")
     parser.add_argument("--root", required=True)
     parser.add_argument("--config")
-    parser.set_defaults(until_idle=False)
-    if can_be_idle:
-        parser.add_argument("--until-idle", action="store_true")
+    parser.set_defaults(mode=None)
+    for mode in modes:
+        parser.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode)
     return parser.parse_args(arguments)

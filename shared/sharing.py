@@ -37,8 +37,8 @@ def share(layout: Layout, settings: Files) -> list[str]:
         )
     if _umask() & stat.S_IRWXG:
         problems.append(
-            f"The umask is {_umask():03o}, so group {settings.group} cannot change what this process makes, and workers "
-            f'of other users cannot take its tasks: set files.umask = "002"'
+            f"The umask is {_umask():03o}, so group {settings.group} cannot change what this process makes, and "
+            f'workers of other users cannot take its tasks: set files.umask = "002"'
         )
     return problems
 

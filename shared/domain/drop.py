@@ -19,18 +19,22 @@ class Kind(Enum):
     VIDEO = "video"
     FRAME = "frame"
     MUSIC = "music"
+    SETTINGS = "settings"
 
 
+SETTINGS_NAME = "story.toml"
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     Kind.LINK: (".txt",),
     Kind.VOICE: (".mp3",),
     Kind.VIDEO: (".mp4", ".mov", ".m4v"),
     Kind.FRAME: (".mp4", ".mov", ".m4v"),
     Kind.MUSIC: (".mp3",),
+    Kind.SETTINGS: (".toml",),
 }
 PLACES = (
     "raw/story/<category>/<story>/link/<name>.txt",
     "raw/story/<category>/<story>/voice/<chapter>.mp3",
+    "raw/story/<category>/<story>/story.toml",
     "raw/video/<category>/<name>.mp4",
     "raw/frame/<category>/<name>.mp4",
     "raw/music/<category>/<name>.mp3",
@@ -45,7 +49,7 @@ class Drop:
         kind: what it should be, by its folder.
         relative: its path below ``raw/``, exactly as dropped.
         category: folder name of its category in the library.
-        story: folder name of its story, for links and voices only.
+        story: folder name of its story, for links, voices and settings only.
         stem: its name in the library, without suffix.
         titles: category and, for a story, story as the operator wrote them.
     """
@@ -75,7 +79,7 @@ class LeftAlone:
 
 # What copying, downloading and synchronising programs write before they rename, and what stands beside a drop.
 _TEMPORARY = re.compile(
-    r"^\..*|.*~$|^~.*|.*\.(part|partial|crdownload|download|tmp|temp|filepart|opdownload|aria2|!ut|sha256|done|reason\.json)$"
+    r"^\..*|.*~$|^~.*|.*\.(part|partial|crdownload|download|tmp|temp|filepart|opdownload|aria2|!ut|!qb|bc!|unfinished|sw[opx]|sha256|done|reason\.json)$"
     r"|^(thumbs\.db|desktop\.ini)$",
     re.IGNORECASE | re.DOTALL,
 )
@@ -94,7 +98,7 @@ def classify(relative: PurePosixPath) -> Drop | Misplaced | LeftAlone:
         return Misplaced(relative, _wrong_place(relative))
     if relative.suffix.lower() not in SUFFIXES[kind]:
         return Misplaced(relative, _wrong_suffix(relative, kind))
-    titles = parts[1:3] if kind in (Kind.LINK, Kind.VOICE) else parts[1:2]
+    titles = parts[1:3] if parts[0] == "story" else parts[1:2]
     return Drop(
         kind=kind,
         relative=relative,
@@ -111,6 +115,8 @@ def _kind_of(parts: tuple[str, ...]) -> Kind | None:
             return Kind(folder)
         case ("story", _, _, "link" | "voice" as folder, _):
             return Kind(folder)
+        case ("story", _, _, name) if name == SETTINGS_NAME:
+            return Kind.SETTINGS
         case _:
             return None
 
@@ -128,7 +134,7 @@ def _wrong_place(relative: PurePosixPath) -> Rejection:
             advice = f"Put it directly into raw/{folder}/<category>/."
         case ("story", *_):
             sentence = f"raw/{shown} is not where a story's files are looked for."
-            advice = f"A story has two folders: {PLACES[1]} and {PLACES[0]}."
+            advice = f"A story has two folders and its settings: {PLACES[1]}, {PLACES[0]} and {PLACES[2]}."
     return Rejection("wrong_place", sentence, advice)
 
 

@@ -23,7 +23,15 @@ class ToolError(ReelmillError):
 
 
 class MachineTrouble(ReelmillError):
-    """The machine, not the input, is at fault (disk full, I/O error): try again later, reject nothing."""
+    """The machine, not the input, is at fault (disk full, I/O error): try again later, reject nothing.
+
+    Attributes:
+        everywhere: whether it would meet every other file as well, so that all work had better pause.
+    """
+
+    def __init__(self, message: str, *, everywhere: bool = False) -> None:
+        super().__init__(message)
+        self.everywhere = everywhere
 
 
 class Stopped(ReelmillError):

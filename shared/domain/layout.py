@@ -98,6 +98,11 @@ class Layout:
         return self.farm / "lease.json"
 
     @property
+    def mounts(self) -> Path:
+        """Which folders of the root were filesystems of their own when the main worker last ran."""
+        return self.farm / "mounts.json"
+
+    @property
     def main_record(self) -> Path:
         """What the main worker last said about itself: waiting voices, drops in work, trouble."""
         return self.farm / "main_worker.json"
@@ -167,6 +172,9 @@ class Layout:
 
     def link(self, category: str, story: str, stem: str) -> Path:
         return self.story(category, story) / "link" / f"{stem}.txt"
+
+    def settings(self, category: str, story: str, stem: str) -> Path:
+        return self.story(category, story) / f"{stem}.toml"
 
     def clip(self, kind: Kind, category: str, size: tuple[int, int], seconds: float, stem: str) -> Path:
         """A background clip or a decorative frame; `size` is the displayed width and height in pixels."""

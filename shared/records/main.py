@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.records.record import Record
 
+MOST_LISTED = 100
+"""Drops and voices that are listed by name; of more than that, the record gives the number."""
+
 
 class WaitingVoice(BaseModel):
     """A voice that cannot become a task yet."""
@@ -33,8 +36,11 @@ class MainRecord(Record):
     host: str
     pid: int
     program: str
-    state: str
-    trouble: str | None = None
-    pending: tuple[PendingDrop, ...] = ()
-    waiting: tuple[WaitingVoice, ...] = ()
+    state: str = Field(description="working, idle or paused.")
+    trouble: str | None = Field(None, description="What is in the way through no fault of any drop.")
+    paused_since: str | None = None
+    pending: tuple[PendingDrop, ...] = Field((), description="The first of the drops that are not in the library yet.")
+    pending_count: int = 0
+    waiting: tuple[WaitingVoice, ...] = Field((), description="The first of the voices that cannot become tasks yet.")
+    waiting_count: int = 0
     updated_at: str

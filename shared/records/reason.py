@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.records.record import Record
+
+
+class FileIdentity(BaseModel):
+    """What a drop was when it was judged; tells after a crash if the one in ``raw/`` is still the same."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
 
 
 class Reason(Record):
@@ -17,5 +28,6 @@ class Reason(Record):
     advice: str = Field(description="What to do about it.")
     measured: dict[str, Any] = Field(default_factory=dict, description="The figures behind the sentence.")
     original_path: str | None = Field(None, description="Where the drop lay, relative to the root.")
+    identity: FileIdentity | None = Field(None, description="For drops: what it was in raw/.")
     task_id: str | None = None
     when: str

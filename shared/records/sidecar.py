@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.drop import Kind
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
 from shared.records.record import Record
+from shared.records.story import StorySettings
 
 
 class Origin(BaseModel):
@@ -41,4 +42,5 @@ class Sidecar(Record):
     address: str | None = Field(None, description="For text: where it was fetched.")
     title: str | None = None
     words: int | None = None
+    settings: StorySettings | None = Field(None, description="For a story's settings: what they say.")
     task_id: str | None = Field(None, description="For voices: the task made of it; it is never made twice.")

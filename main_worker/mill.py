@@ -1,0 +1,194 @@
+"""Everything that turns drops into the library and the library into tasks, one turn at a time and by one thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from main_worker.cage import Cage
+from main_worker.examination import Examiner
+from main_worker.filing import Filing
+from main_worker.ingest import Ingest
+from main_worker.intake import Intake, View
+from main_worker.library import Library
+from main_worker.mounts import Mounts
+from main_worker.pace import Pace
+from main_worker.preparer import Preparer, Waiting
+from main_worker.quarantine import tidy
+from main_worker.settling import Clue, Patience
+from shared.config import Config
+from shared.domain.drop import Drop, classify
+from shared.domain.layout import Layout
+from shared.ffmpeg import Ffmpeg
+from shared.files import as_machine_trouble, remove_tree
+from shared.log import Logger
+from shared.store import Store
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How things stand after a turn.
+
+    Attributes:
+        pending: drops that are still in ``raw/``, each with what is done about it.
+        paused: what keeps everything back, or None.
+        trouble: what is in the way of anything at all, or None.
+        busy: whether there is something to wait for that is bound to come.
+    """
+
+    pending: Mapping[PurePosixPath, str]
+    waiting: Waiting
+    paused: str | None
+    trouble: str | None
+    busy: bool
+
+
+class Mill:
+    """One root's ingest and its making of tasks; the caller holds the root's main lock."""
+
+    def __init__(
+        self,
+        config: Config,
+        layout: Layout,
+        ffmpeg: Ffmpeg,
+        executor: Executor,
+        most: int,
+        log: Logger,
+        *,
+        stopping: Callable[[], bool],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config = config
+        self._layout = layout
+        self._log = log
+        self._library = Library(layout, log)
+        self._mounts = Mounts(layout)
+        self._intake = Intake(layout.raw, Patience(config.ingest.quiet_seconds, config.ingest.blind_quiet_seconds))
+        self._preparer = Preparer(config, layout, self._library, Store(layout), log)
+        examiner = Examiner(Cage(config, ffmpeg, stopping), layout.staging)
+        filing = Filing(layout, self._library, config.links.chunk_words)
+        self._ingest = Ingest(config, layout, filing, examiner, executor, most, log, wake)
+        self._is_open = False
+        self._lost: str | None = None
+        self._view = View()
+        self._held_until: float | None = None
+        self._looked, self._prepared = Pace(), Pace()
+        self._known: tuple[int, frozenset[PurePosixPath]] | None = None
+        self._waiting = Waiting()
+        self._task_trouble: str | None = None
+
+    def close(self) -> None:
+        """Wait for what is under way; it ends soon once `stopping` is true."""
+        self._ingest.close()
+
+    def due(self, *, hurry: bool, now: float) -> float:
+        """When the next look at ``raw/`` is to be taken (monotonic seconds); `hurry`: something has changed there."""
+        wanted = [at for at in (self._view.next_at, self._held_until, now if hurry else None) if at is not None]
+        return self._looked.due(self._config.ingest.rescan_seconds, min(wanted, default=None))
+
+    def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> None:
+        """See what lies in ``raw/``, and queue what is ready. The first look also tidies up and reads the library."""
+        if self._is_lost():
+            self._looked = Pace(now)
+            return
+        self._view = view = self._intake.look(now, clues)
+        if not view.unreadable:
+            self._ingest.forget_all_but({ready.relative for ready in view.ready})
+        self._held_until = self._ingest.offer(view.ready, now)
+        self._known = None  # a logo may have come, a clip may have been brought back: what waits is looked at again
+        self._looked = Pace(now, max(0.0, time.monotonic() - now))
+
+    def turn(self, now: float) -> None:
+        """Begin and conclude what can be, and make the tasks that can be made."""
+        if self._lost or not self._is_open:
+            return
+        self._ingest.turn(now)
+        if now >= self._prepared.earliest:
+            self.prepare(now)
+
+    def prepare(self, now: float) -> None:
+        """Make the tasks that can be made, if anything has changed since this was last done."""
+        if self._lost or not self._is_open:
+            return
+        arriving = frozenset((*self._view.settling, *self._ingest.arriving))
+        known = (self._library.version, arriving)
+        if known != self._known:
+            self._known = known
+            self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
+            self._prepared = Pace(now, max(0.0, time.monotonic() - now))
+
+    def settles_in(self, now: float) -> float:
+        """Seconds until the first drop that settles may be complete."""
+        return max(0.0, self._view.next_at - now) if self._view.next_at is not None else 0.0
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether drops are being taken in, and nothing keeps them all back."""
+        return not self._lost and self._ingest.is_working and self._ingest.troubles.pause is None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether any drop is on its way, so that how things stand changes all the time."""
+        return bool(self._ingest.is_working or self._view.settling)
+
+    def standing(self, now: float) -> Standing:
+        """How things stand."""
+        troubles = self._ingest.troubles
+        pending = {**self._view.settling, **self._ingest.states(now)}
+        paused = self._lost or (troubles.pause.why if troubles.pause else None) or self._task_trouble
+        unreadable = "; ".join(self._view.unreadable)
+        own = next(iter(troubles.drops.values()), None)
+        hopeless = troubles.is_hopeless and pending.keys() <= troubles.drops.keys() | self._stuck()
+        behind = self._known is None or self._known[0] != self._library.version
+        return Standing(
+            pending=pending,
+            waiting=self._waiting,
+            paused=paused or unreadable or None,
+            trouble=paused or unreadable or own,
+            busy=bool(self._lost or unreadable or self._task_trouble) or behind or bool(pending and not hopeless),
+        )
+
+    def _stuck(self) -> set[PurePosixPath]:
+        """Drops that only a pause keeps back."""
+        return set(self._ingest.arriving) if self._ingest.troubles.pause else set()
+
+    def _open(self) -> None:
+        """Clear up after an earlier main worker that was killed, and read the library."""
+        own = self._layout.main_record  # others write into .farm/ as well
+        for leftover in [*self._layout.staging.iterdir(), *own.parent.glob(f".{own.name}.*.tmp")]:
+            remove_tree(leftover)
+        self._intake.restore()
+        tidy(self._layout)
+        self._library.load()
+        self._mounts.record()
+
+    def _cannot_open(self) -> str | None:
+        if not self._is_open:
+            try:
+                self._open()
+            except OSError as error:
+                return str(as_machine_trouble(error, "cannot read the library"))
+            self._is_open = True
+        return None
+
+    def _is_lost(self) -> bool:
+        lost = self._mounts.trouble() or self._cannot_open()
+        if lost and lost != self._lost:
+            self._log.error(f"Ingest is paused and goes on by itself: {lost}", name="ingest_paused")
+        elif self._lost and not lost:
+            self._log.info("Every folder is in its place again; ingest goes on", name="ingest_resumed")
+        self._lost = lost
+        return lost is not None
+
+    def _prepare(self, arriving: list[Drop]) -> None:
+        try:
+            self._waiting = self._preparer.prepare(arriving)
+            self._task_trouble = None
+        except OSError as error:
+            trouble = str(as_machine_trouble(error, "cannot make a task"))
+            if self._task_trouble != trouble:
+                self._log.error(trouble, name="task_trouble")
+            self._task_trouble = trouble

@@ -1,0 +1,69 @@
+"""Whether every folder of the root is where it was: a filesystem that is not mounted leaves an empty folder behind.
+
+Taken for what it looks like, that would be an empty library, and what is filed then would be hidden by the mount.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from shared.domain.layout import Layout
+from shared.domain.task import TaskState
+from shared.files import write_atomic
+from shared.records.mounts import MountsRecord
+from shared.records.record import RecordError
+
+
+class Mounts:
+    """The folders of one root, compared with what they were when the main worker last ran."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        states = {layout.state(state) for state in TaskState}
+        kinds = {folder for folder in layout.folders() if folder.parent in (layout.raw, layout.scanned)}
+        parents = {layout.root, layout.raw, layout.scanned, layout.invalid.parent, layout.invalid, layout.farm}
+        self._folders = tuple(sorted(states | kinds | parents))
+        self._expected: dict[Path, bool] | None = None
+
+    def trouble(self) -> str | None:
+        """What is not as it was, in words; None where all is well."""
+        found: dict[Path, bool] = {}
+        for folder in self._folders:
+            try:
+                folder.stat()
+            except FileNotFoundError:
+                return f"{folder} is gone"
+            except OSError as error:
+                return f"{folder} cannot be reached: {error.strerror}"
+            found[folder] = os.path.ismount(folder)
+        if self._expected is None:
+            self._expected = found | dict.fromkeys(self._recorded(), True)
+        for folder, was_mount in self._expected.items():
+            if found[folder] != was_mount:
+                return _difference(folder, was_mount=was_mount)
+        return None
+
+    def record(self) -> None:
+        """Write down what is mounted, for the next start; to be called when there is no trouble."""
+        mounts = tuple(
+            str(self._layout.relative(folder)) for folder, is_mount in (self._expected or {}).items() if is_mount
+        )
+        if mounts or self._layout.mounts.exists():
+            write_atomic(self._layout.mounts, MountsRecord(mounts=mounts).to_bytes())
+
+    def _recorded(self) -> list[Path]:
+        with suppress(FileNotFoundError, RecordError):
+            mounts = {self._layout.root / name for name in MountsRecord.read(self._layout.mounts).mounts}
+            return [folder for folder in self._folders if folder in mounts]
+        return []
+
+
+def _difference(folder: Path, *, was_mount: bool) -> str:
+    if was_mount:
+        return (
+            f"{folder} was a filesystem of its own and is not mounted now; mount it, or, if it is meant to be a plain "
+            "folder, stop the main worker and delete .farm/mounts.json"
+        )
+    return f"a filesystem was mounted over {folder} while the main worker ran; unmount it, or restart the main worker"

@@ -1,0 +1,78 @@
+"""The machine's own troubles while drops are taken in: what is put off, what pauses everything, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_FIRST_SECONDS = 5.0  # a full disk or a lost mount does not mend itself faster than this
+_MOST_SECONDS = 60.0
+_HOPELESS_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why something was put off, how often it was tried, and until when (monotonic seconds) it rests."""
+
+    why: str
+    tries: int
+    until: float
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it failed so often that waiting for it to pass is no use to somebody who waits."""
+        return self.tries >= _HOPELESS_TRIES
+
+
+def again(before: Trouble | None, why: str, now: float) -> Trouble:
+    """A trouble met once more: the rest doubles each time, up to a minute."""
+    tries = before.tries + 1 if before else 1
+    return Trouble(why, tries, now + min(_FIRST_SECONDS * 2 ** (tries - 1), _MOST_SECONDS))
+
+
+class Troubles:
+    """What is in the way of single drops, and of all of them."""
+
+    def __init__(self) -> None:
+        self._drops: dict[PurePosixPath, Trouble] = {}
+        self.pause: Trouble | None = None
+
+    def put_off(self, drop: PurePosixPath, why: str, now: float) -> bool:
+        """A drop met a trouble of its own; whether that is news."""
+        before = self._drops.get(drop)
+        self._drops[drop] = again(before, why, now)
+        return before is None or before.why != why
+
+    def stop_all(self, why: str, now: float) -> bool:
+        """Something is wrong that would meet every drop; whether that is news."""
+        before = self.pause
+        self.pause = again(before, why, now)
+        return before is None or before.why != why
+
+    def resume(self) -> bool:
+        """A step has succeeded that the pause would have kept from it; whether there was one."""
+        paused, self.pause = self.pause, None
+        return paused is not None
+
+    def clear(self, drop: PurePosixPath) -> None:
+        self._drops.pop(drop, None)
+
+    def forget_all_but(self, present: Collection[PurePosixPath]) -> None:
+        """Forget the troubles of drops that are not in ``raw/`` any more."""
+        self._drops = {name: trouble for name, trouble in self._drops.items() if name in present}
+
+    def rests(self, drop: PurePosixPath, now: float) -> bool:
+        """Whether a drop is not to be tried yet."""
+        trouble = self._drops.get(drop)
+        return trouble is not None and now < trouble.until
+
+    @property
+    def drops(self) -> dict[PurePosixPath, str]:
+        """Drops that are tried again later, each with the reason."""
+        return {name: trouble.why for name, trouble in self._drops.items()}
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether everything that is in the way has been so for several tries."""
+        return all(trouble.is_hopeless for trouble in (*self._drops.values(), *filter(None, [self.pause])))
