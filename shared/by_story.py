@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def show(layout: Layout, metadata: Metadata) -> Path:
     fresh.symlink_to(target)
     fresh.replace(link)
     return link
+
+
+def hide(layout: Layout, task_ids: Collection[str]) -> None:
+    """Remove the links to these tasks' videos, and the folders that hold nothing any more."""
+    for folder, _, names in os.walk(layout.by_story, topdown=False):
+        for link in (Path(folder, name) for name in names):
+            if link.is_symlink() and link.readlink().parent.name in task_ids:
+                link.unlink(missing_ok=True)
+        if Path(folder) != layout.by_story:
+            with suppress(OSError):  # other chapters or stories are in it
+                Path(folder).rmdir()
 
 
 def _made_at(link: Path) -> str:

@@ -197,7 +197,7 @@ class Files(Section):
 
     umask: Annotated[str, AfterValidator(_check_umask)] = Field(
         "",
-        description='Rights taken from new files and folders, in octal: "002" lets the group write; "" changes none.',
+        description='Rights new files and folders do not get, in octal; "002" lets the group write, "" changes none.',
     )
     group: Annotated[str, AfterValidator(_check_group)] = Field(
         "", description='Group that gets the folders of the root and what is made in them; "" changes none.'
