@@ -6,6 +6,8 @@ import click
 
 from console.demo import demo
 from console.init import init
+from console.retire import retire
+from console.retry import retry
 from console.run import run
 from console.status import status
 from console.workers import main_worker, render_worker
@@ -18,5 +20,5 @@ def main() -> None:
     """Reelmill: drop media and text into raw/, find finished narrated videos in output/."""
 
 
-for command in (init, main_worker, render_worker, run, demo, status):
+for command in (init, main_worker, render_worker, run, demo, status, retry, retire):
     main.add_command(command)

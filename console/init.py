@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,31 @@ import click
 
 from console.options import plain_errors
 from console.readmes import README_TEXTS
+from shared.config import ENVIRONMENT_PREFIX, load_config
 from shared.config_text import default_text
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
+from shared.sharing import set_umask, share
 
 
 @click.command("init")
 @click.argument("root", type=click.Path(path_type=Path))
+@click.option("--group", default="", help="Let this group share the root (files.group in its new config.toml).")
 @plain_errors
-def init(root: Path) -> None:
+def init(root: Path, group: str) -> None:
     """Lay out a project root at ROOT. Files that are there already are left as they are."""
-    layout = lay_out(root)
+    before = Layout(root.absolute())
+    own = before.config if before.raw.is_dir() and before.config.exists() else None
+    if group and own:
+        keys = f'files.group = "{group}" and files.umask = "002"'
+        raise RootError(f"{own} is there already; set {keys} in it, then repeat without --group")
+    changes = {"files": {"group": group, "umask": "002"}} if group else {}
+    given = {f"{ENVIRONMENT_PREFIX}FILES__{key.upper()}": value for key, value in changes.get("files", {}).items()}
+    files = load_config(own, {**os.environ, **given}).files
+    set_umask(files)
+    layout = lay_out(root, changes)
+    for problem in share(layout, files):
+        click.echo(f"reelmill: {problem}", err=True)
     click.echo(f"{layout.root} is ready. Drop media into {layout.raw}/ and run: reelmill run --root {root}")
 
 

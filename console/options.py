@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +14,11 @@ from typing import Any, ParamSpec, TypeVar
 import click
 from pydantic import BaseModel
 
+from shared.config import load_config
 from shared.domain.errors import ReelmillError, RootError
 from shared.domain.layout import Layout
-from shared.process import EXIT_USAGE, open_root
+from shared.process import EXIT_USAGE, config_path, open_root
+from shared.sharing import set_umask
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +66,33 @@ def chosen_root(given: Path | None) -> Layout:
     if (here / "raw").is_dir() and (here / "scanned").is_dir():
         return open_root(here)
     raise RootError("which project root? Name it with --root, set REELMILL_ROOT, or run this inside one")
+
+
+def root_to_change(given: Path | None, config: Path | None) -> Layout:
+    """The root a command writes to, with the rights that its configuration wants for new files.
+
+    Raises:
+        RootError: as :func:`chosen_root`.
+        ConfigError: the configuration has problems.
+    """
+    layout = chosen_root(given)
+    set_umask(load_config(config_path(layout, str(config) if config else None)).files)
+    return layout
+
+
+def user_name() -> str:
+    """Who runs this command, for the records."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+def places(layout: Layout, word: str) -> list[Path]:
+    """The paths a word may mean: as it stands, in the current folder, or in the root; none need exist."""
+    if not word or "\0" in word:
+        return []
+    return list(dict.fromkeys(Path(os.path.abspath(base / word)) for base in (Path.cwd(), layout.root)))  # noqa: PTH100 - links stay links
 
 
 def show_json(value: BaseModel | dict[str, Any]) -> None:

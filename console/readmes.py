@@ -58,7 +58,8 @@ One folder per category: `<category>/<name>.mp3`. Loudness is evened out when it
 # The library
 
 Checked files and, beside each, a `.json` record of what it is and where it came from.
-Nothing here is ever changed; videos are made from links to these files.
+Nothing here is ever changed; videos are made from links to these files. `reelmill retire <file>` takes one out of
+future videos by a mark beside it (`<file>.retired`), and `reelmill retire --undo <file>` takes the mark away.
 """,
     "output": """\
 # Finished videos
@@ -70,8 +71,12 @@ A folder may be moved away; its video is not made again.
     "trash": """\
 # What did not make it
 
-- `invalid/` – refused drops. `<name>.reason.json` says why and what to do. Mended? Drag the file back into `raw/`.
-- `failed/` – videos that could not be made: `reason.json` and `stderr.log` inside.
+- `invalid/` – refused drops. `<name>.reason.json` says why and what to do. Mended? Drag the file back into `raw/`,
+  or let `reelmill retry <name>` put it back where it was.
+- `failed/` – videos that could not be made: `reason.json` and `stderr.log` inside. `reelmill retry <folder>` tries
+  again; so does moving the folder back into `tasks/`.
+
+`reelmill retry --all` tries everything again. Nothing here is deleted by itself unless `retention.trash_days` is set.
 """,
     "assets": """\
 # Your own pictures

@@ -21,6 +21,8 @@ from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.record import Record
 from shared.records.render import RenderRecord
+from shared.records.retired import RetiredRecord
+from shared.records.retries import RetriesRecord
 from shared.records.sidecar import Sidecar
 
 _SCHEMAS: dict[str, type[Record]] = {
@@ -32,6 +34,8 @@ _SCHEMAS: dict[str, type[Record]] = {
     "node": NodeRecord,
     "reason": Reason,
     "render": RenderRecord,
+    "retired": RetiredRecord,
+    "retries": RetriesRecord,
     "sidecar": Sidecar,
 }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.layout import FINAL, POSTER, REASON, Layout
+from console.trash import RejectedDrop, rejected_drop, rejected_names
+from shared.domain.layout import FINAL, POSTER, REASON, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
@@ -61,33 +62,65 @@ class Snapshot(_Shown):
     main_running: bool
     main_state: str | None
     trouble: str | None
+    paused_since: str | None = Field(None, description="Since when the main worker takes nothing in.")
     pending: tuple[PendingDrop, ...]
     waiting_voices: tuple[WaitingVoice, ...]
     nodes: tuple[NodeView, ...]
     counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
     processing: tuple[TaskView, ...]
     failed: tuple[TaskView, ...]
+    rejected: tuple[DropView, ...] = Field((), description="The newest rejected drops, newest first.")
 
 
-def take_snapshot(layout: Layout) -> Snapshot:
-    """Read the farm's state from its folders; costs no more than the tasks in work and what failed."""
+def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
+    """Read the farm's state from its folders; costs no more than the tasks in work and what failed.
+
+    Args:
+        most_rejected: how many rejected drops to tell of; each costs reading its explanation.
+    """
     store = Store(layout)
     running = layout.main_lock.exists() and not is_free(layout.main_lock)
     main = _read_main(layout)
     ids = {state: store.ids(state) for state in TaskState}
     counts = {state.value: len(found) for state, found in ids.items()}
-    counts["trash/invalid"] = sum(1 for _ in layout.invalid.glob("*.reason.json"))
+    rejected, _ = rejected_names(layout)
+    counts["trash/invalid"] = len(rejected)
     return Snapshot(
         root=str(layout.root),
         main_running=running,
         main_state=main.state if main and running else None,
         trouble=main.trouble if main else None,
+        paused_since=getattr(main, "paused_since", None) if running else None,
         pending=main.pending if main else (),
         waiting_voices=main.waiting if main else (),
         nodes=tuple(_nodes(layout)),
         counts=counts,
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
         failed=tasks(layout, store, TaskState.FAILED, ids[TaskState.FAILED]),
+        rejected=_newest_rejected(layout, rejected, most_rejected),
+    )
+
+
+def _newest_rejected(layout: Layout, names: Iterable[str], most: int) -> tuple[DropView, ...]:
+    newest = sorted(names, key=lambda name: _changed_at(reason_of(layout.invalid / name)), reverse=True) if most else []
+    return tuple(_rejected_view(layout, rejected_drop(layout, name)) for name in newest[:most])
+
+
+def _changed_at(path: Path) -> int:
+    with suppress(OSError):
+        return path.lstat().st_mtime_ns
+    return 0
+
+
+def _rejected_view(layout: Layout, drop: RejectedDrop) -> DropView:
+    reason = drop.reason
+    return DropView(
+        drop=drop.original or str(layout.relative(drop.path)),
+        outcome="rejected",
+        now=str(layout.relative(drop.path)),
+        code=reason.code if reason else None,
+        reason=reason.reason if reason else drop.trouble,
+        advice=reason.advice if reason else None,
     )
 
 
@@ -110,7 +143,8 @@ def tasks(layout: Layout, store: Store, state: TaskState, ids: Iterable[str]) ->
                 label=metadata.label,
                 state=state.value,
                 seconds=metadata.voice_duration,
-                reason=_reason(folder / REASON),
+                # A task that is tried again still has the reason of its last failure.
+                reason=_reason(folder / REASON) if state is TaskState.FAILED else None,
                 video=str(layout.relative(folder / FINAL)) if finished else None,
                 poster=str(layout.relative(folder / POSTER)) if finished else None,
             )
@@ -129,19 +163,10 @@ def drops_since(layout: Layout, moment: str) -> tuple[DropView, ...]:
             if sidecar.scanned_at >= moment and sidecar.address is None:
                 now = str(layout.relative(path))
                 found[sidecar.origin.path] = DropView(drop=sidecar.origin.path, outcome="scanned", now=now)
-    for record in layout.invalid.glob("*.reason.json"):
-        with suppress(RecordError, FileNotFoundError):
-            reason = Reason.read(record)
-            if reason.when >= moment and reason.original_path:
-                path = record.with_name(record.name.removesuffix(".reason.json"))
-                found[reason.original_path] = DropView(
-                    drop=reason.original_path,
-                    outcome="rejected",
-                    now=str(layout.relative(path)),
-                    code=reason.code,
-                    reason=reason.reason,
-                    advice=reason.advice,
-                )
+    for name in rejected_names(layout)[0]:
+        drop = rejected_drop(layout, name)
+        if drop.original and drop.reason and drop.reason.when >= moment:
+            found[drop.original] = _rejected_view(layout, drop)
     return tuple(found[name] for name in sorted(found))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.snapshot import NodeView, Snapshot, take_snapshot
 from shared.domain.names import readable
+
+_MOST_REJECTED = 10
 
 
 @click.command("status")
@@ -19,7 +21,7 @@ from shared.domain.names import readable
 @plain_errors
 def status(given_root: Path | None, config: Path | None, *, as_json: bool) -> None:  # noqa: ARG001 - all take --config
     """Say what the farm is doing, and why what waits is waiting."""
-    snapshot = take_snapshot(chosen_root(given_root))
+    snapshot = take_snapshot(chosen_root(given_root), most_rejected=_MOST_REJECTED)
     if as_json:
         show_json(snapshot)
     else:
@@ -29,10 +31,7 @@ def status(given_root: Path | None, config: Path | None, *, as_json: bool) -> No
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """The snapshot in words; names from outside cannot upset the terminal."""
     counts = snapshot.counts
-    main = snapshot.main_state if snapshot.main_running else "not running (start it with: reelmill main)"
-    yield f"Main worker   {main}"
-    if snapshot.trouble:
-        yield f"  trouble     {readable(snapshot.trouble)}"
+    yield from _main_lines(snapshot)
     yield f"Render nodes  {len(snapshot.nodes) or 'none (start one with: reelmill render)'}"
     for node in snapshot.nodes:
         yield f"  {_node_line(node)}"
@@ -42,11 +41,33 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     )
     for task in snapshot.failed:
         yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
+    if snapshot.failed:
+        yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
     for drop in snapshot.pending:
         yield f"  {drop.doing:<11} {readable(drop.drop)}"
     for voice in snapshot.waiting_voices:
         yield f"  waiting     {readable(voice.voice)}: {readable(voice.reason)}"
     yield f"Rejected      {counts['trash/invalid']} drops (reasons in trash/invalid/)"
+    for rejected in snapshot.rejected:
+        yield f"  rejected    {readable(PurePosixPath(rejected.now).name)}: {readable(rejected.reason or '')}"
+    if counts["trash/invalid"] > len(snapshot.rejected):
+        yield f"              and {counts['trash/invalid'] - len(snapshot.rejected)} older ones"
+    if snapshot.rejected:
+        yield "              try one again, mended or not, with: reelmill retry NAME"
+
+
+def _main_lines(snapshot: Snapshot) -> Iterator[str]:
+    if not snapshot.main_running:
+        yield "Main worker   not running (start it with: reelmill main)"
+    elif snapshot.main_state == "paused":
+        since = f" since {snapshot.paused_since}" if snapshot.paused_since else ""
+        yield f"Main worker   PAUSED{since}: {readable(snapshot.trouble or 'no reason given')}"
+        yield "              drops stay in raw/ and nothing is rejected; it goes on by itself once this is over"
+        return
+    else:
+        yield f"Main worker   {snapshot.main_state}"
+    if snapshot.trouble:
+        yield f"  trouble     {readable(snapshot.trouble)}"
 
 
 def _node_line(node: NodeView) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from shared import by_story
 from shared.config import Retention as Settings
-from shared.domain.layout import REASON, RENDER_RECORD, Layout, reason_of
+from shared.domain.layout import REASON, REASON_SUFFIX, RENDER_RECORD, Layout, reason_of
 from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.files import as_machine_trouble, private_name, remove_tree
@@ -26,8 +26,6 @@ from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.store import Store
-
-_REASON_SUFFIX = reason_of(Path("x")).name.removeprefix("x")
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,8 @@ class Retention:
         names = {entry.name for entry in _entries(self._layout.invalid) if not entry.name.startswith(".")}
         for name in names:
             path = self._layout.invalid / name
-            drop = name.removesuffix(_REASON_SUFFIX)
-            if f"{name}{_REASON_SUFFIX}" in names:
+            drop = name.removesuffix(REASON_SUFFIX)
+            if f"{name}{REASON_SUFFIX}" in names:
                 yield from _kept("a rejected drop", path, reason_of(path), _rejected_at)
             elif drop != name and drop not in names:
                 yield from _kept("the reason of a drop that is gone", path, path, _rejected_at)

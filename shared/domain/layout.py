@@ -21,6 +21,7 @@ REASON = "reason.json"
 STDERR = "stderr.log"
 VIDEO_LIST = "video_list.txt"
 RETIRED = ".retired"
+REASON_SUFFIX = ".reason.json"
 SCRATCH = "scratch"  # within an attempt, gone before it is published
 
 
@@ -205,7 +206,7 @@ def retired_of(path: Path) -> Path:
 
 def reason_of(path: Path) -> Path:
     """The explanation beside a rejected drop."""
-    return path.with_name(path.name + ".reason.json")
+    return path.with_name(path.name + REASON_SUFFIX)
 
 
 def parse_attempt_dir(name: str) -> tuple[int, str] | None:
