@@ -49,10 +49,8 @@ def _check_asset(value: str) -> str:
 
 
 def _check_umask(value: str) -> str:
-    if value and not re.fullmatch(r"0?[0-7]{3}", value):
-        raise ValueError('must be three octal digits, such as "022" or "002", or ""')
-    if value and int(value, 8) & 0o700:
-        raise ValueError('must leave the owner every right, as "022" and "002" do')
+    if value and not re.fullmatch(r"0?0[0-7]{2}", value):
+        raise ValueError('must be three octal digits that take nothing from the owner, such as "022" or "002", or ""')
     return value
 
 

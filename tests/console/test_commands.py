@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import signal
@@ -69,6 +70,24 @@ def test_init_refuses_a_folder_with_other_things(tmp_path: Path) -> None:
     assert status == 2
     assert "is not empty and is no project root" in said
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_init_for_a_group_shares_the_root(tmp_path: Path) -> None:
+    """Its folders and its config.toml; one that does not exist makes nothing, and a config.toml is never changed."""
+    group = grp.getgrgid(os.getegid()).gr_name
+    root = tmp_path / "root"
+    status, _, said = reelmill("init", str(root), "--group", "no such group")
+    assert status == 2
+    assert 'files.group = "no such group": must be a group of this machine' in said
+    assert not root.exists()
+    status, _, said = reelmill("init", str(root), "--group", group)
+    assert (status, said) == (0, "")
+    assert all(folder.stat().st_mode & 0o2770 == 0o2770 for folder in (root, root / "raw/video", root / ".farm"))
+    assert f'group = "{group}"' in (root / "config.toml").read_text("utf-8")
+    assert 'umask = "002"' in (root / "config.toml").read_text("utf-8")
+    status, _, said = reelmill("init", str(root), "--group", group)
+    assert status == 2
+    assert "is there already" in said
 
 
 def test_a_root_must_be_named_or_be_here(tmp_path: Path) -> None:

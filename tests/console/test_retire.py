@@ -132,7 +132,7 @@ def test_what_no_video_is_made_from_is_refused(layout: Layout, clip: Path, voice
     story = voice.parents[1]
     file(story / "chunk_0001.txt", Kind.LINK, "raw/story/fantasy/Dragon Flight/link/a.txt")
     (clip.parent / "unknown.mp4").write_bytes(b"x")
-    words = [
+    words: list[str | Path] = [
         sidecar_of(clip),
         clip.parent,
         layout.scanned,

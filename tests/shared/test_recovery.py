@@ -183,6 +183,22 @@ def test_a_task_that_kills_its_workers_is_given_up(
     assert not list(failed.glob("attempt-*"))
 
 
+def test_a_retried_task_dies_as_often_again_before_it_is_given_up(
+    store: Store, add_task: Add, take: Take, recovery: Recovery, states_of: States
+) -> None:
+    """The caps hold for each time an operator hands it in."""
+    task_id = add_task()
+    for handed_in in range(2):
+        for number in range(1, 4):
+            claim = take(task_id)
+            assert claim.attempt == 3 * handed_in + number
+            claim.sign.abandon()
+            recovery.sweep()
+        assert states_of(task_id) == [TaskState.FAILED]
+        if not handed_in:
+            assert store.retry(task_id, "somebody")
+
+
 def test_a_living_holder_in_this_process_is_never_taken(
     store: Store, add_task: Add, take: Take, recovery: Recovery
 ) -> None:

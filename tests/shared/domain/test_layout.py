@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.drop import Kind
-from shared.domain.layout import Layout, parse_attempt_dir, parse_attempt_record, reason_of, sidecar_of
+from shared.domain.layout import Layout, parse_attempt_dir, parse_attempt_record, reason_of, retired_of, sidecar_of
 from shared.domain.task import TaskState
 
 LAYOUT = Layout(Path("/root"))
@@ -38,6 +38,10 @@ TASK = "5f0c0000-0000-5000-8000-000000000000"
         ),
         (LAYOUT.music("fantasy", 61.25, "calm"), "scanned/music/fantasy/mp3/61.2_calm.mp3"),
         (LAYOUT.story_view("fantasy", "dragon", "one"), "output/by-story/fantasy/dragon/one.mp4"),
+        (LAYOUT.story_retired("fantasy", "dragon"), "scanned/story/fantasy/dragon/.retired"),
+        (retired_of(LAYOUT.voice("fantasy", "dragon", "one")), "scanned/story/fantasy/dragon/voice/one.mp3.retired"),
+        (LAYOUT.retries(TaskState.FAILED, TASK), f"trash/failed/{TASK}/attempts/retries.json"),
+        (LAYOUT.cache, ".farm/cache"),
         (LAYOUT.invalid, "trash/invalid"),
         (LAYOUT.config, "config.toml"),
         (LAYOUT.lease, ".farm/lease.json"),
