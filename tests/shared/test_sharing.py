@@ -103,6 +103,15 @@ def umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.fixture
+def own_group() -> str:
+    """The name of the group of this process."""
+    try:
+        return grp.getgrgid(os.getegid()).gr_name
+    except KeyError:
+        pytest.skip("the group of this process has no name here")
+
+
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -127,10 +136,9 @@ def test_without_a_group_nothing_is_touched(layout: Layout, tmp_path: Path) -> N
     assert mode_of(tmp_path / "file") == 0o600
 
 
-def test_the_folders_of_a_root_go_to_the_group(layout: Layout, umask: None) -> None:
+def test_the_folders_of_a_root_go_to_the_group(layout: Layout, umask: None, own_group: str) -> None:
     """Every fixed folder, the root itself included; what is made in them follows."""
-    group = grp.getgrgid(os.getegid()).gr_name
-    settings = Files(umask="002", group=group)
+    settings = Files(umask="002", group=own_group)
     set_umask(settings)
     assert share(layout, settings) == []
     for folder in (layout.root, layout.farm, layout.root / "trash", *layout.folders()):
@@ -141,27 +149,26 @@ def test_the_folders_of_a_root_go_to_the_group(layout: Layout, umask: None) -> N
     assert share(layout, settings) == []
 
 
-def test_a_umask_that_keeps_the_group_out_is_told(layout: Layout, umask: None) -> None:
+def test_a_umask_that_keeps_the_group_out_is_told(layout: Layout, umask: None, own_group: str) -> None:
     """The folders would be shared, but not the tasks in them."""
-    group = grp.getgrgid(os.getegid()).gr_name
-    (problem,) = share(layout, Files(group=group))
-    assert problem.startswith(f"The umask is 022, so group {group} cannot change")
+    (problem,) = share(layout, Files(group=own_group))
+    assert problem.startswith(f"The umask is 022, so group {own_group} cannot change")
     assert 'files.umask = "002"' in problem
 
 
-def test_a_link_is_not_made_readable(tmp_path: Path) -> None:
+def test_a_link_is_not_made_readable(tmp_path: Path, own_group: str) -> None:
     """It might lead anywhere."""
     (tmp_path / "file").touch(0o600)
     (tmp_path / "link").symlink_to("file")
     with pytest.raises(OSError, match="link"):
-        make_readable(tmp_path / "link", grp.getgrgid(os.getegid()).gr_name)
+        make_readable(tmp_path / "link", own_group)
     assert mode_of(tmp_path / "file") == 0o600
 
 
-def test_own_files_are_given_to_the_group(tmp_path: Path) -> None:
+def test_own_files_are_given_to_the_group(tmp_path: Path, own_group: str) -> None:
     """To read, with no other right changed."""
     (tmp_path / "file").touch(0o600)
-    assert make_readable(tmp_path / "file", grp.getgrgid(os.getegid()).gr_name) is True
+    assert make_readable(tmp_path / "file", own_group) is True
     assert mode_of(tmp_path / "file") == 0o640
 
 
