@@ -31,6 +31,7 @@ from shared.records.retired import RetiredRecord
 from shared.records.sidecar import Sidecar
 
 _STORY_DEPTH = 2  # category and story
+_USED = frozenset({Kind.VIDEO, Kind.FRAME, Kind.MUSIC, Kind.VOICE})  # what videos are made from
 
 
 class Unknown(ReelmillError):
@@ -144,7 +145,7 @@ def _mark_at(layout: Layout, path: Path, *, undo: bool) -> Path | None:
         return retired_of(path)  # even where its file has gone
     if not path.is_file() or not sidecar_of(path).is_file():
         return None
-    if Sidecar.read(sidecar_of(path)).kind is Kind.LINK:
+    if Sidecar.read(sidecar_of(path)).kind not in _USED:
         return None
     return retired_of(path)
 
@@ -159,7 +160,7 @@ def _dropped_as(layout: Layout, word: str) -> Path:
             sidecar = Sidecar.read(record)
         except (RecordError, FileNotFoundError):  # the main worker says so; it cannot be the one that is meant
             continue
-        if sidecar.kind is Kind.LINK or not path.exists():
+        if sidecar.kind not in _USED or not path.exists():
             continue
         if layout.root / sidecar.origin.path in dropped:
             by_path.add(path)

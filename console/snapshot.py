@@ -64,7 +64,9 @@ class Snapshot(_Shown):
     trouble: str | None
     paused_since: str | None = Field(None, description="Since when the main worker takes nothing in.")
     pending: tuple[PendingDrop, ...]
+    pending_count: int = Field(0, description="All pending drops; only the first are listed.")
     waiting_voices: tuple[WaitingVoice, ...]
+    waiting_count: int = Field(0, description="All waiting voices; only the first are listed.")
     nodes: tuple[NodeView, ...]
     counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
     processing: tuple[TaskView, ...]
@@ -90,9 +92,11 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         main_running=running,
         main_state=main.state if main and running else None,
         trouble=main.trouble if main else None,
-        paused_since=getattr(main, "paused_since", None) if running else None,
+        paused_since=main.paused_since if main and running else None,
         pending=main.pending if main else (),
+        pending_count=main.pending_count if main else 0,
         waiting_voices=main.waiting if main else (),
+        waiting_count=main.waiting_count if main else 0,
         nodes=tuple(_nodes(layout)),
         counts=counts,
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),

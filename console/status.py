@@ -45,15 +45,21 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
     for drop in snapshot.pending:
         yield f"  {drop.doing:<11} {readable(drop.drop)}"
+    yield from _more(snapshot.pending_count - len(snapshot.pending), "drops in raw/")
     for voice in snapshot.waiting_voices:
         yield f"  waiting     {readable(voice.voice)}: {readable(voice.reason)}"
+    yield from _more(snapshot.waiting_count - len(snapshot.waiting_voices), "voices waiting")
     yield f"Rejected      {counts['trash/invalid']} drops (reasons in trash/invalid/)"
     for rejected in snapshot.rejected:
         yield f"  rejected    {readable(PurePosixPath(rejected.now).name)}: {readable(rejected.reason or '')}"
-    if counts["trash/invalid"] > len(snapshot.rejected):
-        yield f"              and {counts['trash/invalid'] - len(snapshot.rejected)} older ones"
+    yield from _more(counts["trash/invalid"] - len(snapshot.rejected), "rejected earlier")
     if snapshot.rejected:
         yield "              try one again, mended or not, with: reelmill retry NAME"
+
+
+def _more(count: int, what: str) -> Iterator[str]:
+    if count > 0:
+        yield f"              and {count} more {what}"
 
 
 def _main_lines(snapshot: Snapshot) -> Iterator[str]:

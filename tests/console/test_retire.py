@@ -131,12 +131,14 @@ def test_what_no_video_is_made_from_is_refused(layout: Layout, clip: Path, voice
     """Records, folders, texts, unknown files and places outside the library, each with exit status 2."""
     story = voice.parents[1]
     file(story / "chunk_0001.txt", Kind.LINK, "raw/story/fantasy/Dragon Flight/link/a.txt")
+    file(story / "story.toml", Kind.SETTINGS, "raw/story/fantasy/Dragon Flight/story.toml")
     (clip.parent / "unknown.mp4").write_bytes(b"x")
     words: list[str | Path] = [
         sidecar_of(clip),
         clip.parent,
         layout.scanned,
         story / "chunk_0001.txt",
+        story / "story.toml",
         clip.parent / "unknown.mp4",
         layout.config,
         "nothing",

@@ -35,6 +35,13 @@ def test_a_pause_is_the_first_thing_said() -> None:
     assert "drops stay in raw/" in said[1]
 
 
+def test_what_is_not_listed_is_counted() -> None:
+    """The main worker names only the first of very many."""
+    said = list(lines(snapshot(pending_count=1200, waiting_count=3)))
+    assert "              and 1200 more drops in raw/" in said
+    assert "              and 3 more voices waiting" in said
+
+
 def test_a_trouble_of_a_main_worker_that_does_not_run_is_still_told() -> None:
     """It may be why it stopped."""
     said = list(lines(snapshot(main_running=False, main_state=None, trouble="disk full")))
@@ -53,7 +60,7 @@ def test_the_ten_newest_rejected_drops_are_told(layout: Layout, reject: Callable
     said = list(lines(found))
     assert "Rejected      12 drops (reasons in trash/invalid/)" in said
     assert "  rejected    11.mp4: 11.mp4 is cut off." in said
-    assert any("and 2 older ones" in line for line in said)
+    assert "              and 2 more rejected earlier" in said
     assert any("reelmill retry NAME" in line for line in said)
     assert take_snapshot(layout).rejected == ()
 
