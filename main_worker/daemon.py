@@ -7,9 +7,11 @@ import platform
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import islice
 
 from main_worker.mill import Mill, Standing
+from main_worker.retention import Retention
 from main_worker.turns import most_at_once
 from main_worker.watch import Events
 from main_worker.writers import ignore_lease_signals
@@ -29,6 +31,7 @@ from shared.store import Store
 from shared.version import PROGRAM
 
 _BUSY_PAUSE = 0.5  # how often the end of the renders is looked for before an idle exit
+_SWEEP_SECONDS = 3600.0  # what is kept for days need not be looked through more often
 _SAY_SECONDS = 1.0  # the record is for people; with a thousand drops it is long
 
 
@@ -68,6 +71,8 @@ class MainWorker:
         self._events.start(self._layout.raw, self._config.ingest.watch, self._log)
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
+        sweeping = threading.Thread(target=self._sweep, name="retention")
+        sweeping.start()
         try:
             self._loop(until_idle)
         finally:
@@ -75,7 +80,15 @@ class MainWorker:
             self._events.stop()
             self._mill.close()
             watch.join()
+            sweeping.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
+
+    def _sweep(self) -> None:
+        """Remove now and then what has been kept long enough, beside the loop: much may take long."""
+        retention = Retention(self._layout, self._config.retention, self._log)
+        while not self._stop.is_set():
+            retention.sweep(datetime.now(UTC))
+            self._stop.wait(_SWEEP_SECONDS)
 
     def _raw_changed(self) -> None:
         self._changed.set()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from main_worker.markers import companions, read_marker
+from main_worker.markers import Notes, companions, notes_among, read_marker
 from main_worker.ready import Ready, identity_of
 from main_worker.settling import Clue, Patience, Settled, Settling, Sighting, asks_for_writers, decide, look
 from main_worker.writers import has_writer
@@ -54,6 +54,7 @@ class Intake:
             self._unwritten = {name: seen for name, seen in self._unwritten.items() if name in found}
         ready, times = [], []
         settling: dict[PurePosixPath, str] = {}
+        notes = notes_among(found)
         for relative, status in sorted(found.items()):
             drop = judge(relative, status)
             if isinstance(drop, LeftAlone):
@@ -62,18 +63,18 @@ class Intake:
             clue = clues.get(str(path)) if clues else None
             seen = look(self._seen.get(relative), identity_of(status), clue, now)
             self._seen[relative] = seen
-            decision = self._decide(drop, seen, now, found)
+            decision = self._decide(drop, seen, now, notes)
             if isinstance(decision, Settled):
-                ready.append(self._ready(drop, seen, decision, found))
+                ready.append(self._ready(drop, seen, decision, notes))
             else:
                 settling[relative] = decision.why
                 times.append(decision.at)
         return View(tuple(ready), settling, min(times, default=None), tuple(unreadable))
 
-    def _decide(self, drop: Drop | Misplaced, seen: Sighting, now: float, found: _Found) -> Settled | Settling:
+    def _decide(self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes) -> Settled | Settling:
         if isinstance(drop, Misplaced):  # it is never opened, and never lost either
             return decide(seen, now, self.patience, writer=False)
-        marker = read_marker(self.raw, drop.relative, found)
+        marker = read_marker(self.raw, drop.relative, notes)
         if not asks_for_writers(seen, marker, now, self.patience):
             return decide(seen, now, self.patience, marker=marker)
         return decide(seen, now, self.patience, marker=marker, writer=self._writer(drop.relative, seen))
@@ -86,7 +87,7 @@ class Intake:
             self._unwritten[relative] = seen
         return writer
 
-    def _ready(self, drop: Drop | Misplaced, seen: Sighting, settled: Settled, found: _Found) -> Ready:
+    def _ready(self, drop: Drop | Misplaced, seen: Sighting, settled: Settled, notes: Notes) -> Ready:
         return Ready(
             path=self.raw / drop.relative,
             relative=drop.relative,
@@ -96,7 +97,7 @@ class Intake:
             certain=settled.certain,
             unchanged_since=seen.unchanged_since,
             sha256=settled.sha256,
-            companions=tuple(self.raw / name for name in companions(drop.relative, found)),
+            companions=tuple(self.raw / name for name in companions(drop.relative, notes)),
         )
 
     def restore(self) -> None:

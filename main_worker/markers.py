@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from main_worker.settling import Checksum, Done, Marker
+from shared.domain.layout import REASON_SUFFIX
 
-DONE, CHECKSUM, REASON = ".done", ".sha256", ".reason.json"
+DONE, CHECKSUM = ".done", ".sha256"
+_ENDINGS = (DONE, CHECKSUM, REASON_SUFFIX)
 _MOST_BYTES = 64 * 1024  # a list of hashes for a whole folder is shorter; more is no such file
 # As `sha256sum` writes it, and as `sha256sum --tag`, BSD and macOS do.
 _LINE = re.compile(
@@ -19,17 +21,30 @@ _LINE = re.compile(
 )
 
 
-def companions(relative: PurePosixPath, present: Collection[PurePosixPath]) -> tuple[PurePosixPath, ...]:
-    """The files among `present` that lie beside a drop and go with it."""
-    return tuple(name for ending in (DONE, CHECKSUM, REASON) if (name := beside(relative, ending)) in present)
+Notes = frozenset[PurePosixPath]
+"""Files in ``raw/`` that may speak of a drop, by path."""
+
+
+def notes_among(found: Iterable[PurePosixPath]) -> Notes:
+    """Those of the files in ``raw/`` that have the name of a note."""
+    return frozenset(name for name in found if name.name.endswith(_ENDINGS))
+
+
+def companions(relative: PurePosixPath, present: Notes) -> tuple[PurePosixPath, ...]:
+    """The notes that lie beside a drop and go with it."""
+    if not present:  # the usual case, and asked of every drop at every look
+        return ()
+    return tuple(name for ending in _ENDINGS if (name := beside(relative, ending)) in present)
 
 
 def beside(relative: PurePosixPath, ending: str) -> PurePosixPath:
     return relative.with_name(relative.name + ending)
 
 
-def read_marker(raw: Path, relative: PurePosixPath, present: Collection[PurePosixPath]) -> Marker | None:
+def read_marker(raw: Path, relative: PurePosixPath, present: Notes) -> Marker | None:
     """What lies beside a drop and says that it is complete; a ``.sha256`` is the better word of the two."""
+    if not present:
+        return None
     checksum = beside(relative, CHECKSUM)
     if checksum in present:
         found = Checksum(_hash_in(raw / checksum, relative.name))

@@ -16,13 +16,11 @@ from main_worker.carrying import carry
 from main_worker.ready import Ready, identity_of
 from main_worker.settling import Identity
 from shared.domain.errors import Rejection
-from shared.domain.layout import Layout, reason_of
+from shared.domain.layout import REASON_SUFFIX, Layout, reason_of
 from shared.domain.names import safe_stem
 from shared.files import fsync_path, is_private, remove_same
 from shared.records.reason import FileIdentity, Reason
 from shared.records.record import RecordError, utc_now
-
-_REASON = ".reason.json"
 
 
 def reject(layout: Layout, ready: Ready, rejection: Rejection, copy: Path | None = None) -> Path:
@@ -71,7 +69,7 @@ def tidy(layout: Layout) -> None:
         if is_private(record):
             record.unlink()
             continue
-        drop = record.with_name(record.name.removesuffix(_REASON))
+        drop = record.with_name(record.name.removesuffix(REASON_SUFFIX))
         if record == drop or os.path.lexists(reason_of(record)):  # no reason, or one that was itself rejected
             continue
         if not os.path.lexists(drop):
@@ -115,7 +113,7 @@ def _safe_name(relative: PurePosixPath) -> tuple[str, str]:
 def _half_done(folder: Path, stem: str, ending: str, original: str, identity: Identity) -> Path | None:
     """Where this very drop was copied to before something kept it from being removed."""
     for record in _reasons_like(folder, stem, ending):
-        drop = record.with_name(record.name.removesuffix(_REASON))
+        drop = record.with_name(record.name.removesuffix(REASON_SUFFIX))
         with suppress(OSError, RecordError):
             reason = Reason.read(record)
             same = reason.identity == FileIdentity(**asdict(identity)) and reason.original_path == original
@@ -125,8 +123,8 @@ def _half_done(folder: Path, stem: str, ending: str, original: str, identity: Id
 
 
 def _reasons_like(folder: Path, stem: str, ending: str) -> Iterator[Path]:
-    yield folder / f"{stem}{ending}{_REASON}"
-    yield from folder.glob(f"{glob.escape(stem)}-????????{glob.escape(ending)}{_REASON}")
+    yield folder / f"{stem}{ending}{REASON_SUFFIX}"
+    yield from folder.glob(f"{glob.escape(stem)}-????????{glob.escape(ending)}{REASON_SUFFIX}")
 
 
 def _free_name(folder: Path, stem: str, ending: str, original: str) -> Path:

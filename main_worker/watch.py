@@ -12,7 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from watchdog.events import FileClosedEvent, FileModifiedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    EVENT_TYPE_CLOSED,
+    EVENT_TYPE_CREATED,
+    EVENT_TYPE_MOVED,
+    FileClosedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 
 from main_worker.settling import Clue
@@ -21,7 +30,6 @@ from shared.log import Logger
 Mode = Literal["auto", "events", "poll"]
 
 _PROBE_SECONDS = 2.0  # a local event arrives within milliseconds; a loaded machine may take longer
-_QUIET_EVENTS = ("opened", "closed_no_write")
 # Full events tell a file that was renamed into the folder from one that was made there.
 _HOW: dict[str, Any] = {"generate_full_events": True} if sys.platform == "linux" else {}
 
@@ -95,8 +103,9 @@ class Events(FileSystemEventHandler):
         path = os.fsdecode(event.src_path)
         if probe := self._probes.get(path):
             probe.set()
-        elif event.event_type not in _QUIET_EVENTS:
-            self._note(event, path)
+            return
+        self._note(event, path)
+        if _is_news(event):
             self._changed()
 
     def _note(self, event: FileSystemEvent, path: str) -> None:
@@ -109,6 +118,13 @@ class Events(FileSystemEventHandler):
                 self._clues.setdefault(path, Clue.CLOSED)
             elif isinstance(event, FileModifiedEvent):
                 self._clues.pop(path, None)  # written again since
+
+
+def _is_news(event: FileSystemEvent) -> bool:
+    """Whether there may be a drop to take; a file that grows or goes, as each does that is filed, can wait."""
+    if event.event_type == EVENT_TYPE_MOVED:
+        return bool(event.dest_path)
+    return event.event_type in (EVENT_TYPE_CREATED, EVENT_TYPE_CLOSED)
 
 
 def mounts_in(folder: Path) -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from shared.domain.errors import ReelmillError
+from shared.domain.media import check_resolution
 from shared.domain.names import readable
 
 ENVIRONMENT_PREFIX = "REELMILL_"
@@ -31,14 +32,6 @@ class ConfigError(ReelmillError):
         super().__init__(f"{source}: {count}\n{lines}")
         self.source = source
         self.problems = problems
-
-
-def check_resolution(value: str) -> str:
-    """Raise ValueError for what is no size of a video."""
-    found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", value)
-    if not found or any(int(side) % 2 or not 64 <= int(side) <= 8192 for side in found.groups()):  # noqa: PLR2004
-        raise ValueError("must be WIDTHxHEIGHT with even sides from 64 to 8192, such as 1920x1080")
-    return value
 
 
 def _check_asset(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -64,3 +65,11 @@ def displayed_size(width: int, height: int, rotation: int, pixel_aspect: float) 
     """The size a viewer sees, in whole pixels: pixel aspect widens the coded picture, then it is turned."""
     wide = max(1, round(width * pixel_aspect))
     return (height, wide) if rotation % 180 else (wide, height)
+
+
+def check_resolution(value: str) -> str:
+    """Raise ValueError for what is no size of a video."""
+    found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", value)
+    if not found or any(int(side) % 2 or not 64 <= int(side) <= 8192 for side in found.groups()):  # noqa: PLR2004
+        raise ValueError("must be WIDTHxHEIGHT with even sides from 64 to 8192, such as 1920x1080")
+    return value

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from shared.config import check_resolution
+from shared.domain.media import check_resolution
 from shared.domain.names import readable
 
 
