@@ -22,7 +22,7 @@ from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
-from shared.files import as_machine_trouble, write_hint
+from shared.files import as_machine_trouble, overwrite_hint, write_hint
 from shared.log import Logger
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import RecordError, utc_now
@@ -127,7 +127,10 @@ class MainWorker:
             return
         self._said = record
         try:
-            write_hint(self._layout.main_record, record.to_bytes())
+            try:
+                write_hint(self._layout.main_record, record.to_bytes())
+            except OSError:  # on a full disk the pause must be told all the same
+                overwrite_hint(self._layout.main_record, record.changed(pending=(), waiting=()).to_bytes())
         except OSError as error:
             self._log.debug(str(as_machine_trouble(error, "cannot write the main worker's record")), name="hint_lost")
 

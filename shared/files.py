@@ -30,6 +30,7 @@ _EVERYWHERE = frozenset(
     | {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.EHOSTUNREACH}
 )
 _COPY_BYTES = 1 << 20
+_BLOCK_BYTES = 512  # the unit of st_blocks, whatever the filesystem's own is (stat(2))
 _PRIVATE = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _ASIDE = ".reelmill-aside-"
 
@@ -82,6 +83,24 @@ def write_hint(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def overwrite_hint(path: Path, content: bytes) -> None:
+    """Write over a hint where it lies, for a disk so full that nothing new can be written; it must fit into it.
+
+    A reader may meet it half written, which a hint can afford.
+
+    Raises:
+        OSError: there is no such file, or it does not fit.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        if len(content) > os.fstat(handle).st_blocks * _BLOCK_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.pwrite(handle, content, 0)
+        os.ftruncate(handle, len(content))
+    finally:
+        os.close(handle)
 
 
 def create_exclusive(path: Path, content: bytes) -> None:
