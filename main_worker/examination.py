@@ -116,8 +116,8 @@ class Examiner:
                 return Examined(content, settings=self._settings(ready))
 
     def _articles(self, ready: Ready) -> tuple[Article, ...]:
-        links = self.cage.config.links
-        return tuple(fetch_article(address, links, self.cage.stopping) for address in self.addresses(ready))
+        links, stopping = self.cage.config.links, self.cage.stopping
+        return tuple(fetch_article(address, links, stopping, self.staging) for address in self.addresses(ready))
 
     def addresses(self, ready: Ready) -> tuple[str, ...]:
         """The addresses in a link file; nothing is fetched yet.

@@ -97,7 +97,7 @@ def summary_of(report: str) -> LoudnessFacts:
     figures = {name: float(match[1]) for name, match in found.items() if match}
     if len(figures) < len(_FIGURES):
         raise MachineTrouble(f"ffmpeg's ebur128 said nothing that can be read: {report[-200:]!r}")
-    return LoudnessFacts(**figures)
+    return LoudnessFacts(figures["integrated"], figures["range"], figures["true_peak"])
 
 
 def first_adjustment(music: Music, found: LoudnessFacts) -> Adjustment:

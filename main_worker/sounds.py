@@ -220,7 +220,7 @@ class Speech:
         key, _, value = line.strip().partition("=")
         if key == _RMS:
             level = float(value)
-            self._near.append(level if level > _LOWEST_DB else _LOWEST_DB)  # not max(): it would pass on a NaN
+            self._near.append(max(_LOWEST_DB, level))  # not max(): it would pass on a NaN
             self._taken += 1
             if self._taken > _REACH:
                 self._judge()

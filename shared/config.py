@@ -121,7 +121,7 @@ class Voice(Section):
     silence_db: float = Field(-45.0, le=0, description="Sound below this level, in dBFS, is silence.")
     min_sound_share: float = Field(0.2, ge=0, le=1, description="Share of a voice that must not be silence.")
     min_speech_share: float = Field(
-        0.1, ge=0, le=1, description="Share of the sound in a voice that must rise and fall as speech does; 0 takes all."
+        0.1, ge=0, le=1, description="Share of the sound in a voice that must rise and fall as speech does."
     )
     speech_depth_db: float = Field(
         4.0, ge=1, le=40, description="How far, in dB, the level must rise and fall within a second to be like speech."

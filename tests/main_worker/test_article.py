@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from main_worker.article import Article, extract, fetch_article
+from main_worker.article import Article, fetch_article
+from main_worker.story import extract
 from shared.domain.errors import DropRefused, Rejection, Stopped
 
 REALMEDIA = Path(os.environ.get("REELMILL_REALMEDIA") or Path(__file__).resolve().parents[3] / "shared/realmedia")
@@ -43,6 +45,7 @@ class Settings:
     max_bytes: int = 200_000
     retries: int = 0
     retry_seconds: float = 0.01
+    extract_seconds: float = 60.0
     chunk_words: int = 10_000
 
 
@@ -134,7 +137,10 @@ def site() -> Iterator[Site]:
 
 
 def fetched(address: str, settings: Settings | None = None) -> Article:
-    return fetch_article(address, settings or Settings(), lambda: False)
+    with tempfile.TemporaryDirectory() as scratch:
+        article = fetch_article(address, settings or Settings(), lambda: False, Path(scratch))
+        assert list(Path(scratch).iterdir()) == []
+    return article
 
 
 def rejection_of(address: str, settings: Settings | None = None) -> Rejection:
@@ -358,21 +364,21 @@ def test_a_page_without_a_story_is_refused(site: Site, body: bytes) -> None:
     assert site.at("/x") in rejection.sentence
 
 
-def test_a_stop_ends_the_wait_for_the_next_try(site: Site) -> None:
+def test_a_stop_ends_the_wait_for_the_next_try(site: Site, tmp_path: Path) -> None:
     address = site.serve("/x", b"", status=500)
     with pytest.raises(Stopped):
-        fetch_article(address, Settings(retries=5, retry_seconds=600), lambda: len(site.hits) > 0)
+        fetch_article(address, Settings(retries=5, retry_seconds=600), lambda: len(site.hits) > 0, tmp_path)
 
 
-def test_a_stop_ends_a_fetch_in_the_middle_of_an_answer(site: Site) -> None:
+def test_a_stop_ends_a_fetch_in_the_middle_of_an_answer(site: Site, tmp_path: Path) -> None:
     address = site.drip("/x", HTML_START, b"x", 0.02)
     with pytest.raises(Stopped):
-        fetch_article(address, Settings(timeout_seconds=600), lambda: len(site.hits) > 0)
+        fetch_article(address, Settings(timeout_seconds=600), lambda: len(site.hits) > 0, tmp_path)
 
 
-def test_after_a_stop_nothing_is_asked_for(site: Site) -> None:
+def test_after_a_stop_nothing_is_asked_for(site: Site, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        fetch_article(site.at("/x"), Settings(), lambda: True)
+        fetch_article(site.at("/x"), Settings(), lambda: True, tmp_path)
     assert site.hits == []
 
 
