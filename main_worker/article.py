@@ -19,7 +19,7 @@ from shared.child import ChildTimeout, Ended, Limits, run_child
 from shared.domain.errors import DropRefused, Rejection, ToolError
 from shared.ffmpeg import check_machine, last_line
 
-__all__ = ["OUT_OF_MEMORY", "Article", "LinkSettings", "fetch_article", "read_page"]
+__all__ = ["OUT_OF_MEMORY", "Article", "LinkSettings", "answer_of", "fetch_article", "read_page"]
 
 OUT_OF_MEMORY = 3
 """Exit status of a child that met its memory limit; Python's own are 1 and 2."""
@@ -73,11 +73,16 @@ def read_page(page: Page, seconds: float, stopping: Callable[[], bool], scratch:
             ended = run_child(command, limits=Limits(total_seconds=seconds), stopping=stopping)
         except ChildTimeout as error:
             raise _too_complex(page.address, f"takes longer than {seconds:g} s to read") from error
+    return answer_of(ended, page.address)
+
+
+def answer_of(ended: Ended, address: str) -> tuple[str | None, str]:
+    """What the child found, or whose fault it is that it found nothing.
+
+    Raises:
+        DropRefused, MachineTrouble, ToolError: as :func:`read_page`.
+    """
     check_machine(ended, "the reader of web pages")
-    return _answer(ended, page.address)
-
-
-def _answer(ended: Ended, address: str) -> tuple[str | None, str]:
     if ended.code == OUT_OF_MEMORY:
         raise _too_complex(address, "takes too much memory to read")
     if ended.code < 0:

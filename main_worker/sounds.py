@@ -40,10 +40,21 @@ def silence_filter(silence_db: float) -> str:
 
 
 def examine_voice(cage: Cage, path: Path) -> AudioFacts:
-    """The facts of a narration, from one decoding of all of it; its length is exact to the sample.
+    """The facts of a narration.
 
     Raises:
         DropRefused: not an MP3, cut off, too short, mostly silence, or without anything like speech.
+    """
+    facts = measure_voice(cage, path)
+    check_voice(facts, cage.config.voice)
+    return facts
+
+
+def measure_voice(cage: Cage, path: Path) -> AudioFacts:
+    """What there is to know of a voice, from one decoding of all of it; its length is exact to the sample.
+
+    Raises:
+        DropRefused: not an MP3, or cut off.
     """
     limits = cage.config.voice
     track = declared_sound(cage, path)
@@ -61,9 +72,7 @@ def examine_voice(cage: Cage, path: Path) -> AudioFacts:
     if ended.code != 0 or progress.seconds == 0:
         raise unreadable("an MP3 sound", ended)
     check_whole(number(track, "duration") / 1000, progress.seconds)
-    facts = replace(facts_of(track, progress.seconds, silence.found(progress.seconds)), speech_seconds=speech.seconds())
-    check_voice(facts, limits)
-    return facts
+    return replace(facts_of(track, progress.seconds, silence.found(progress.seconds)), speech_seconds=speech.seconds())
 
 
 def declared_sound(cage: Cage, path: Path) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from trafilatura.utils import load_html
 from main_worker.addresses import quoted
 from main_worker.article import OUT_OF_MEMORY
 from main_worker.charset import decode
+from main_worker.chunks import count_words
 from main_worker.obstacle import obstacle_of
 from shared.domain.errors import DropRefused, Rejection
 
 _MEMORY_BYTES = 2 << 30  # of address space; the libraries alone take a quarter of it
 _FEWEST_CHARACTERS = 50
+_FEW_WORDS = 150  # of a text that may be only a part of the story
 _LONG_CELL = 40
 _ROWS_OF_A_GRID = 2
 _CELLS_OF_A_ROW = 2
@@ -37,6 +39,11 @@ _PREFORMATTED = frozenset({"quote", "code"})
 # first must be printable and no blank to come through trafilatura.
 _PARAGRAPH, _LINE = "\N{REVERSED PILCROW SIGN}", "\x1e"
 _SIGNS = re.compile(f"[{_PARAGRAPH}{_LINE}]")
+# What closes a page and no story: a line of copyright, a menu of four entries or more.
+_FOOTER = re.compile(
+    r"^(?:©|(?:copyright|\(c\))\W*\d{4}).{0,200}$|^[^|.!?\n]{1,40}(?: \| [^|.!?\n]{1,40}){3,}$", re.IGNORECASE
+)
+_NO_CHARACTER = re.compile("[\N{ZERO WIDTH NO-BREAK SPACE}\N{SOFT HYPHEN}]")
 _MANY_BREAKS = re.compile(r"(?:<br\s*/?>\s*){3,}", re.IGNORECASE)  # say no more than two, and each costs
 _XML_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 
@@ -49,10 +56,17 @@ def print_story(page: str, content_type: str, address: str) -> None:
         title, text = extract(Path(page).read_bytes(), content_type or None, address)
         answer: dict[str, Any] = {"title": title, "text": text}
     except DropRefused as refused:
+        if _is_short_of_memory():  # a parser that gets no memory finds no story, and does not say why
+            sys.exit(OUT_OF_MEMORY)
         answer = {"refused": asdict(refused.rejection)}
     except MemoryError:
         sys.exit(OUT_OF_MEMORY)
     sys.stdout.write(json.dumps(answer))
+
+
+def _is_short_of_memory() -> bool:
+    unit = 1024 if sys.platform == "linux" else 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit * 2 > _MEMORY_BYTES
 
 
 def extract(body: bytes, content_type: str | None, address: str) -> tuple[str | None, str]:
@@ -87,7 +101,7 @@ def _empty(address: str, what: str, advice: str, text: str) -> DropRefused:
 
 def _story(page: str, address: str) -> tuple[str | None, str]:
     # The declaration speaks of bytes that are text by now, and the parser would believe it.
-    markup = _XML_DECLARATION.sub("", _SIGNS.sub(" ", page), count=1)
+    markup = _XML_DECLARATION.sub("", _SIGNS.sub(" ", _NO_CHARACTER.sub("", page)), count=1)
     markup = _MANY_BREAKS.sub("<br><br>", markup)
     title = _ventured(lambda: _title(markup, address))
     return title or None, _ventured(lambda: _text_of(markup, address))
@@ -108,13 +122,23 @@ def _title(markup: str, address: str) -> str:
 
 
 def _text_of(markup: str, address: str) -> str:
+    found = _found(markup, address, fast=True)
+    if count_words(found) < _FEW_WORDS:
+        found = max(found, _found(markup, address, fast=False), key=count_words)
+    return found
+
+
+def _found(markup: str, address: str, *, fast: bool) -> str:
+    """Return the story that trafilatura finds: *fast* by its own rules only, else compared with what others find."""
     tree = load_html(markup)
     if tree is None:
         return ""
     _free_layout_tables(tree)
     _mark_double_breaks(tree)
     # Recall, because a lost first paragraph is worse in a narration than a line too many.
-    found: Any = bare_extraction(tree, url=address, favor_recall=True, include_comments=False, include_tables=False)
+    found: Any = bare_extraction(
+        tree, url=address, fast=fast, favor_recall=True, include_comments=False, include_tables=False
+    )
     return "" if found is None else _paragraphs(found.body)
 
 
@@ -163,8 +187,10 @@ def _length(cell: Any) -> int:
 def _paragraphs(body: Any) -> str:
     """Return the blocks of *body*, with mark-up's line wraps undone and its own line breaks kept."""
     blocks = "".join(_pieces(body)).split(_PARAGRAPH)
-    paragraphs = (_lines(block) for block in blocks)
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+    paragraphs = [paragraph for paragraph in map(_lines, blocks) if paragraph]
+    while paragraphs and _FOOTER.search(paragraphs[-1]):
+        paragraphs.pop()
+    return "\n\n".join(paragraphs)
 
 
 def _lines(block: str) -> str:
