@@ -26,11 +26,10 @@ PARTLY_EXPECTED = frozenset({"es-elmundo-wrong-charset"})
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+")
 _NOTES = {
     "ar-newspaper": "two paragraphs about the rules for comments follow the article and look like it",
-    "de-winfuture-latin1": "headings of empty boxes below the article are kept",
     "es-elmundo-wrong-charset": "the expected text is its first sentence only",
     "hukumusume-fairytale": "the tale is whole; half of the expected text is the site's navigation",
-    "lwn": "some short replies and lists of a weekly edition are missing",
-    "pl-rp-windows1250": "the words of a button between two paragraphs are kept",
+    "lwn": "two headings with their bylines and a list of contents of a weekly edition are missing",
+    "pl-rp-windows1250": "the words that lead to a related article are kept",
 }
 _HEAD = """# Text of real web pages
 

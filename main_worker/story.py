@@ -12,6 +12,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from shared.domain.errors import DropRefused, Rejection
 
 _MEMORY_BYTES = 2 << 30  # of address space; the libraries alone take a quarter of it
 _FEWEST_CHARACTERS = 50
+_LOOSE_TEXT = 20
+_BLOCK_TAGS = ("div", "h1", "h2", "h3", "h4", "h5", "h6")
+_INLINE_TAGS = frozenset({"a", "abbr", "b", "br", "cite", "em", "i", "q", "small", "span", "strong", "sub", "sup", "u"})
 _FEW_WORDS = 150  # of a text that may be only a part of the story
 _LONG_CELL = 40
 _ROWS_OF_A_GRID = 2
@@ -134,6 +138,7 @@ def _found(markup: str, address: str, *, fast: bool) -> str:
     if tree is None:
         return ""
     _free_layout_tables(tree)
+    _wrap_loose_text(tree)
     _mark_double_breaks(tree)
     # Recall, because a lost first paragraph is worse in a narration than a line too many.
     found: Any = bare_extraction(
@@ -170,6 +175,17 @@ def _is_layout(table: Any) -> bool:
     if any(length >= _LONG_CELL for row in rows for length in row):
         return True
     return sum(sum(map(bool, row)) >= _CELLS_OF_A_ROW for row in rows) < _ROWS_OF_A_GRID
+
+
+def _wrap_loose_text(tree: Any) -> None:
+    """Make paragraphs of text that stands bare after a block, lest it go with that block."""
+    for block in list(tree.iter(*_BLOCK_TAGS)):
+        if len((block.tail or "").strip()) >= _LOOSE_TEXT:
+            paragraph = block.makeelement("p")
+            paragraph.text, block.tail = block.tail, None
+            following = list(takewhile(lambda element: element.tag in _INLINE_TAGS, block.itersiblings()))
+            paragraph.extend(following)
+            block.addnext(paragraph)
 
 
 def _mark_double_breaks(tree: Any) -> None:

@@ -17,7 +17,7 @@ FLOORS = {
     "gutenberg-yellow-wallpaper": 0.98,
     "hukumusume-fairytale": 0.62,
     "kr-entermedia": 0.97,
-    "lwn": 0.95,
+    "lwn": 0.97,
     "oregonlive-dear-abby": 0.99,
     "royal-road": 0.99,
     "ru-vse-diety": 0.98,

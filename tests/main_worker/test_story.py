@@ -143,6 +143,13 @@ def test_a_very_deep_page_ends_in_words_or_in_a_refusal() -> None:
         assert PARAGRAPHS[0] in text_of(b"<html><body>" + body + b"</body></html>", "text/html")
 
 
+def test_text_that_stands_bare_after_a_block_is_kept() -> None:
+    """A byline is no story, but what follows it in the same breath is."""
+    bare = f"{PARAGRAPHS[0][:40]}<a href='/x'>{PARAGRAPHS[0][40:50]}</a>{PARAGRAPHS[0][50:]}"
+    body = page(*PARAGRAPHS[1:]).replace("<article>", f"<article><div class='byline'>By A. Hare</div>{bare}")
+    assert "\n\n".join(PARAGRAPHS) in text_of(body.encode(), "text/html")
+
+
 def test_a_heap_of_breaks_says_no_more_than_two() -> None:
     """A million of them take half a minute and two gigabytes otherwise."""
     body = page(("<br />\n" * 5000).join(PARAGRAPHS[:2]))
