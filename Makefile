@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference clean
+.PHONY: help install demo test check format reference articles voices clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,12 @@ format: $(STAMP)    ## mend what ruff can mend
 
 reference: $(STAMP) ## write again what is generated from the code: config.toml, project_root/, docs/schema/
 	$(BIN)/python -m console.reference
+
+articles: $(STAMP)  ## write docs/articles.md: how well the text of real web pages is found (needs realmedia)
+	$(BIN)/python -m benchmarks.articles
+
+voices: $(STAMP)    ## write docs/voices.md: real voices and other sounds against the limits of [voice] (needs realmedia)
+	$(BIN)/python -m benchmarks.voices
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

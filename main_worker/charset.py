@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 
-from trafilatura.utils import detect_encoding
-
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -102,6 +100,8 @@ def _page_encoding(name: str) -> str | None:
 
 
 def _guesses(body: bytes) -> list[str]:
+    from trafilatura.utils import detect_encoding  # noqa: PLC0415 - only the child that reads a page loads it
+
     # Mark-up is ASCII in any set and would drown what tells the sets apart.
     telling = b" ".join(run for run in re.split(rb"[<>\n]", body) if not run.isascii())
     if not telling:

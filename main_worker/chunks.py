@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 
 # Han, kana and bopomofo: one character counts as one word. The middle dot of the kana block is punctuation.
@@ -17,6 +18,8 @@ _SINGLE = (
 # Thai, Lao, Burmese and Khmer put blanks between phrases only; four clusters are about one word.
 _UNSPACED_BLOCKS = (range(0x0E00, 0x0F00), range(0x1000, 0x10A0), range(0x1780, 0x1800))
 _CLUSTERS_PER_WORD = 4
+
+_TINY = 4  # a chunk of less than a fourth of the words it may have
 
 
 def _in_blocks(*, marks: bool) -> str:
@@ -62,8 +65,10 @@ def count_words(text: str) -> int:
 def split(text: str, max_words: int) -> tuple[str, ...]:
     """Split *text* into chunks of at most *max_words* words, filled greedily.
 
-    A chunk ends at the last paragraph end that fits, else at the last sentence end, else (one sentence
-    is longer than a chunk) at a word. Nothing is lost but blanks around a chunk; a blank text gives none.
+    A chunk ends at the last paragraph end that fills at least half of it, else at the last such sentence end, else at
+    the last end there is, else (one sentence is longer than a chunk) at a word. A last chunk of less than a quarter is
+    evened out with the one before, where a paragraph or sentence ends between. Nothing is lost but blanks around a
+    chunk; a blank text gives none.
 
     Raises:
         ValueError: *max_words* is below 1.
@@ -71,25 +76,51 @@ def split(text: str, max_words: int) -> tuple[str, ...]:
     if max_words < 1:
         raise ValueError(f"max_words must be at least 1, not {max_words}")
     starts = _word_starts(text)
-    paragraphs = _words_after((found.end() for found in _PARAGRAPH_END.finditer(text)), starts)
-    sentences = _words_after(_sentence_ends(text), starts)
-    cuts = [0]
-    first = 0
-    while len(starts) - first > max_words:
-        first = _cut(first, max_words, paragraphs, sentences)
-        cuts.append(starts[first])
-    cuts.append(len(text))
+    ends = _Ends(
+        paragraphs=_words_after((found.end() for found in _PARAGRAPH_END.finditer(text)), starts),
+        sentences=_words_after(_sentence_ends(text), starts),
+    )
+    firsts = [0]
+    while len(starts) - firsts[-1] > max_words:
+        firsts.append(_cut(firsts[-1], max_words, ends))
+    if len(firsts) > 1 and (len(starts) - firsts[-1]) * _TINY < max_words:
+        firsts[-1] = _evened(firsts[-2], firsts[-1], len(starts), max_words, ends)
+    cuts = (0, *(starts[first] for first in firsts[1:]), len(text))
     chunks = (text[begin:end].strip() for begin, end in pairwise(cuts))
     return tuple(chunk for chunk in chunks if chunk)
 
 
-def _cut(first: int, max_words: int, paragraphs: list[int], sentences: list[int]) -> int:
+@dataclass(frozen=True)
+class _Ends:
+    """The numbers of the words that come first after paragraphs and sentences, in order."""
+
+    paragraphs: list[int]
+    sentences: list[int]
+
+
+def _cut(first: int, max_words: int, ends: _Ends) -> int:
     """Return the word that begins the next chunk when this one begins with word *first*."""
-    for boundaries in (paragraphs, sentences):
-        latest = bisect_left(boundaries, first + max_words + 1) - 1
-        if latest >= 0 and boundaries[latest] > first:
-            return boundaries[latest]
-    return first + max_words
+    latest = [_latest(boundaries, first + max_words) for boundaries in (ends.paragraphs, ends.sentences)]
+    filling = [boundary for boundary in latest if boundary - first >= max(1, max_words / 2)]
+    if filling:
+        return filling[0]
+    return max(latest) if max(latest) > first else first + max_words
+
+
+def _latest(boundaries: list[int], most: int) -> int:
+    found = bisect_right(boundaries, most)
+    return boundaries[found - 1] if found else 0
+
+
+def _evened(begin: int, cut: int, end: int, max_words: int, ends: _Ends) -> int:
+    """Return where to cut the words from *begin* to *end* in two instead of at *cut*, which leaves the rest tiny."""
+    least = max(max_words / _TINY, end - begin - max_words)  # of either part
+    for boundaries in (ends.paragraphs, ends.sentences):
+        fit = boundaries[bisect_left(boundaries, begin + least) : bisect_right(boundaries, end - least)]
+        if fit:
+            return min(fit, key=lambda boundary: abs(2 * boundary - begin - end))
+    is_end = any(_latest(boundaries, cut) == cut for boundaries in (ends.paragraphs, ends.sentences))
+    return cut if is_end else (begin + end + 1) // 2
 
 
 def _word_starts(text: str) -> list[int]:

@@ -15,7 +15,7 @@ from main_worker.cage import Cage, refused
 from main_worker.loudness import normalise
 from main_worker.pictures import examine_clip
 from main_worker.ready import Ready
-from main_worker.sounds import examine_sound, examine_voice
+from main_worker.sounds import examine_voice
 from main_worker.unfinished import CHECKSUM_MISMATCH
 from shared.child import ChildTimeout
 from shared.domain.drop import Drop, Kind
@@ -106,20 +106,18 @@ class Examiner:
             case Kind.VOICE:
                 return Examined(content, audio=examine_voice(self.cage, ready.path))
             case Kind.MUSIC:
-                facts = examine_sound(self.cage, ready.path)
                 target = self.staging / f"{secrets.token_hex(8)}.mp3"
-                loudness = normalise(self.cage, ready.path, target)
-                return Examined(
-                    content, audio=facts, loudness=loudness, made=(target, content_of(target, self.cage.stopping))
-                )
+                audio, loudness = normalise(self.cage, ready.path, target)
+                made = (target, content_of(target, self.cage.stopping))
+                return Examined(content, audio=audio, loudness=loudness, made=made)
             case Kind.LINK:
                 return Examined(content, articles=self._articles(ready))
             case Kind.SETTINGS:
                 return Examined(content, settings=self._settings(ready))
 
     def _articles(self, ready: Ready) -> tuple[Article, ...]:
-        links = self.cage.config.links
-        return tuple(fetch_article(address, links, self.cage.stopping) for address in self.addresses(ready))
+        links, stopping = self.cage.config.links, self.cage.stopping
+        return tuple(fetch_article(address, links, stopping, self.staging) for address in self.addresses(ready))
 
     def addresses(self, ready: Ready) -> tuple[str, ...]:
         """The addresses in a link file; nothing is fetched yet.

@@ -47,6 +47,7 @@ class LinkSettings(Protocol):
         max_bytes: largest body, after decompression.
         retries: tries after the first one.
         retry_seconds: wait before the first of them; each further wait is twice as long.
+        extract_seconds: limit for finding the story in one page.
         chunk_words: words of a chunk at most.
     """
 
@@ -60,6 +61,8 @@ class LinkSettings(Protocol):
     def retries(self) -> int: ...
     @property
     def retry_seconds(self) -> float: ...
+    @property
+    def extract_seconds(self) -> float: ...
     @property
     def chunk_words(self) -> int: ...
 

@@ -111,6 +111,12 @@ class Voice(Section):
     min_seconds: float = Field(1.0, ge=0, description="Shortest voice that is accepted.")
     silence_db: float = Field(-45.0, le=0, description="Sound below this level, in dBFS, is silence.")
     min_sound_share: float = Field(0.2, ge=0, le=1, description="Share of a voice that must not be silence.")
+    min_speech_share: float = Field(
+        0.1, ge=0, le=1, description="Share of the sound in a voice that must rise and fall as speech does."
+    )
+    speech_depth_db: float = Field(
+        4.0, ge=1, le=40, description="How far, in dB, the level must rise and fall within a second to be like speech."
+    )
 
 
 class Music(Section):
@@ -119,6 +125,7 @@ class Music(Section):
     required: bool = Field(True, description="Whether a task waits until there is music; false renders without.")
     target_lufs: float = Field(-16.0, ge=-70, le=-5, description="Loudness tracks are normalised to (EBU R128).")
     true_peak_db: float = Field(-1.5, ge=-9, le=0, description="Highest true peak after normalising, in dBTP.")
+    max_seconds: float = Field(21_600.0, ge=1, description="Longest track that is accepted, in seconds.")
 
 
 class Links(Section):
@@ -131,6 +138,9 @@ class Links(Section):
     max_bytes: int = Field(5_000_000, ge=1000, description="Largest page that is read, in bytes.")
     retries: int = Field(2, ge=0, le=10, description="How often a failed address is tried again.")
     retry_seconds: float = Field(2.0, ge=0, description="Wait before the first retry; it doubles each time.")
+    extract_seconds: float = Field(
+        30.0, ge=1, description="Longest time for finding the story in one page that was fetched."
+    )
     chunk_words: int = Field(10_000, ge=1, description="Most words in one text chunk.")
 
 

@@ -43,6 +43,9 @@ class AudioFacts:
         sample_rate: in Hz.
         codec: name of the codec as MediaInfo gives it.
         silent_seconds: how much of it is below the silence threshold.
+        leading_silence, trailing_silence: seconds of silence at its beginning and end.
+        longest_pause: seconds of the longest silence between; all silences count from half a second.
+        speech_seconds: how much of it rises and falls as speech does; None where that was not looked for.
     """
 
     seconds: float
@@ -50,15 +53,31 @@ class AudioFacts:
     sample_rate: int
     codec: str
     silent_seconds: float
+    leading_silence: float = 0.0
+    trailing_silence: float = 0.0
+    longest_pause: float = 0.0
+    speech_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class LoudnessFacts:
-    """EBU R128 figures: integrated loudness in LUFS, range in LU, true peak in dBTP."""
+    """EBU R128 figures of a file as it is.
+
+    Attributes:
+        integrated: loudness in LUFS.
+        range: loudness range in LU.
+        true_peak: in dBTP.
+        gain: what was added to the dropped track, in dB.
+        limited: whether peaks had to be held down.
+        held_below: LU under the target, where no more was possible under the highest true peak allowed.
+    """
 
     integrated: float
     range: float
     true_peak: float
+    gain: float = 0.0
+    limited: bool = False
+    held_below: float = 0.0
 
 
 def displayed_size(width: int, height: int, rotation: int, pixel_aspect: float) -> tuple[int, int]:

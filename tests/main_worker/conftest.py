@@ -68,9 +68,14 @@ class Media:
         return self.made(f"slow{seconds}.mp4", "-stream_loop", f"{seconds - 1}", "-i", second, "-c", "copy")
 
     def sound(self, name: str = "voice.mp3", *output: str, source: str = "", seconds: float = 2) -> Path:
-        """An MP3 file, of a tone where no other source is named."""
-        tone = source or f"sine=frequency=440:duration={seconds}"
-        return self.made(name, "-f", "lavfi", "-i", tone, "-c:a", "libmp3lame", *output)
+        """An MP3 file, of four syllables a second where no other source is named."""
+        return self.made(name, "-f", "lavfi", "-i", source or self.syllables(seconds), "-c:a", "libmp3lame", *output)
+
+    @staticmethod
+    def syllables(seconds: float, *, sample_rate: int = 44_100) -> str:
+        """A source for ffmpeg whose level rises and falls as that of speech: harmonics, opened four times a second."""
+        voice = "+".join(f"sin({2 * number}*PI*150*t)" for number in (1, 3, 6))
+        return f"aevalsrc='0.2*({voice})*pow(0.52-0.48*cos(8*PI*t),2)':s={sample_rate}:d={seconds}"
 
     def variant(self, path: Path, number: int) -> Path:
         """The same picture or sound in a file of other content."""

@@ -109,13 +109,6 @@ def test_the_words_of_the_chunks_add_up(text: str, max_words: int) -> None:
     assert sum(map(count_words, split(text, max_words))) == count_words(text)
 
 
-@given(TEXTS, st.integers(1, 12))
-def test_chunks_are_filled_greedily_from_what_is_left(text: str, max_words: int) -> None:
-    """Splitting the last chunk again changes nothing."""
-    for chunk in split(text, max_words)[-1:]:
-        assert split(chunk, max_words) == (chunk,)
-
-
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=30))
 def test_sentences_that_fit_are_never_broken(lengths: list[int]) -> None:
     text = " ".join(" ".join(["Word"] * length) + "." for length in lengths)
@@ -127,4 +120,53 @@ def test_a_long_book_fills_its_chunks() -> None:
     text = "\n\n".join(["The quick brown fox jumps over the lazy dog. " * 10] * 5000)
     chunks = split(text, 10_000)
     assert sum(map(count_words, chunks)) == 450_000
-    assert all(9_900 < count_words(chunk) <= 10_000 for chunk in chunks[:-1])
+    assert all(9_900 < count_words(chunk) <= 10_000 for chunk in chunks[:-2])
+    assert all(5_000 < count_words(chunk) <= 10_000 for chunk in chunks[-2:])
+
+
+def test_a_heading_is_not_left_alone_before_a_long_paragraph() -> None:
+    """The paragraph is begun beside it instead, up to the end of a sentence."""
+    text = "One\n\n" + "A b c. " * 6
+    assert split(text, 10) == ("One\n\nA b c. A b c. A b c.", "A b c. A b c. A b c.")
+
+
+def test_a_heading_in_a_script_without_blanks_is_not_left_alone_either() -> None:
+    """The same in Japanese."""
+    text = "一章\n\n" + "犬は吠えた。" * 4
+    assert split(text, 12) == ("一章\n\n犬は吠えた。犬は吠えた。", "犬は吠えた。犬は吠えた。")
+
+
+def test_a_tiny_rest_is_evened_out_at_a_paragraph() -> None:
+    """A last chunk of two words would be a strange thing to read out."""
+    paragraphs = ["A b c d e.", "F g h i j.", "K l m n o.", "P q r s t.", "The end."]
+    chunks = split("\n\n".join(paragraphs), 20)
+    assert chunks == ("\n\n".join(paragraphs[:2]), "\n\n".join(paragraphs[2:]))
+
+
+def test_a_tiny_rest_is_evened_out_at_a_sentence_where_no_paragraph_ends() -> None:
+    """One long paragraph has sentences to choose from."""
+    assert split("A b c d e. F g h i j. K l m n o. P q r s t. The end.", 20) == (
+        "A b c d e. F g h i j.",
+        "K l m n o. P q r s t. The end.",
+    )
+
+
+def test_a_tiny_rest_stays_where_nothing_else_ends() -> None:
+    """A sentence is not broken for it."""
+    whole = " ".join(["word"] * 19) + " end."
+    assert split(f"{whole} It is.", 20) == (whole, "It is.")
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=40), st.integers(24, 60))
+def test_no_chunk_is_tiny_where_sentences_are_short(lengths: list[int], max_words: int) -> None:
+    """Sentences of at most a quarter of a chunk leave no chunk of less than a quarter, unless it is the only one."""
+    text = " ".join(" ".join(["Word"] * length) + "." for length in lengths)
+    chunks = split(text, max_words)
+    if len(chunks) > 1:
+        assert all(4 * count_words(chunk) >= max_words for chunk in chunks)
+
+
+@given(TEXTS, st.integers(1, 12))
+def test_splitting_is_settled(text: str, max_words: int) -> None:
+    """What came out as one chunk stays one chunk."""
+    assert all(split(chunk, max_words) == (chunk,) for chunk in split(text, max_words))

@@ -210,7 +210,7 @@ def test_a_corrected_chapter_is_a_new_version_and_a_new_task(farm: Farm, media: 
     farm.work()
     old = only_task(farm)
     before = (old / "metadata.json").read_bytes()
-    corrected = media.sound("corrected.mp3", source="sine=frequency=500:duration=3")
+    corrected = media.sound("corrected.mp3", seconds=3)
     farm.drop(corrected, VOICE)
     farm.work()
     library = farm.library()

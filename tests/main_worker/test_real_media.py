@@ -109,6 +109,23 @@ def test_real_voices_are_accepted(desk: Desk, name: str, seconds: float, channel
     assert facts.channels == channels
 
 
+@pytest.mark.parametrize("path", sorted((REAL_MEDIA / "voice").glob("*.mp3")), ids=lambda path: path.name)
+def test_every_real_voice_is_accepted_by_a_wide_margin(desk: Desk, path: Path) -> None:
+    """Readers, speakers, a counted list: at least four times the share of speech that is asked for."""
+    facts = desk.examine(path, Kind.VOICE, {"voice": {"min_speech_share": 0.4}}).audio
+    assert facts is not None
+    assert facts.speech_seconds is not None
+
+
+@pytest.mark.parametrize("path", sorted((REAL_MEDIA / "music").glob("*.mp3")), ids=lambda path: path.name)
+def test_every_real_track_ends_at_the_target(desk: Desk, path: Path) -> None:
+    """Measured in the library's own file."""
+    loudness = desk.examine(path, Kind.MUSIC).loudness
+    assert loudness is not None
+    assert loudness.integrated == pytest.approx(-16.0, abs=0.5)
+    assert loudness.true_peak <= -1.5
+
+
 @pytest.mark.parametrize(
     "name",
     [
