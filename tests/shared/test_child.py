@@ -233,6 +233,18 @@ def test_a_leash_held_by_nobody_starts_nothing(tmp_path: Path) -> None:
     """A worker that died before its child was leashed leaves no child."""
     leash = Path(sys.modules["shared.leash"].__file__ or "")
     mark = tmp_path / "started"
-    arguments = [sys.executable, "-I", "-S", str(leash), "1", "9", "0", "touch", str(mark)]  # 1 is not this process
+    arguments = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(leash),
+        "1",
+        "9",
+        "0",
+        "",
+        "0",
+        "touch",
+        str(mark),
+    ]  # 1 is not this process
     assert subprocess.run(arguments, check=False, timeout=60).returncode == 1
     assert not mark.exists()
