@@ -105,7 +105,8 @@ def _colours(track: dict[str, Any]) -> dict[str, Any]:
 
 def _told(track: dict[str, Any], key: str) -> str | None:
     """What the film itself says, which is what a decoder goes by, else what its container says of it."""
-    value = track.get(f"{key}_original") or track.get(key)
+    original = f"{key.replace('color_', 'colour_')}_original"  # pymediainfo respells only the plain key
+    value = track.get(original) or track.get(key)
     return str(value) if value else None
 
 

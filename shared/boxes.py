@@ -18,6 +18,7 @@ _MAX_BOXES = 100_000  # a film of an hour in fragments of a second has some ten 
 _UPRIGHT: Matrix = (1.0, 0.0, 0.0, 1.0)
 _MATRIX_AT = {b"mvhd": (36, 48), b"tkhd": (40, 52)}  # in version 0 and version 1 of the box
 _TRACK_ID_AT = (12, 20)
+_MATRIX = struct.Struct(">5i")  # a, b, u, c, d; the rest moves the picture, which no player does
 _HEADER_BYTES = 88
 
 
@@ -44,9 +45,9 @@ def _of_movie(boxes: _Boxes, start: int, end: int) -> dict[int, Matrix]:
 
 
 def _matrix(kind: bytes, header: bytes) -> Matrix | None:
-    if len(header) < _HEADER_BYTES:
+    if not header or len(header) < (at := _MATRIX_AT[kind][header[0] == 1]) + _MATRIX.size:
         return None
-    a, b, _, c, d = struct.unpack_from(">5i", header, _MATRIX_AT[kind][header[0] == 1])
+    a, b, _, c, d = _MATRIX.unpack_from(header, at)
     return (a / 65536, b / 65536, c / 65536, d / 65536)
 
 

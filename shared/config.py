@@ -112,7 +112,7 @@ class Ingest(Section):
         1800.0, ge=1, description="Processor time that decoding one drop may cost, over all cores, in seconds."
     )
     memory_bytes: int = Field(
-        4_000_000_000, ge=64_000_000, description="Memory a tool may use while it reads a drop, in bytes (Linux only)."
+        4_000_000_000, ge=512_000_000, description="Memory a tool may use while it reads a drop, in bytes (Linux only)."
     )
 
 

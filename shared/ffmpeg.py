@@ -111,6 +111,8 @@ def check_machine(ended: Ended, tool: str) -> None:
         raise MachineTrouble(f"{tool} was killed by signal {-ended.code}; is the machine short of memory?")
     if ended.code == CANNOT_START:
         raise MachineTrouble(f"{tool} does not start: {last_line(ended.errors)}")
+    if ended.code != 0 and "Resource temporarily unavailable" in ended.errors:  # from pthread_create
+        raise MachineTrouble(f"{tool} could not start its threads; is there a limit on the number of processes?")
     if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
         raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}")
 

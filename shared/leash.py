@@ -70,7 +70,7 @@ def _limit(values: str) -> None:
     for value in filter(None, values.split(",")):
         which, soft, hard = map(int, value.split("="))
         with suppress(OSError, ValueError):  # unknown to this system
-            ceiling = resource.getrlimit(which)[1]  # only root may pass one that is in force already
+            ceiling = resource.getrlimit(which)[1]  # one that is in force already stays
             hard = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)
             resource.setrlimit(which, (min(soft, hard), hard))
 

@@ -265,7 +265,8 @@ def test_the_film_is_believed_over_its_container(desk: Desk, media: Media) -> No
 
 def test_ordinary_colours_are_no_hdr(desk: Desk, media: Media) -> None:
     """And full range is told from that of television."""
-    facts = facts_of(desk, media.clip("full.mp4", "-pix_fmt", "yuvj420p", *COLOURS))
+    named = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    facts = facts_of(desk, media.clip("full.mp4", "-vf", named, "-pix_fmt", "yuvj420p"))
     assert (facts.hdr, facts.dolby_vision, facts.transfer, facts.full_range) == (None, False, "BT.709", True)
 
 
@@ -288,7 +289,7 @@ def test_the_rates_of_a_varying_clip_are_kept(desk: Desk, media: Media) -> None:
 
 
 def test_the_tracks_of_a_clip_are_counted(desk: Desk, media: Media) -> None:
-    """Sound comes first here, so the film is track 1; a time code is data, a cover is no film."""
+    """Sound comes first here, so the film is track 1; time codes, one for each picture, are data."""
     cover = media.made("cover.png", "-f", "lavfi", "-i", "color=red:size=300x200", "-frames:v", "1", "-update", "1")
     dressed = media.made(
         "dressed-with-time.mp4",
@@ -297,7 +298,7 @@ def test_the_tracks_of_a_clip_are_counted(desk: Desk, media: Media) -> None:
     )
     facts = facts_of(desk, dressed)
     assert (facts.track, facts.video_tracks, facts.audio_tracks) == (1, 1, 1)
-    assert (facts.data_tracks, facts.attached_pictures, facts.has_sound) == (1, 1, True)
+    assert (facts.data_tracks, facts.attached_pictures, facts.has_sound) == (2, 1, True)
 
 
 # -- codecs, damage and stills -------------------------------------------------------------------
@@ -337,7 +338,7 @@ def test_ffmpeg_itself_is_kept_to_those_codecs(desk: Desk, media: Media) -> None
     """Should MediaInfo be deceived, the decoder is still not there."""
     source = "testsrc2=size=320x240:rate=10:duration=0.5"
     path = media.made("jpeg2000.mov", "-f", "lavfi", "-i", source, "-c:v", "jpeg2000")
-    assert subprocess.run([media.ffmpeg.path, "-v", "error", "-i", path, "-f", "null", "-"], timeout=60).returncode == 0
+    subprocess.run([media.ffmpeg.path, "-v", "error", "-i", path, "-f", "null", "-"], timeout=60, check=True)
     ended, progress = desk.cage().run("mov", path, ["-map", "0:V:0", "-f", "null", "-"])
     assert (ended.code != 0, progress.frame) == (True, 0)
 
