@@ -7,6 +7,7 @@ import resource
 import selectors
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ _TICK_SECONDS = 0.2  # how soon a request to stop is noticed
 _STDERR_TAIL = 64 * 1024
 _CPU_GRACE_SECONDS = 10  # between the signal that a tool may catch and the one that it may not
 _OUT_OF_MEMORY = ("Cannot allocate memory", "std::bad_alloc", "MemoryError")
+_PERHAPS_OUT_OF_MEMORY = "get_buffer() failed"  # all that ffmpeg's H.264 decoder says; also of pictures too large
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2) counts in these
 _NEARLY = 0.9  # the kernel compares its limit with ticks, which run a little ahead of what it reports
 
 
@@ -50,6 +53,7 @@ class Ended:
         errors: the last 64 KiB of standard error.
         seconds: wall-clock time it took.
         cpu_seconds: processor time it took, over all its threads.
+        peak_bytes: the most memory it held at a time.
     """
 
     code: int
@@ -57,6 +61,7 @@ class Ended:
     errors: str
     seconds: float
     cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,10 +137,17 @@ def run_child(
         try:
             patience = _Patience(limits, stopping, process.pid, on_cost)
             output = _read(process, patience, on_line)
-            cpu_seconds = _await_exit(process, patience)
+            used = _await_exit(process, patience)
         finally:
             _kill_group(process)
-        ended = Ended(process.returncode, output, _tail(errors, before), time.monotonic() - started, cpu_seconds)
+        ended = Ended(
+            process.returncode,
+            output,
+            _tail(errors, before),
+            time.monotonic() - started,
+            used.ru_utime + used.ru_stime,
+            used.ru_maxrss * _MAXRSS_BYTES,
+        )
         _check_cost(ended, limits)
         return ended
 
@@ -190,14 +202,14 @@ def _read(process: subprocess.Popen[bytes], patience: _Patience, on_line: Callab
                 return bytes(kept)
 
 
-def _await_exit(process: subprocess.Popen[bytes], patience: _Patience) -> float:
-    """Wait for the end, which may come long after that of standard output; returns the processor time used, in s."""
+def _await_exit(process: subprocess.Popen[bytes], patience: _Patience) -> resource.struct_rusage:
+    """Wait for the end, which may come long after that of standard output; returns what the child used."""
     pause = 0.001
     while True:
         pid, status, used = os.wait4(process.pid, os.WNOHANG)  # the only call that tells this child's costs
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return used.ru_utime + used.ru_stime
+            return used
         patience.check()
         time.sleep(pause)
         pause = min(2 * pause, _TICK_SECONDS / 4)
@@ -224,8 +236,14 @@ def _check_cost(ended: Ended, limits: Limits) -> None:
         raise ChildTooCostly("cpu", f"used {ended.cpu_seconds:.0f} s of processor time without coming to an end")
     if file is not None and ended.code == -signal.SIGXFSZ:
         raise ChildTooCostly("file", f"wrote more than {file / 1e6:.0f} MB")
-    if limits.memory_bytes is not None and any(sign in ended.errors for sign in _OUT_OF_MEMORY):
+    if limits.memory_bytes is not None and _met_memory_limit(ended, limits.memory_bytes):
         raise ChildTooCostly("memory", f"needed more than {limits.memory_bytes / 1e6:.0f} MB of memory")
+
+
+def _met_memory_limit(ended: Ended, limit: int) -> bool:
+    if _PERHAPS_OUT_OF_MEMORY in ended.errors and ended.peak_bytes > limit / 2:
+        return True
+    return any(sign in ended.errors for sign in _OUT_OF_MEMORY)
 
 
 def _feed(kept: bytearray, on_line: Callable[[str], bool]) -> bool:
