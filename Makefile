@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference clean
+.PHONY: help install demo test check format reference corpus clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ format: $(STAMP)    ## mend what ruff can mend
 
 reference: $(STAMP) ## write again what is generated from the code: config.toml, project_root/, docs/schema/
 	$(BIN)/python -m console.reference
+
+corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
+	$(BIN)/python benchmarks/corpus.py > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

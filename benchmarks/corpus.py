@@ -1,7 +1,7 @@
-"""Examines a folder of real media, each file as the drop it claims to be, and prints what becomes of it (docs/corpus.md).
+"""Examines a folder of real media, each file as the drop it claims to be, and prints what became of it.
 
 The folder (REELMILL_REALMEDIA, else ../shared/realmedia beside the repository) has video/, voice/, music/, audio-odd/
-and broken/. It is read only. Run: ``make corpus``.
+and broken/. It is only read. ``make corpus`` writes docs/corpus.md with it.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ configuration's defaults. The files themselves are test inputs of many projects 
   `truncated` where more than 2 % (and half a second) of its declared length does not play.
 - `decord__corrupted.mp4` loses one picture of 50, and a band of rubbish then stays until the end, for two of its five
   seconds: `damaged`.
-- `media__sample_fragmented.mp4` and `media__sample_mdat_too_long.mp4` have odd boxes around whole pictures: every declared
-  picture plays, so they are accepted.
-- `media__sample_vvc.mp4` plays with a new ffmpeg and not with one from three years ago. A clip must render on every node,
-  so a codec that only some builds know is refused by name.
+- `media__sample_fragmented.mp4` and `media__sample_mdat_too_long.mp4` have odd boxes around whole pictures: every
+  declared picture plays, so they are accepted.
+- `media__sample_vvc.mp4` plays with a new ffmpeg and not with 5.1. A clip must render on every node, so a codec that
+  only some builds know is refused by name.
 - `mp4parse-rust__video_rotation_90.mp4` is one picture of 0.04 s. As a background it would flash by: `too_short`. As a
   decoration under `frame/` a single picture is accepted.
-- `media__long_4k_av1.mp4` is 362 s of black 4K in 1 MB. With a current decoder it costs about a minute of processor time
-  and fits into `ingest.decode_budget_seconds`; with a budget of 30 s it is refused after 3 s of work.
+- `media__long_4k_av1.mp4` is 362 s of black 4K in 1 MB. With a current decoder it costs about a minute of processor
+  time and fits into `ingest.decode_budget_seconds`; with a smaller budget it is refused after a tenth of that.
 """
 
 

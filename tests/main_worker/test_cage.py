@@ -83,9 +83,9 @@ def test_a_clip_that_needs_too_much_memory_is_refused_by_it(desk: Desk, media: M
     greedy.write_text(f"#!{sys.executable}\nbytearray(600_000_000)\n")
     greedy.chmod(0o755)
     config = Config.model_validate({"ingest": {"memory_bytes": 512_000_000}})
+    examiner = Examiner(Cage(config, Ffmpeg(str(greedy), "greedy"), lambda: False), desk.staging)
     with pytest.raises(DropRefused) as refused:
-        cage = Cage(config, Ffmpeg(str(greedy), "greedy"), lambda: False)
-        Examiner(cage, desk.staging).examine(*desk.ready(media.clip(), Kind.VIDEO), lambda _: None)
+        examiner.examine(*desk.ready(media.clip(), Kind.VIDEO), lambda _: None)
     assert refused.value.rejection.code == "too_costly"
     assert "512 MB of memory (ingest.memory_bytes)" in refused.value.rejection.sentence
     assert desk.examine(media.clip(), Kind.VIDEO, {"ingest": {"memory_bytes": 512_000_000}}).video

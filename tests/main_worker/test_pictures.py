@@ -181,21 +181,8 @@ HELD = [(turn, mirrored) for turn in (0, 90, 180, 270) for mirrored in (False, T
 
 def first_picture(ffmpeg: str, path: Path, *options: str) -> bytes:
     """The first picture of a clip as RGB, as ffmpeg shows it."""
-    command = [
-        ffmpeg,
-        "-v",
-        "error",
-        *options,
-        "-i",
-        path,
-        "-frames:v",
-        "1",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-",
-    ]
+    output = ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command = [ffmpeg, "-v", "error", *options, "-i", str(path), *output]
     return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
 
 
