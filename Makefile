@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference articles voices clean
+.PHONY: help install demo test check format reference articles voices corpus clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ articles: $(STAMP)  ## write docs/articles.md: how well the text of real web pag
 
 voices: $(STAMP)    ## write docs/voices.md: real voices and other sounds against the limits of [voice] (needs realmedia)
 	$(BIN)/python -m benchmarks.voices
+
+corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
+	$(BIN)/python benchmarks/corpus.py > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

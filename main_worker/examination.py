@@ -11,15 +11,15 @@ from typing import IO
 
 from main_worker.addresses import parse_link_file
 from main_worker.article import Article, fetch_article
-from main_worker.cage import Cage, refused
+from main_worker.cage import Cage, refused, too_costly
 from main_worker.loudness import normalise
 from main_worker.pictures import examine_clip
 from main_worker.ready import Ready
 from main_worker.sounds import examine_voice
 from main_worker.unfinished import CHECKSUM_MISMATCH
-from shared.child import ChildTimeout
+from shared.child import ChildTimeout, ChildTooCostly
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import Stopped
+from shared.domain.errors import DropRefused, MachineTrouble, Stopped
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
 from shared.domain.names import readable
 from shared.records.story import StorySettings, StorySettingsError, parse_settings
@@ -88,8 +88,28 @@ class Examiner:
         try:
             return self._by_kind(ready, drop, content)
         except ChildTimeout as error:
-            advice = "It costs too much to decode; re-encode it, or raise ingest.check_timeout_seconds."
-            raise refused("too_slow", f"Checking it {error}.", advice) from error
+            advice = "It takes too long to decode; re-encode it, or raise ingest.check_timeout_seconds."
+            refusal = refused("too_slow", f"Checking it {error}.", advice)
+        except ChildTooCostly as error:
+            refusal = too_costly(error, self.cage.config)
+        except DropRefused as error:
+            refusal = error
+        self._read_again(ready, content)
+        raise refusal
+
+    def _read_again(self, ready: Ready, content: Content) -> None:
+        """Raise MachineTrouble where a drop no longer gives the bytes it gave before it was refused.
+
+        A mount that goes away under a decoder looks like a damaged file, and what the decoder says is no
+        proof: it reports input/output errors for files that are merely broken, too.
+        """
+        try:
+            with ready.open() as stream:
+                again = _content_of(stream, self.cage.stopping)
+        except OSError as error:
+            raise MachineTrouble(f"cannot read {ready.relative} to its end: {error.strerror}") from error
+        if again != content:
+            raise MachineTrouble(f"{ready.relative} gives other bytes each time it is read; check the disk")
 
     def _check_bytes(self, size: int) -> None:
         limit = self.cage.config.ingest.max_file_bytes
@@ -101,8 +121,8 @@ class Examiner:
 
     def _by_kind(self, ready: Ready, drop: Drop, content: Content) -> Examined:
         match drop.kind:
-            case Kind.VIDEO | Kind.FRAME:
-                return Examined(content, video=examine_clip(self.cage, ready.path))
+            case Kind.VIDEO | Kind.FRAME as kind:
+                return Examined(content, video=examine_clip(self.cage, ready.path, still=kind is Kind.FRAME))
             case Kind.VOICE:
                 return Examined(content, audio=examine_voice(self.cage, ready.path))
             case Kind.MUSIC:

@@ -101,7 +101,18 @@ class Ingest(Section):
     max_file_bytes: int = Field(64_000_000_000, ge=1, description="Largest drop that is accepted, in bytes.")
     max_pixels: int = Field(35_389_440, ge=1, description="Largest picture that is accepted, width times height.")
     check_timeout_seconds: float = Field(
-        900.0, ge=1, description="How long decoding one drop may take before it is refused."
+        120.0,
+        ge=1,
+        description="How long decoding one drop may take, and how long it may stand still, before it is refused.",
+    )
+    check_timeout_ratio: float = Field(
+        10.0, ge=0, description="How long decoding may take for each second of a drop's length, where that is more."
+    )
+    decode_budget_seconds: float = Field(
+        1800.0, ge=1, description="Processor time that decoding one drop may cost, over all cores, in seconds."
+    )
+    memory_bytes: int = Field(
+        4_000_000_000, ge=512_000_000, description="Memory a tool may use while it reads a drop, in bytes (Linux only)."
     )
 
 

@@ -37,15 +37,17 @@ class Ffmpeg:
         stopping: Callable[[], bool],
         on_progress: Callable[[Progress], None] | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_cost: Callable[[Progress, float], None] | None = None,
         errors_to: Path | None = None,
         folder: Path | None = None,
     ) -> tuple[Ended, Progress]:
         """Run ffmpeg with `arguments` after :data:`QUIET`; returns how it ended and its last progress.
 
-        `on_line` gets every line of standard output, which a filter may write to as well.
+        `on_line` gets every line of standard output, which a filter may write to as well; `on_cost` hears from
+        time to time how far it is and the processor time, in seconds, it has used for that (Linux only).
 
         Raises:
-            ChildTimeout, Stopped: as :func:`shared.child.run_child`.
+            ChildTimeout, ChildTooCostly, Stopped: as :func:`shared.child.run_child`.
             MachineTrouble: ffmpeg is gone, was killed, or met a full disk; that says nothing about its input.
         """
         last = Progress()
@@ -64,6 +66,7 @@ class Ffmpeg:
             limits=limits,
             stopping=stopping,
             on_line=read,
+            on_cost=(lambda used: on_cost(last, used)) if on_cost else None,
             errors_to=errors_to,
             folder=folder,
         )
@@ -108,6 +111,8 @@ def check_machine(ended: Ended, tool: str) -> None:
         raise MachineTrouble(f"{tool} was killed by signal {-ended.code}; is the machine short of memory?")
     if ended.code == CANNOT_START:
         raise MachineTrouble(f"{tool} does not start: {last_line(ended.errors)}")
+    if ended.code != 0 and "Resource temporarily unavailable" in ended.errors:  # from pthread_create
+        raise MachineTrouble(f"{tool} could not start its threads; is there a limit on the number of processes?")
     if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
         raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}")
 

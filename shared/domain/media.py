@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+Scan = Literal["progressive", "top field first", "bottom field first", "interlaced"]
+_RIGHT_ANGLE_DEGREES = 90
 
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """The picture of a clip.
+    """The picture of a clip. What a file does not say is None; old records lack what was added later.
 
     Attributes:
         width, height: coded size in pixels.
         display_width, display_height: size as shown, after rotation and pixel aspect, in pixels.
-        rotation: degrees clockwise the picture is turned for display (0, 90, 180, 270).
+        rotation: degrees clockwise the picture is turned for display (0, 90, 180, 270; rarely others).
         pixel_aspect: width of a pixel over its height (SAR).
         frame_rate: average frames per second.
         seconds: playable length of the picture.
         frames: frames that decoded.
         codec: name of the codec as MediaInfo gives it, such as ``AVC``.
+        mirrored: whether top and bottom are exchanged before the picture is turned.
+        variable_frame_rate: whether frames last differently long.
+        min_frame_rate, max_frame_rate: frames per second of the longest and of the shortest frame, if they vary.
+        scan: ``progressive``, or interlaced with ``top field first`` or ``bottom field first``, or
+            ``interlaced`` where only the pictures themselves tell the order.
+        bit_depth: bits per sample: 8, 10, 12.
+        chroma: how the colour is sampled: ``4:2:0``, ``4:2:2``, ``4:4:4``.
+        primaries, transfer, matrix: colours, in MediaInfo's words: ``BT.709``, ``BT.2020``, ``PQ``, ``HLG`` …
+        hdr: the transfer of a high dynamic range that must be mapped for an ordinary screen.
+        dolby_vision: whether Dolby Vision's metadata come along, which decoders may leave aside.
+        full_range: whether samples use all values (0 to 255) instead of those of television (16 to 235).
+        track: number of the track used, counted from 0 over all tracks of the file.
+        video_tracks, audio_tracks, data_tracks: how many of each the file has; subtitles count as data.
+        attached_pictures: covers, which are no films.
+        has_sound: whether there is any sound in the file.
     """
 
     width: int
@@ -31,6 +51,25 @@ class VideoFacts:
     seconds: float
     frames: int
     codec: str
+    mirrored: bool = False
+    variable_frame_rate: bool | None = None
+    min_frame_rate: float | None = None
+    max_frame_rate: float | None = None
+    scan: Scan | None = None
+    bit_depth: int | None = None
+    chroma: str | None = None
+    primaries: str | None = None
+    transfer: str | None = None
+    matrix: str | None = None
+    hdr: Literal["PQ", "HLG"] | None = None
+    dolby_vision: bool = False
+    full_range: bool | None = None
+    track: int | None = None
+    video_tracks: int | None = None
+    audio_tracks: int | None = None
+    data_tracks: int | None = None
+    attached_pictures: int | None = None
+    has_sound: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -80,10 +119,25 @@ class LoudnessFacts:
     held_below: float = 0.0
 
 
+def orientation(a: float, b: float, c: float, d: float) -> tuple[int, bool]:
+    """How a display matrix turns a picture, in degrees clockwise, and whether it mirrors it before.
+
+    A pixel at (x, y), y downwards, is shown at (a·x + c·y, b·x + d·y). A matrix that would leave no picture
+    means nothing.
+    """
+    area = a * d - b * c
+    if area == 0:
+        return 0, False
+    return round(math.degrees(math.atan2(b, a))) % 360, area < 0
+
+
 def displayed_size(width: int, height: int, rotation: int, pixel_aspect: float) -> tuple[int, int]:
-    """The size a viewer sees, in whole pixels: pixel aspect widens the coded picture, then it is turned."""
+    """The size a viewer sees, in whole pixels: pixel aspect widens the coded picture, then it is turned.
+
+    A picture that is turned by something else than right angles is shown in its own frame, as ffmpeg does it.
+    """
     wide = max(1, round(width * pixel_aspect))
-    return (height, wide) if rotation % 180 else (wide, height)
+    return (height, wide) if rotation % 180 == _RIGHT_ANGLE_DEGREES else (wide, height)
 
 
 def check_resolution(value: str) -> str:

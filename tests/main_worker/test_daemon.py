@@ -181,7 +181,7 @@ def test_a_drop_that_is_replaced_while_it_is_checked_is_judged_anew(farm: Farm, 
 
 def test_a_verdict_is_not_carried_out_on_another_file(make_farm: Callable[..., Farm], media: Media) -> None:
     """A drop that is to be refused was replaced meanwhile: the new one is not put into the trash in its place."""
-    farm = make_farm({"ingest": {"check_timeout_seconds": 3}})
+    farm = make_farm({"ingest": {"check_timeout_seconds": 3, "check_timeout_ratio": 0}})
     farm.drop(media.slow_clip(), "video/nature/a.mp4")
     main = farm.start()
     main.until(lambda: is_decoding(farm))

@@ -124,7 +124,7 @@ def test_a_name_that_is_not_utf8_is_no_reason_to_refuse(desk: Desk, media: Media
 def test_a_clip_that_takes_too_long_is_refused_and_its_decoder_killed(desk: Desk, media: Media) -> None:
     """A small file can cost hours; the reason says which limit it met."""
     slow = media.slow_clip()
-    rejection = desk.refusal(slow, Kind.VIDEO, {"ingest": {"check_timeout_seconds": 1}})
+    rejection = desk.refusal(slow, Kind.VIDEO, {"ingest": {"check_timeout_seconds": 1, "check_timeout_ratio": 0}})
     assert rejection.code == "too_slow"
     assert "longer than 1 s" in rejection.sentence
     assert "ingest.check_timeout_seconds" in rejection.advice

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.child import ChildTimeout, Limits, run_child
+from shared.child import ChildTimeout, ChildTooCostly, Limits, run_child
 from shared.domain.errors import Stopped
+from shared.leash import can_isolate
 
 SOME = 1.5  # seconds; long enough for a shell to start and say a line on a busy machine
 FAMILY = "sleep 300 & echo $!; echo $$; wait"
@@ -233,6 +234,149 @@ def test_a_leash_held_by_nobody_starts_nothing(tmp_path: Path) -> None:
     """A worker that died before its child was leashed leaves no child."""
     leash = Path(sys.modules["shared.leash"].__file__ or "")
     mark = tmp_path / "started"
-    arguments = [sys.executable, "-I", "-S", str(leash), "1", "9", "0", "touch", str(mark)]  # 1 is not this process
+    arguments = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(leash),
+        "1",
+        "9",
+        "0",
+        "",
+        "0",
+        "touch",
+        str(mark),
+    ]  # 1 is not this process
     assert subprocess.run(arguments, check=False, timeout=60).returncode == 1
     assert not mark.exists()
+
+
+# -- what a child may take -------------------------------------------------------------------------
+
+SPIN = "while True: pass"
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_a_child_without_limits_has_none_but_leaves_no_core() -> None:
+    """Renders take what they need; the core of a crashed one would fill the disk."""
+    code = "import resource as r; print([r.getrlimit(n)[0] for n in (r.RLIMIT_CORE, r.RLIMIT_CPU, r.RLIMIT_FSIZE)])"
+    ended = run_child(python(code), limits=Limits(), stopping=never)
+    assert ended.output == b"[0, -1, -1]\n"
+
+
+def test_a_child_is_ended_at_its_limit_of_processor_time() -> None:
+    """It says how much that was."""
+    with pytest.raises(ChildTooCostly, match=r"used [123] s of processor time") as ended:
+        run_child(python(SPIN), limits=Limits(cpu_seconds=1, total_seconds=60), stopping=never)
+    assert ended.value.need == "cpu"
+
+
+def test_a_child_that_catches_the_signal_was_too_costly_all_the_same() -> None:
+    """ffmpeg ends in good order then, with a status of its own."""
+    code = f"import signal, sys; signal.signal(signal.SIGXCPU, lambda *_: sys.exit(255))\n{SPIN}"
+    with pytest.raises(ChildTooCostly, match="processor time"):
+        run_child(python(code), limits=Limits(cpu_seconds=1, total_seconds=60), stopping=never)
+
+
+def test_a_child_tells_its_processor_time() -> None:
+    """While it runs (on Linux) and at its end; sleeping costs nothing."""
+    told: list[float] = []
+    code = "import time\nwhile time.process_time() < 0.5: pass\nprint(); time.sleep(1)"
+    ended = run_child(python(code), limits=Limits(), stopping=never, on_cost=told.append)
+    assert 0.5 <= ended.cpu_seconds < 2
+    if sys.platform == "linux":
+        assert told == sorted(told)
+        assert max(told) <= ended.cpu_seconds + 0.05
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a running child has used")
+def test_a_listener_may_end_a_child_that_grows_too_costly() -> None:
+    """Long before the limit."""
+
+    def enough(used: float) -> None:
+        if used > 0.3:
+            raise ChildTooCostly("cpu", "would go on for ever")
+
+    with pytest.raises(ChildTooCostly, match="would go on for ever"):
+        run_child(python(SPIN), limits=Limits(total_seconds=60), stopping=never, on_cost=enough)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may write to")
+def test_a_child_that_wants_too_much_memory_does_not_get_it() -> None:
+    """Whatever it does about that, it was too costly."""
+    code = "x = bytearray(400_000_000)"
+    with pytest.raises(ChildTooCostly, match="needed more than 200 MB of memory") as ended:
+        run_child(python(code), limits=Limits(memory_bytes=200_000_000), stopping=never)
+    assert ended.value.need == "memory"
+    assert run_child(python(code), limits=Limits(memory_bytes=800_000_000), stopping=never).code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process may write to")
+def test_memory_that_is_only_reserved_does_not_count() -> None:
+    """Threads and allocators reserve far more than they use."""
+    code = "import mmap; mmap.mmap(-1, 1 << 33, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)"
+    assert run_child(python(code), limits=Limits(memory_bytes=200_000_000), stopping=never).code == 0
+
+
+def test_endless_complaints_end_at_the_limit_of_a_file(tmp_path: Path) -> None:
+    """Standard error goes to a file, which must not fill the disk."""
+    path = tmp_path / "stderr.log"
+    with pytest.raises(ChildTooCostly, match="wrote more than 1 MB") as ended:
+        run_child(["sh", "-c", "yes >&2"], limits=Limits(file_bytes=1_000_000), stopping=never, errors_to=path)
+    assert ended.value.need == "file"
+    assert path.stat().st_size == 1_000_000
+
+
+CONNECT = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    try:
+        socket.create_connection(server.getsockname(), timeout=10).close()
+        print("reached")
+    except OSError:
+        print("out of reach")
+"""
+
+
+def test_a_child_has_the_network_unless_it_is_offline() -> None:
+    """Not even its own loopback is up where it has none; where it cannot be taken away, the child runs all the same."""
+    assert run_child(python(CONNECT), limits=Limits(), stopping=never).output == b"reached\n"
+    wanted = b"out of reach\n" if can_isolate() else b"reached\n"
+    assert run_child(python(CONNECT), limits=Limits(offline=True), stopping=never).output == wanted
+
+
+def test_an_offline_child_dies_with_its_worker(
+    start_python: Callable[..., subprocess.Popen[str]],
+    said: Callable[[subprocess.Popen[str]], str],
+    is_gone: Callable[[int], bool],
+    eventually: Callable[..., None],
+) -> None:
+    """Moving into another namespace takes the leash off, unless it is put on afterwards."""
+    worker = start_python(
+        """
+from shared.child import Limits, run_child
+def tell(line):
+    print(line, flush=True)
+    return True
+run_child(["sh", "-c", "echo $$; exec sleep 300"], limits=Limits(offline=True), stopping=lambda: False, on_line=tell)
+"""
+    )
+    pid = int(said(worker))
+    worker.kill()
+    eventually(lambda: is_gone(pid))
+
+
+def test_a_stricter_limit_that_is_in_force_stays() -> None:
+    """An operator's own limits are not lifted."""
+    inner = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU))"
+    outer = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (20, 25))\n"
+        "import shared.leash as leash, subprocess\n"
+        f"arguments = leash.leashed([sys.executable, '-c', {inner!r}], limits={{resource.RLIMIT_CPU: (50, 60)}})\n"
+        "sys.exit(subprocess.run(arguments).returncode)"
+    )
+    ended = run_child(python(outer), limits=Limits(), stopping=never, folder=Path(__file__).parents[2])
+    assert ended.output == b"(25, 25)\n", ended.errors

@@ -92,6 +92,7 @@ def test_a_render_is_stopped_on_request_and_when_it_takes_too_long(ffmpeg: Ffmpe
     [
         ("kill -KILL $$", "was killed by signal 9"),
         ("kill -TERM $$", "was killed by signal 15"),
+        ("echo '-11 (Resource temporarily unavailable)' >&2; exit 69", "could not start its threads"),
         ("echo 'x: No space left on device' >&2; exit 1", "found the disk full: x: No space left on device"),
     ],
 )
