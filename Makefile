@@ -43,7 +43,7 @@ voices: $(STAMP)    ## write docs/voices.md: real voices and other sounds agains
 	$(BIN)/python -m benchmarks.voices
 
 corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
-	$(BIN)/python benchmarks/corpus.py > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
+	$(BIN)/python -m benchmarks.corpus > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

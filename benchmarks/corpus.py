@@ -6,23 +6,20 @@ and broken/. It is only read. ``make corpus`` writes docs/corpus.md with it.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
-
-from main_worker.cage import Cage  # noqa: E402
-from main_worker.examination import Examined, Examiner  # noqa: E402
-from main_worker.ready import Ready, identity_of  # noqa: E402
-from shared.config import Config  # noqa: E402
-from shared.domain.drop import Drop, Kind  # noqa: E402
-from shared.domain.errors import DropRefused  # noqa: E402
-from shared.domain.media import AudioFacts, VideoFacts  # noqa: E402
-from shared.ffmpeg import find_ffmpeg  # noqa: E402
+from benchmarks.realmedia import REALMEDIA
+from main_worker.cage import Cage
+from main_worker.examination import Examined, Examiner
+from main_worker.ready import Ready, identity_of
+from shared.config import Config
+from shared.domain.drop import Drop, Kind
+from shared.domain.errors import DropRefused
+from shared.domain.media import AudioFacts, VideoFacts
+from shared.ffmpeg import find_ffmpeg
 
 FOLDERS = {
     "video": (Kind.VIDEO,),
@@ -60,8 +57,7 @@ configuration's defaults. The files themselves are test inputs of many projects 
 
 
 def main() -> None:
-    corpus = Path(os.environ.get("REELMILL_REALMEDIA", REPOSITORY.parent / "shared/realmedia"))
-    if not corpus.is_dir():
+    if not REALMEDIA.is_dir():
         sys.exit("no real media: set REELMILL_REALMEDIA to a folder of them")
     ffmpeg = find_ffmpeg("")
     print(BEGINNING.format(version=ffmpeg.version))
@@ -69,7 +65,7 @@ def main() -> None:
         examiner = Examiner(Cage(Config(), ffmpeg, lambda: False), Path(staging))
         for folder, kinds in FOLDERS.items():
             print(f"## {folder}/\n\n| file | as | outcome | facts, or the reason |\n|---|---|---|---|")
-            for path, kind in drops(corpus / folder, kinds):
+            for path, kind in drops(REALMEDIA / folder, kinds):
                 print(f"| `{path.name}` | {kind.value} | {' | '.join(outcome(examiner, path, kind))} |", flush=True)
             print()
 

@@ -70,7 +70,7 @@ def read_page(page: Page, seconds: float, stopping: Callable[[], bool], scratch:
         held.flush()
         command = [sys.executable, "-P", "-c", _CHILD, held.name, page.content_type or "", page.address]
         try:
-            ended = run_child(command, limits=Limits(total_seconds=seconds), stopping=stopping)
+            ended = run_child(command, limits=Limits(total_seconds=seconds, offline=True), stopping=stopping)
         except ChildTimeout as error:
             raise _too_complex(page.address, f"takes longer than {seconds:g} s to read") from error
     return answer_of(ended, page.address)

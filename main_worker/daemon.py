@@ -23,6 +23,7 @@ from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble, overwrite_hint, write_hint
+from shared.leash import can_isolate
 from shared.log import Logger
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import RecordError, utc_now
@@ -66,6 +67,8 @@ class MainWorker:
     def run(self, *, until_idle: bool) -> None:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
         self._log.info(f"Main worker is ready on {self._layout.root}", name="worker_started")
+        if not can_isolate():
+            self._log.warning("This system lets tools that read drops keep their network access", name="no_isolation")
         ignore_lease_signals()
         self._refresh_view()
         self._events.start(self._layout.raw, self._config.ingest.watch, self._log)
