@@ -50,7 +50,7 @@ def _loudnorm(cage: Cage, path: Path, audio_filter: str, output: list[str]) -> d
     """Run one pass and read the JSON report that loudnorm leaves at the end of standard error."""
     ended, _ = cage.run("mp3", path, ["-map", "0:a:0", "-af", audio_filter, *output], talkative=True)
     if "No space left on device" in ended.errors:
-        raise MachineTrouble("cannot normalise music: the disk is full")
+        raise MachineTrouble("cannot normalise music: the disk is full", everywhere=True)
     start, end = ended.errors.rfind("{"), ended.errors.rfind("}")
     if ended.code != 0 or start < 0:
         raise unreadable("an MP3 sound", ended)

@@ -109,7 +109,7 @@ def check_machine(ended: Ended, tool: str) -> None:
     if ended.code == CANNOT_START:
         raise MachineTrouble(f"{tool} does not start: {last_line(ended.errors)}")
     if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
-        raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}")
+        raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}", everywhere=True)
 
 
 def last_line(errors: str) -> str:
