@@ -221,7 +221,7 @@ def test_a_folder_that_is_gone_pauses_and_rejects_nothing(farm: Farm, media: Med
     assert farm.library() == {}
     away.rename(farm.layout.invalid)
     main.until(farm.library)
-    main.until(farm.rejected)
+    main.until_logged("event=file_rejected")
     main.until_idle()
     record = main.record()
     assert record is not None

@@ -100,9 +100,17 @@ def test_a_done_beside_it_is_taken_at_its_word() -> None:
 
 def test_a_hash_beside_it_is_to_be_checked() -> None:
     """The hash goes along with the decision, for the examination to compare."""
-    settled = decide(seen_at(100.0), 100.0, PATIENCE, marker=Checksum(HASH))
+    settled = decide(seen_at(100.0), 100.0, PATIENCE, marker=Checksum(HASH), writer=False)
     assert isinstance(settled, Settled)
     assert settled.sha256 == HASH
+    assert not settled.certain, "until it is found to match, it may be the beginning of a copy"
+
+
+def test_where_nobody_can_tell_if_it_is_open_its_hash_is_taken_when_it_is_quiet() -> None:
+    """A large file that grows on a network mount is not read from its start at every look."""
+    marker = Checksum(HASH)
+    assert decide(seen_at(100.0), 104.0, PATIENCE, marker=marker) == Settling(105.0)
+    assert isinstance(decide(seen_at(100.0), 105.0, PATIENCE, marker=marker), Settled)
 
 
 def test_a_checksum_file_that_names_no_hash_is_no_evidence() -> None:
