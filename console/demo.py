@@ -24,7 +24,8 @@ from shared.ffmpeg import find_ffmpeg
 _MARK = ".reelmill-demo"
 # Small enough for two minutes on two cores; every other setting is the default.
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "ingest": {"quiet_seconds": 1.0, "rescan_seconds": 1.0},
+    # Everything is dropped by one rename each, so the file that is cut off need not be waited for.
+    "ingest": {"quiet_seconds": 1.0, "rescan_seconds": 1.0, "unfinished_seconds": 1.0},
     "tasks": {"fallback_categories": ["nature", "patterns", "calm"]},
     "render": {"resolution": "1280x720", "preset": "fast"},
 }

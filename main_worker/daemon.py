@@ -144,7 +144,7 @@ class MainWorker:
             host=platform.node(),
             pid=os.getpid(),
             program=PROGRAM,
-            state="paused" if standing.paused else "working" if standing.pending else "idle",
+            state="paused" if standing.paused else "working" if standing.pending or standing.busy else "idle",
             trouble=standing.trouble,
             paused_since=self._paused_since,
             pending=tuple(PendingDrop(drop=f"raw/{readable(str(name))}", doing=doing) for name, doing in pending),

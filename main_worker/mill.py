@@ -76,6 +76,7 @@ class Mill:
         self._view = View()
         self._held_until: float | None = None
         self._looked, self._prepared = Pace(), Pace()
+        self._is_stale = False
         self._known: tuple[int, frozenset[PurePosixPath]] | None = None
         self._waiting = Waiting()
         self._task_trouble: str | None = None
@@ -98,7 +99,7 @@ class Mill:
         if not view.unreadable:
             self._ingest.forget_all_but({ready.relative for ready in view.ready})
         self._held_until = self._ingest.offer(view.ready, now)
-        self._known = None  # a logo may have come, a clip may have been brought back: what waits is looked at again
+        self._is_stale = True  # a logo may have come, a clip may have been brought back: what waits is looked at again
         self._looked = Pace(now, max(0.0, time.monotonic() - now))
 
     def turn(self, now: float) -> None:
@@ -113,12 +114,15 @@ class Mill:
         """Make the tasks that can be made, if anything has changed since this was last done."""
         if self._lost or not self._is_open:
             return
-        arriving = frozenset((*self._view.settling, *self._ingest.arriving))
-        known = (self._library.version, arriving)
-        if known != self._known:
-            self._known = known
-            self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
+        known = self._there_is()
+        if known != self._known or self._is_stale:
+            self._known, self._is_stale = known, False
+            self._prepare([drop for drop in map(classify, known[1]) if isinstance(drop, Drop)])
             self._prepared = Pace(now, max(0.0, time.monotonic() - now))
+
+    def _there_is(self) -> tuple[int, frozenset[PurePosixPath]]:
+        """What tasks can be made of: the library's version, and the drops on their way into it."""
+        return self._library.version, frozenset((*self._view.settling, *self._ingest.arriving))
 
     def settles_in(self, now: float) -> float:
         """Seconds until the first drop that settles may be complete."""
@@ -142,7 +146,7 @@ class Mill:
         unreadable = "; ".join(self._view.unreadable)
         own = next(iter(troubles.drops.values()), None)
         hopeless = troubles.is_hopeless and pending.keys() <= troubles.drops.keys() | self._stuck()
-        behind = self._known is None or self._known[0] != self._library.version
+        behind = self._known != self._there_is()
         return Standing(
             pending=pending,
             waiting=self._waiting,

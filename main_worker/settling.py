@@ -116,8 +116,9 @@ def decide(
         return Settling(now + patience.quiet, "waiting for a program that has it open for writing")
     if marker is Done.DONE:
         return Settled("its .done is there", certain=True)
-    if isinstance(marker, Checksum) and marker.sha256:
-        return Settled("it matches its .sha256", certain=True, sha256=marker.sha256)
+    is_quiet = now >= seen.unchanged_since + patience.quiet
+    if isinstance(marker, Checksum) and marker.sha256 and (is_quiet or writer is False):
+        return Settled("it matches its .sha256", sha256=marker.sha256)  # certain only once it is found to match
     if seen.clue is Clue.RENAMED:
         return Settled(Clue.RENAMED.value, certain=True)
     return _after_a_quiet_time(seen, now, patience, marker, writer)

@@ -114,7 +114,7 @@ def check_machine(ended: Ended, tool: str) -> None:
     if ended.code != 0 and "Resource temporarily unavailable" in ended.errors:  # from pthread_create
         raise MachineTrouble(f"{tool} could not start its threads; is there a limit on the number of processes?")
     if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
-        raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}")
+        raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}", everywhere=True)
 
 
 def last_line(errors: str) -> str:

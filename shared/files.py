@@ -207,9 +207,14 @@ def put_back(aside: Path, path: Path) -> None:
 
 def as_machine_trouble(error: OSError, doing: str) -> MachineTrouble:
     """The same error in words for the log."""
-    where = f" ({error.filename})" if error.filename else ""
+    where = f" ({_shown(Path(os.fsdecode(error.filename)))})" if isinstance(error.filename, str | bytes) else ""
     everywhere = error.errno in _EVERYWHERE
     return MachineTrouble(f"{doing}: {error.strerror or error}{where}", everywhere=everywhere)
+
+
+def _shown(path: Path) -> Path:
+    """A path for people, the same every time: of a private name, which is random, only the folder."""
+    return path.parent if is_private(path) else path
 
 
 def make_readable(path: Path, group: str) -> bool:

@@ -197,6 +197,7 @@ class Farm:
         return hidden.rename(target)
 
     def start(self, *options: str) -> Main:
+        """A main worker on this root."""
         log = self.layout.root.with_name(f"{self.layout.root.name}-main-{len(self._mains)}.log")
         main = Main(self.layout, log, *options)
         self._mains.append(main)
@@ -251,7 +252,7 @@ class Farm:
         return sorted(map(str, [*found, *self.layout.staging.iterdir(), *self.layout.removed.iterdir()]))
 
 
-QUICK: Changes = {"ingest": {"quiet_seconds": 0.1, "rescan_seconds": 0.2}}
+QUICK: Changes = {"ingest": {"quiet_seconds": 0.1, "rescan_seconds": 0.2, "unfinished_seconds": 0}}
 
 
 @pytest.fixture(scope="session")

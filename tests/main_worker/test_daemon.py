@@ -204,26 +204,31 @@ def test_a_drop_that_is_taken_away_while_it_is_checked_is_no_trouble(farm: Farm,
     assert "event=ingest_trouble" not in main.log
 
 
-def test_the_machines_trouble_pauses_and_rejects_nothing(farm: Farm, media: Media) -> None:
-    """While the trash cannot be written a bad drop stays in raw/, the record says why, and good ones are taken."""
+def test_a_folder_that_is_gone_pauses_and_rejects_nothing(farm: Farm, media: Media) -> None:
+    """While a folder of the root is away nothing is taken; the record says why; all goes on when it is back."""
     main = farm.start()
     main.until_idle()
     away = farm.layout.invalid.rename(farm.layout.invalid.with_name("away"))
-    path = farm.drop(media.text("a.mkv", "text"), "video/nature/a.mkv")
     main.until(lambda: (record := main.record()) and record.state == "paused")
+    path = farm.drop(media.text("a.mkv", "text"), "video/nature/a.mkv")
+    farm.drop(media.clip(), "video/nature/b.mp4")
     record = main.record()
     assert record is not None
-    assert "cannot take it in" in (record.trouble or "")
-    assert [drop.drop for drop in record.pending if "cannot take it in" in drop.doing] == ["raw/video/nature/a.mkv"]
+    assert record.trouble == f"{farm.layout.invalid} is gone"
+    assert record.paused_since is not None
+    time.sleep(1)  # ten quiet periods
     assert path.exists()
-    assert main.log.count("event=ingest_trouble") == 1
-    farm.drop(media.clip(), "video/nature/b.mp4")
-    main.until(farm.library)
-    assert main.stop() == 0
+    assert farm.library() == {}
     away.rename(farm.layout.invalid)
-    farm.work()
-    assert not path.exists()
+    main.until(farm.library)
+    main.until_logged("event=file_rejected")
+    main.until_idle()
+    record = main.record()
+    assert record is not None
+    assert (record.trouble, record.paused_since) == (None, None)
+    assert main.stop() == 0
     assert list(farm.rejected()) == ["raw/video/nature/a.mkv"]
+    assert (main.log.count("event=ingest_paused"), main.log.count("event=ingest_resumed")) == (1, 1)
 
 
 # -- ends in the middle ------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from main_worker.filing import Filing
 from main_worker.intake import Intake
 from main_worker.library import Library
 from main_worker.ready import DropChanged, Ready
+from main_worker.settling import Patience
 from shared.config import Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused
@@ -283,7 +284,7 @@ class Steps:
 
     def ready(self) -> tuple[Ready, Drop]:
         """The one drop that is in raw/."""
-        (ready,) = Intake(self.layout.raw, 0.0).look(0.0).ready
+        (ready,) = Intake(self.layout.raw, Patience(0.0, 0.0)).look(0.0).ready
         assert isinstance(ready.drop, Drop)
         return ready, ready.drop
 

@@ -1,10 +1,11 @@
-"""One drop's trouble is that drop's alone: it is put off, told once, and tried again."""
+"""One drop's trouble is that drop's alone, the machine's is everybody's; and a copy that stalls is waited for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -12,13 +13,17 @@ from main_worker.examination import Content, Examined, Examiner
 from main_worker.filing import Filing
 from main_worker.ingest import Ingest
 from main_worker.library import Library
+from main_worker.once import Inline
 from main_worker.ready import Ready
-from shared.config import Log
+from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import MachineTrouble
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError
 from shared.domain.layout import Layout
 from shared.log import open_log
 from tests.main_worker.conftest import Desk
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+CUT_OFF = DropRefused(Rejection("truncated", "It is cut off.", "Copy it again."))
 
 
 @dataclass(frozen=True)
@@ -33,70 +38,171 @@ class Stumbling(Examiner):
         return super().examine(ready, drop, known)
 
 
-@pytest.fixture
-def stumble(desk: Desk, tmp_path: Path) -> Iterator[Callable[..., Ingest]]:
-    made: list[Ingest] = []
+@dataclass(frozen=True)
+class Table:
+    """An ingest whose examinations are done in this thread, on a root of its own."""
 
-    def make(*errors: Exception) -> Ingest:
+    ingest: Ingest
+    layout: Layout
+    desk: Desk
+
+    def put(self, name: str = "a.txt") -> Ready:
+        """A link file without a link in it, which is refused once it is examined."""
+        relative = PurePosixPath("story/tales/fox/link", name)
+        path = self.layout.raw / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("nonsense", "utf-8")
+        ready, drop = self.desk.ready(path, Kind.LINK)
+        return replace(ready, relative=relative, drop=replace(drop, relative=relative))
+
+    def turn(self, now: float, *drops: Ready) -> float | None:
+        held = self.ingest.offer(drops, now)
+        self.ingest.turn(now)
+        return held
+
+    def rejected(self) -> list[str]:
+        return sorted(path.name for path in self.layout.invalid.iterdir() if not path.name.endswith(".json"))
+
+
+@pytest.fixture
+def table(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Table]:
+    """Makes an ingest that meets the errors given, in turn."""
+
+    def make(*errors: Exception, **ingest: object) -> Table:
         layout = Layout(tmp_path)
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
         log = open_log("main_worker", Log())
         filing = Filing(layout, Library(layout, log), 100)
         examiner = Stumbling(desk.cage(), layout.staging, list(errors))
-        made.append(Ingest(layout, filing, examiner, 1, log, lambda: None))
-        return made[-1]
+        config = Config.model_validate({"ingest": ingest})
+        return Table(Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None), layout, desk)
 
-    yield make
-    for ingest in made:
-        ingest.close()
+    return make
 
 
-def settle(ingest: Ingest, now: float) -> None:
-    """Wait for the examination under way and conclude it."""
-    while ingest.checking:
-        ingest.finish(now)
+# -- the trouble of one drop -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "error", [KeyError("a fault of the program"), MachineTrouble("the disk is full"), OSError(5, "Input/output error")]
+    "error",
+    [
+        KeyError("a fault of the program"),
+        MachineTrouble("ffmpeg was killed"),
+        ToolError("no ffmpeg"),
+        OSError(errno.EIO, "Input/output error"),
+    ],
 )
-def test_a_drop_in_trouble_stays_and_is_tried_again(
-    stumble: Callable[..., Ingest], desk: Desk, tmp_path: Path, error: Exception
-) -> None:
-    """Whatever was stumbled over, the drop is not refused, and a later try takes it."""
-    ingest = stumble(error)
-    path = tmp_path / "raw/story/tales/fox/link/a.txt"
-    path.parent.mkdir(parents=True)
-    path.write_text("nonsense", "utf-8")
-    ready, _ = desk.ready(path, Kind.LINK)
-    ingest.take(ready, 0.0)
-    settle(ingest, 0.0)
-    assert path.exists()
-    assert list(ingest.put_off()) == [ready.relative]
-    assert ingest.trouble
-    ingest.take(ready, 1.0)
-    assert not ingest.checking, "it must wait before it is tried again"
-    ingest.take(ready, 1000.0)
-    settle(ingest, 1000.0)
-    assert not path.exists()
-    assert (tmp_path / "trash/invalid/a.txt").exists()
-    assert not ingest.put_off()
+def test_a_drop_in_trouble_stays_and_is_tried_again(table: Callable[..., Table], error: Exception) -> None:
+    """Whatever was stumbled over, the drop is not refused, others are taken, and a later try takes it."""
+    made = table(error)
+    first, other = made.put("a.txt"), made.put("b.txt")
+    made.turn(0.0, first)
+    made.turn(0.1, first, other)
+    assert first.path.exists()
+    assert made.rejected() == ["b.txt"]
+    assert made.ingest.troubles.pause is None
+    assert made.ingest.states(0.1)[first.relative].startswith("put off: ")
+    made.turn(1.0, first)
+    assert first.path.exists(), "it must wait before it is tried again"
+    made.turn(1000.0, first)
+    assert not first.path.exists()
+    assert made.rejected() == ["a.txt", "b.txt"]
+    assert not made.ingest.troubles.drops
 
 
-def test_after_some_tries_there_is_no_use_in_waiting(
-    stumble: Callable[..., Ingest], desk: Desk, tmp_path: Path
-) -> None:
-    """A run that is to end when nothing is left to do ends all the same."""
-    ingest = stumble(*[MachineTrouble("the disk is full")] * 3)
-    path = tmp_path / "raw/story/tales/fox/link/a.txt"
-    path.parent.mkdir(parents=True)
-    path.write_text("nonsense", "utf-8")
-    ready, _ = desk.ready(path, Kind.LINK)
+def test_after_some_tries_there_is_no_use_in_waiting(table: Callable[..., Table]) -> None:
+    """A run that is to end when nothing is left to do ends all the same; the drop is forgotten when it is gone."""
+    made = table(*[MachineTrouble("ffmpeg was killed")] * 3)
+    drop = made.put()
     for attempt in range(3):
-        assert ingest.is_hopeless() == (attempt == 0), "nothing put off is no reason to wait either"
-        ingest.take(ready, attempt * 1000.0)
-        settle(ingest, attempt * 1000.0)
-    assert ingest.is_hopeless()
-    ingest.forget_all_but([])
-    assert not ingest.put_off()
+        assert made.ingest.troubles.is_hopeless == (attempt == 0), "nothing put off is no reason to wait either"
+        made.turn(attempt * 1000.0, drop)
+    assert made.ingest.troubles.is_hopeless
+    made.ingest.forget_all_but([])
+    assert not made.ingest.troubles.drops
+
+
+# -- the trouble of all ----------------------------------------------------------------------------------
+
+
+def test_a_full_disk_pauses_everything_and_is_told_once(
+    table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is refused, one drop at a time tries whether it is over, and then all go on."""
+    made = table(FULL, FULL, FULL)
+    drops = [made.put(f"{name}.txt") for name in "abcdef"]
+    made.turn(0.0, *drops)
+    assert made.rejected() == []
+    pause = made.ingest.troubles.pause
+    assert pause is not None
+    assert "No space left on device" in pause.why
+    for now in (1.0, 2.0, 3.0):
+        made.turn(now, *drops)
+    assert made.rejected() == []
+    now = 10.0
+    while made.ingest.troubles.pause:
+        now += 100.0
+        made.turn(now, *drops)
+        assert now < 2000.0
+    made.turn(now + 1, *[drop for drop in drops if drop.path.exists()])
+    made.turn(now + 2, *[drop for drop in drops if drop.path.exists()])
+    assert made.rejected() == sorted(drop.path.name for drop in drops)
+    said = capsys.readouterr().err
+    assert (said.count("event=ingest_paused"), said.count("event=ingest_resumed")) == (1, 1)
+
+
+def test_a_pause_that_has_nothing_left_to_hold_up_ends(table: Callable[..., Table]) -> None:
+    """The operator took all drops away again."""
+    made = table(FULL)
+    drop = made.put()
+    made.turn(0.0, drop)
+    assert made.ingest.troubles.pause
+    drop.path.unlink()
+    made.turn(100.0)
+    assert made.ingest.troubles.pause is None
+
+
+# -- copies that have not come to their end --------------------------------------------------------------
+
+
+def test_a_drop_that_looks_unfinished_is_refused_only_after_a_while(table: Callable[..., Table]) -> None:
+    """Its copy may go on; what it waits for is shown."""
+    made = table(CUT_OFF, CUT_OFF, unfinished_seconds=20)
+    drop = made.put()
+    made.turn(5.0, drop)
+    assert made.rejected() == []
+    assert "looks unfinished; refused in 15 s if it stays so: It is cut off." in made.ingest.states(5.0)[drop.relative]
+    assert made.turn(19.9, drop) == 20.0
+    assert drop.path.exists()
+    made.turn(20.0, drop)
+    assert made.rejected() == ["a.txt"]
+    assert not made.ingest.states(20.0)
+
+
+def test_an_unfinished_drop_that_goes_on_is_examined_anew(table: Callable[..., Table]) -> None:
+    """What was found of its first half is forgotten."""
+    made = table(CUT_OFF, unfinished_seconds=20)
+    made.turn(5.0, made.put())
+    with made.put().path.open("a") as stream:
+        stream.write(" and more")
+    grown = made.put()
+    made.turn(6.0)
+    assert not made.ingest.states(6.0)
+    made.turn(7.0, grown)
+    assert made.rejected() == ["a.txt"], "the second examination found no links in it, and is sure"
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_a_drop_that_is_whole_for_sure_is_refused_at_once(table: Callable[..., Table], certain: bool) -> None:
+    """It was renamed into place, or its .done is there: its damage is no sign of an unfinished copy."""
+    made = table(CUT_OFF, unfinished_seconds=20)
+    made.turn(5.0, replace(made.put(), certain=certain))
+    assert made.rejected() == (["a.txt"] if certain else [])
+
+
+def test_what_more_bytes_cannot_mend_is_refused_at_once(table: Callable[..., Table]) -> None:
+    """A link file without links is none, however long one waits."""
+    made = table(unfinished_seconds=20)
+    made.turn(5.0, made.put())
+    assert made.rejected() == ["a.txt"]

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from main_worker.intake import Intake
+from main_worker.settling import Patience
 from shared.domain.drop import Drop, Kind, Misplaced
 
 QUIET = 5.0
+PATIENCE = Patience(quiet=QUIET, blind=QUIET)
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def put(raw: Path, name: str, content: bytes = b"x") -> Path:
 
 def settled(raw: Path) -> dict[str, Drop | Misplaced]:
     """How everything in raw/ is judged once it is quiet."""
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     intake.look(0.0)
     return {str(ready.relative): ready.drop for ready in intake.look(QUIET).ready}
 
@@ -42,7 +44,7 @@ def settled(raw: Path) -> dict[str, Drop | Misplaced]:
 def test_a_new_drop_settles_and_then_is_ready(raw: Path) -> None:
     """The view says when to look again, and hands the drop over with the identity it had."""
     path = put(raw, "video/nature/a.mp4", b"clip")
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     first = intake.look(10.0)
     assert ([str(name) for name in first.settling], first.ready, first.next_at) == (["video/nature/a.mp4"], (), 15.0)
     (ready,) = intake.look(15.0).ready
@@ -56,7 +58,7 @@ def test_a_new_drop_settles_and_then_is_ready(raw: Path) -> None:
 def test_a_drop_that_grows_waits_again(raw: Path) -> None:
     """Also when it was ready before: a copy that stalled goes on."""
     path = put(raw, "video/nature/a.mp4")
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     intake.look(0.0)
     assert intake.look(5.0).ready
     with path.open("ab") as stream:
@@ -68,7 +70,7 @@ def test_a_drop_that_grows_waits_again(raw: Path) -> None:
 def test_a_drop_of_which_only_the_time_moves_waits_again(raw: Path) -> None:
     """Some programs preallocate the whole size and then write."""
     path = put(raw, "video/nature/a.mp4")
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     intake.look(0.0)
     os.utime(path, ns=(1, 1))
     assert not intake.look(5.0).ready
@@ -78,7 +80,7 @@ def test_a_drop_that_was_away_in_between_waits_again(raw: Path) -> None:
     """A file that was taken out and put back is a new drop, though its inode and times are the same."""
     path = put(raw, "video/nature/a.mp4")
     aside = raw.with_name("aside.mp4")
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     intake.look(0.0)
     path.rename(aside)
     intake.look(3.0)
@@ -89,7 +91,7 @@ def test_a_drop_that_was_away_in_between_waits_again(raw: Path) -> None:
 def test_the_next_look_is_due_when_the_first_drop_may_be_ready(raw: Path) -> None:
     """Several drops settle at times of their own."""
     put(raw, "video/nature/a.mp4")
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     intake.look(0.0)
     put(raw, "music/calm/b.mp3")
     assert intake.look(2.0).next_at == 5.0
@@ -99,7 +101,7 @@ def test_the_next_look_is_due_when_the_first_drop_may_be_ready(raw: Path) -> Non
 def test_an_empty_folder_has_nothing_to_wait_for(raw: Path) -> None:
     """Folders alone are no drops."""
     (raw / "video/nature").mkdir(parents=True)
-    view = Intake(raw, QUIET).look(0.0)
+    view = Intake(raw, PATIENCE).look(0.0)
     assert (view.ready, view.settling, view.next_at, view.unreadable) == ((), {}, None, ())
 
 
@@ -124,7 +126,7 @@ def test_an_empty_folder_has_nothing_to_wait_for(raw: Path) -> None:
 def test_temporary_names_of_common_programs_are_left_alone(raw: Path, name: str) -> None:
     """They are neither taken nor rejected nor waited for."""
     put(raw, f"video/nature/{name}")
-    view = Intake(raw, QUIET).look(0.0)
+    view = Intake(raw, PATIENCE).look(0.0)
     assert (view.ready, view.settling) == ((), {})
 
 
@@ -185,7 +187,7 @@ def test_a_hidden_link_is_left_alone(raw: Path) -> None:
 def test_a_vanished_raw_is_no_news_of_its_drops(raw: Path) -> None:
     """A lost mount is told, and what was seen before still counts when it is back."""
     put(raw, "video/nature/a.mp4")
-    intake = Intake(raw, QUIET)
+    intake = Intake(raw, PATIENCE)
     intake.look(0.0)
     away = raw.rename(raw.with_name("away"))
     lost = intake.look(2.0)
@@ -200,7 +202,7 @@ def test_a_vanished_raw_is_no_news_of_its_drops(raw: Path) -> None:
 def test_a_raw_that_is_no_folder_is_told(tmp_path: Path) -> None:
     """The system's own words say what is wrong."""
     raw = put(tmp_path, "raw")
-    assert Intake(raw, QUIET).look(0.0).unreadable == (f"{raw}: Not a directory",)
+    assert Intake(raw, PATIENCE).look(0.0).unreadable == (f"{raw}: Not a directory",)
 
 
 @contextmanager
@@ -224,7 +226,7 @@ def test_an_unreadable_folder_is_told_and_hinders_no_other() -> None:
         raw = folder / "raw"
         put(raw, "video/nature/a.mp4")
         put(raw, "video/secret/b.mp4")
-        intake = Intake(raw, QUIET)
+        intake = Intake(raw, PATIENCE)
         intake.look(0.0)
         (raw / "video/secret").chmod(0)
         view = intake.look(5.0)

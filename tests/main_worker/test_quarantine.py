@@ -16,6 +16,7 @@ import pytest
 from main_worker.intake import Intake
 from main_worker.quarantine import reject
 from main_worker.ready import Ready
+from main_worker.settling import Patience
 from shared.domain.errors import Rejection
 from shared.records.reason import Reason
 
@@ -182,15 +183,15 @@ def test_two_rejected_drops_of_one_name_are_both_kept(farm: Farm, media: Media) 
     assert contents == {"raw/video/nature/a.mkv": "one", "raw/video/city/a.mkv": "two"}
 
 
-def test_a_dropped_reason_file_is_left_alone(farm: Farm, media: Media) -> None:
-    """Somebody drags a rejected drop back together with its reason: the drop is retried, the reason left alone."""
+def test_a_reason_that_comes_back_with_its_drop_goes_with_it(farm: Farm, media: Media) -> None:
+    """Somebody drags a rejected drop back together with its reason: the drop is retried, the old reason is gone."""
     farm.drop(media.text("one.txt", "one"), "video/nature/a.mkv")
     farm.work()
     for name in ("a.mkv", "a.mkv.reason.json"):
         (farm.layout.invalid / name).rename(farm.layout.raw / "video/nature" / name)
     farm.work()
     assert set(farm.rejected()) == {"raw/video/nature/a.mkv"}
-    assert (farm.layout.raw / "video/nature/a.mkv.reason.json").is_file()
+    assert farm.files(farm.layout.raw) == []
 
 
 # -- what a crash leaves -------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ REFUSED = Rejection("wrong_kind", "It is of the wrong kind.", "Convert it.")
 
 
 def only_drop(farm: Farm) -> Ready:
-    (ready,) = Intake(farm.layout.raw, 0.0).look(0.0).ready
+    (ready,) = Intake(farm.layout.raw, Patience(0.0, 0.0)).look(0.0).ready
     return ready
 
 

@@ -97,7 +97,8 @@ def pages() -> Iterator[str]:
 def farm(tmp_path_factory: pytest.TempPathFactory, pages: str) -> tuple[Layout, dict[str, Any], set[str]]:
     """A root filled with real files and run until idle; returns its layout, the summary and what was dropped."""
     layout = lay_out(
-        tmp_path_factory.mktemp("farm") / "root", {"ingest": {"quiet_seconds": 0.5, "rescan_seconds": 1.0}}
+        tmp_path_factory.mktemp("farm") / "root",
+        {"ingest": {"quiet_seconds": 0.5, "rescan_seconds": 1.0, "unfinished_seconds": 0}},
     )
     for kind in ("video", "music"):
         for source in sorted((REAL_MEDIA / kind).iterdir()):
