@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from main_worker.daemon import MainWorker
 from main_worker.material import find_logo
@@ -15,6 +15,7 @@ from main_worker.rehearsal import rehearse
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.ffmpeg import find_ffmpeg
+from shared.files import as_machine_trouble
 from shared.lifesign import hold
 from shared.log import log_to_file
 from shared.process import EXIT_FAILED, EXIT_FINE, Started, on_stop_signals, run_worker
@@ -47,14 +48,19 @@ def main_lock(layout: Layout) -> Iterator[None]:
 
     Raises:
         RootError: another one is at work, with its host and process.
+        MachineTrouble: the lock's file cannot be made.
     """
-    handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise as_machine_trouble(error, "cannot take the main worker's lock") from error
     try:
         if not hold(handle):
             holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
             raise RootError(f"another main worker ({holder or 'unknown'}) is at work on {layout.root}; stop it first")
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        with suppress(OSError):  # for people only; a full disk must not keep the worker from waiting for its end
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
         yield
     finally:
         os.close(handle)

@@ -226,7 +226,13 @@ class Ingest:
             self.troubles.clear(ready.relative)
             self._resume()
         if verdict:
+            self._discard(verdict)
+
+    def _discard(self, verdict: _Verdict) -> None:
+        try:
             verdict.discard()
+        except OSError as error:  # it is nobody's but ours, and the next start clears the folder
+            self._log.warning(str(as_machine_trouble(error, "cannot remove a copy")), name="leftover")
 
     def _hold(self, ready: Ready, verdict: _Verdict, now: float) -> bool:
         until = ready.unchanged_since + self._config.ingest.unfinished_seconds

@@ -15,7 +15,7 @@ from main_worker.writers import has_writer
 from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
-from shared.files import original_name, put_back
+from shared.files import original_name, put_back, walk
 
 _Found = dict[PurePosixPath, os.stat_result]
 
@@ -102,9 +102,9 @@ class Intake:
 
     def restore(self) -> None:
         """Give files their names back that a crash left put aside (see :func:`shared.files.remove_same`)."""
-        for folder, _, names in os.walk(self.raw):
+        for folder, names in walk(self.raw):
             for name in names:
-                aside = Path(folder, name)
+                aside = folder / name
                 if before := original_name(aside):
                     put_back(aside, before)
 

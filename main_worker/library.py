@@ -6,7 +6,6 @@ library of a hundred thousand files costs some tens of megabytes of memory.
 
 from __future__ import annotations
 
-import os
 import sys
 from bisect import insort
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from shared.domain.drop import Kind
 from shared.domain.layout import Layout, retired_of, sidecar_of
-from shared.files import is_private
+from shared.files import is_private, walk
 from shared.log import Logger
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
@@ -45,10 +44,14 @@ class Library:
         """Grows with every change, so that nobody need look when there was none."""
 
     def load(self, *, mend: bool = True) -> None:
-        """Read every sidecar; unless told not to, remove what a crash left half filed."""
-        for folder, _, names in os.walk(self._layout.scanned):
+        """Read every sidecar; unless told not to, remove what a crash left half filed.
+
+        Raises:
+            OSError: a part of it cannot be read; it must not be used then, since what is missing would be filed twice.
+        """
+        for folder, names in walk(self._layout.scanned):
             for name in names:
-                path = Path(folder, name)
+                path = folder / name
                 if is_private(path):
                     if mend:
                         path.unlink()

@@ -161,9 +161,11 @@ class Mill:
 
     def _open(self) -> None:
         """Clear up after an earlier main worker that was killed, and read the library."""
-        own = self._layout.main_record  # others write into .farm/ as well
-        for leftover in [*self._layout.staging.iterdir(), *own.parent.glob(f".{own.name}.*.tmp")]:
+        for leftover in self._layout.staging.iterdir():
             remove_tree(leftover)
+        for own in (self._layout.main_record, self._layout.mounts):  # others write into .farm/ as well
+            for leftover in own.parent.glob(f".{own.name}.*.tmp"):
+                leftover.unlink()
         self._intake.restore()
         tidy(self._layout)
         self._library.load()

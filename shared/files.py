@@ -16,7 +16,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -172,6 +172,9 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
 
     It is renamed aside before it is looked at, so that nothing that comes under the name meanwhile is lost.
     :func:`original_name` tells where a crash in between leaves it.
+
+    Raises:
+        OSError: it cannot be removed, and has its name again.
     """
     aside = path.with_name(f"{_ASIDE}{secrets.token_hex(4)}-{path.name}")
     try:
@@ -182,9 +185,15 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
         if error.errno != errno.ENAMETOOLONG:
             raise
         aside = path  # no room for a longer name: look and remove, as fast as can be
-    if is_same(aside.lstat()):
-        aside.unlink()
-        return True
+    try:
+        if is_same(aside.lstat()):
+            aside.unlink()
+            return True
+    except OSError:
+        if aside != path:
+            with suppress(OSError):  # a disk that refuses this as well: the next start gives it its name back
+                put_back(aside, path)
+        raise
     if aside != path:
         put_back(aside, path)
     return False
@@ -195,6 +204,21 @@ def original_name(path: Path) -> Path | None:
     if not path.name.startswith(_ASIDE):
         return None
     return path.with_name(path.name[len(_ASIDE) :].partition("-")[2])
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below one, itself included, with the names of its files; one that vanishes meanwhile is passed over.
+
+    Raises:
+        OSError: a folder cannot be read. `os.walk` would pass that over as well, and half would look like all.
+    """
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, _, names in os.walk(folder, onerror=fail):
+        yield Path(parent), names
 
 
 def put_back(aside: Path, path: Path) -> None:

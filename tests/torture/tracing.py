@@ -1,0 +1,178 @@
+"""Runs of the main worker's ``--once`` in a forked process, and the system calls it makes, watched or spoilt by strace."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from main_worker.__main__ import DRY_RUN, ONCE, UNTIL_IDLE, work
+from shared.process import run_worker
+
+SECONDS = 120.0
+"""Longest time one run may take; longer means that it hangs."""
+
+_CHANGING = (
+    *("openat", "write", "pwrite64", "ftruncate", "rename", "renameat", "renameat2", "unlink", "unlinkat", "link"),
+    *("linkat", "symlink", "symlinkat", "mkdir", "mkdirat", "rmdir", "fsync", "fdatasync", "chmod", "fchmod"),
+    *("fchown", "copy_file_range", "sendfile"),
+)
+_WAITING = ("epoll_wait",)
+_READING = ("read", "getdents64")
+_OPENS_TO_WRITE = re.compile(r"O_CREAT|O_TRUNC|O_WRONLY|O_RDWR")
+_CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|\?)")
+
+
+@dataclass(frozen=True, order=True)
+class Step:
+    """The n-th call (from 1) of one system call in a run."""
+
+    call: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One system call that was made.
+
+    Attributes:
+        changes: whether it changes the filesystem.
+        failed: whether it had no effect.
+    """
+
+    step: Step
+    text: str
+    changes: bool
+    failed: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether the worker waits for a tool there."""
+        return self.step.call in _WAITING
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What strace does to one step, or with `always` from that step on: a signal, or an error in place of the call."""
+
+    step: Step
+    signal: str | None = None
+    error: str | None = None
+    always: bool = False
+
+    def __str__(self) -> str:
+        does = f"signal={self.signal}" if self.signal else f"error={self.error}"
+        return f"inject={self.step.call}:{does}:when={self.step.number}{'+' if self.always else ''}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended.
+
+    Attributes:
+        status: exit status; negative is the signal that ended it, None a hang that was ended.
+        log: what it said.
+        calls: the system calls that were watched.
+    """
+
+    status: int | None
+    log: str
+    calls: tuple[Call, ...] = ()
+
+
+def why_not() -> str | None:
+    """Why system calls cannot be watched here, or None where they can."""
+    if not shutil.which("strace"):
+        return "strace is not installed"
+    tried = subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
+    return f"strace may not trace: {tried.stderr.strip()}" if tried.returncode else None
+
+
+def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Injection | None = None) -> Run:
+    """Run ``python -m main_worker --once`` on a root, from its own `main` on, in a fork of this process.
+
+    Forked, since importing the program costs more than all the rest; only its own (main) thread is watched.
+
+    Args:
+        beside: a folder for the log and for temporary files of the run.
+    """
+    log, traced = beside / "log", beside / "trace"
+    log.write_bytes(b"")
+    child = os.fork()
+    if child == 0:
+        _become_worker(root, beside, log, wait=trace or injection is not None)
+    tracer = _attach(child, traced, injection) if trace or injection else None
+    status = _await(child)
+    if tracer:
+        tracer.wait(SECONDS)
+    calls = tuple(_calls(traced.read_text("utf-8", "replace"), root)) if tracer else ()
+    return Run(status, log.read_text("utf-8", "replace"), calls)
+
+
+def _become_worker(root: Path, beside: Path, log: Path, *, wait: bool) -> None:
+    status = 70
+    try:
+        os.setsid()
+        handle = os.open(log, os.O_WRONLY | os.O_APPEND)
+        os.dup2(handle, 2)
+        os.environ["TMPDIR"] = os.fspath(beside / "tmp")
+        os.chdir(beside)
+        if wait:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        status = run_worker("main_worker", ["--root", os.fspath(root), "--once"], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN))
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _attach(child: int, traced: Path, injection: Injection | None) -> subprocess.Popen[bytes]:
+    os.waitpid(child, os.WUNTRACED)  # until it has stopped itself
+    watched = ",".join((*_CHANGING, *_WAITING, *_READING))
+    command = ["strace", "-p", f"{child}", "-qqq", "-y", "-s", "400", "-e", "signal=none", "-e", f"trace={watched}"]
+    if injection:
+        command += ["-e", str(injection)]
+    tracer = subprocess.Popen([*command, "-o", traced], stdin=subprocess.DEVNULL)
+    while _tracer_of(child) == 0:
+        if tracer.poll() is not None:
+            os.kill(child, signal.SIGKILL)
+            raise OSError(f"strace did not attach; exit status {tracer.returncode}")
+        time.sleep(0.002)
+    os.kill(child, signal.SIGCONT)
+    return tracer
+
+
+def _tracer_of(child: int) -> int:
+    found = re.search(r"TracerPid:\s+(\d+)", Path(f"/proc/{child}/status").read_text("ascii"))
+    return int(found[1]) if found else 0
+
+
+def _await(child: int) -> int | None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def _calls(trace: str, root: Path) -> Iterator[Call]:
+    count: Counter[str] = Counter()
+    for line in trace.splitlines():
+        found = _CALL.match(line)
+        name = line.partition("(")[0]
+        count[name] += 1
+        under_root = f"{root}/" in line
+        changes = name in _CHANGING and (name != "openat" or bool(_OPENS_TO_WRITE.search(line))) and under_root
+        if under_root or name in _WAITING:
+            yield Call(Step(name, count[name]), line, changes, found is None or found[3].startswith("-"))
