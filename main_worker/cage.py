@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.child import ChildTooCostly, Ended, Limits
-from shared.config import Config
+from shared.config import Config, Ingest
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.names import readable
 from shared.domain.progress import Progress
@@ -93,7 +93,7 @@ class Cage:
         longest = path.stat().st_size / _LEAST_BYTES_PER_SECOND if seconds is None else seconds
         return self.ffmpeg.run(
             [*level, *whitelist, *decoders, *pixels, "-i", file_url(path), *arguments],
-            limits=self._limits(longest),
+            limits=limits_for(self.config.ingest, longest),
             stopping=self.stopping,
             on_line=on_line,
             on_cost=lambda progress, used: self._check_cost(used, progress.seconds, seconds or 0.0),
@@ -104,22 +104,23 @@ class Cage:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, min(cores // self.config.ingest.workers, _MAX_THREADS))
 
-    def _limits(self, seconds: float) -> Limits:
-        ingest = self.config.ingest
-        return Limits(
-            total_seconds=max(ingest.check_timeout_seconds, ingest.check_timeout_ratio * seconds),
-            silence_seconds=ingest.check_timeout_seconds,
-            cpu_seconds=ingest.decode_budget_seconds,
-            memory_bytes=ingest.memory_bytes,
-            file_bytes=_LARGEST_FILE_BYTES,
-            offline=True,
-        )
-
     def _check_cost(self, used: float, decoded: float, declared: float) -> None:
         cost = projected_cost(used, decoded, declared, self.config.ingest.decode_budget_seconds)
         if cost is not None:
             words = f"would use about {cost:.0f} s of processor time ({used:.0f} s for the first {decoded:.0f} s)"
             raise ChildTooCostly("cpu", words)
+
+
+def limits_for(ingest: Ingest, seconds: float) -> Limits:
+    """What ffmpeg may take to decode a drop that lasts at most so many seconds."""
+    return Limits(
+        total_seconds=max(ingest.check_timeout_seconds, ingest.check_timeout_ratio * seconds),
+        silence_seconds=ingest.check_timeout_seconds,
+        cpu_seconds=ingest.decode_budget_seconds,
+        memory_bytes=ingest.memory_bytes,
+        file_bytes=_LARGEST_FILE_BYTES,
+        offline=True,
+    )
 
 
 def projected_cost(used: float, decoded: float, declared: float, budget: float) -> float | None:

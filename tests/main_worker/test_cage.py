@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from main_worker.cage import Cage, projected_cost
+from main_worker.cage import Cage, limits_for, projected_cost
 from main_worker.examination import Examiner
 from main_worker.ready import Ready
-from shared.config import Config
+from shared.config import Config, Ingest
 from shared.domain.drop import Kind
 from shared.domain.errors import DropRefused, MachineTrouble
 from shared.ffmpeg import Ffmpeg
@@ -91,10 +91,11 @@ def test_a_clip_that_needs_too_much_memory_is_refused_by_it(desk: Desk, media: M
     assert desk.examine(media.clip(), Kind.VIDEO, {"ingest": {"memory_bytes": 512_000_000}}).video
 
 
-def test_patience_grows_with_the_length_of_a_clip(desk: Desk, media: Media) -> None:
-    """Ten minutes of film may take longer than the least patience."""
-    long = media.clip("long.mp4", source="testsrc2=size=640x480:rate=30:duration=60")
-    assert desk.examine(long, Kind.VIDEO, {"ingest": {"check_timeout_seconds": 1, "check_timeout_ratio": 60}}).video
+def test_patience_grows_with_the_length_of_a_drop() -> None:
+    """Ten minutes of film may take longer than the least patience; standing still may not."""
+    ingest = Ingest(check_timeout_seconds=120, check_timeout_ratio=10)
+    assert [limits_for(ingest, seconds).total_seconds for seconds in (0, 12, 600)] == [120, 120, 6000]
+    assert limits_for(ingest, 600).silence_seconds == 120
 
 
 def test_cores_are_shared_among_checks(desk: Desk, media: Media, tmp_path: Path) -> None:

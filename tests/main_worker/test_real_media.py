@@ -28,7 +28,7 @@ REAL_MEDIA = Path(os.environ.get("REELMILL_REALMEDIA", REPOSITORY.parent / "shar
 if not REAL_MEDIA.is_dir():
     pytest.skip("no real media: set REELMILL_REALMEDIA to a folder of them", allow_module_level=True)
 
-BOUNDED = {"ingest": {"check_timeout_seconds": 60, "decode_budget_seconds": 15}}  # 362 s of 4K AV1 do not fit in
+BOUNDED = {"ingest": {"check_timeout_seconds": 60, "decode_budget_seconds": 20}}  # 362 s of 4K AV1 do not fit in
 
 # What no clip is made of though it lies among the good ones.
 NO_CLIPS = {
