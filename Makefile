@@ -4,10 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference articles voices corpus clean
+.PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample clean
 
 help:            ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 install: $(STAMP)   ## make .venv with pinned versions
 
@@ -28,6 +28,12 @@ check: $(STAMP)     ## lint, format check and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (half an hour; needs strace)
+	$(BIN)/python -m tests.torture.kill_at_every_step
+
+torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
+	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
 
 format: $(STAMP)    ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

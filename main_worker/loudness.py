@@ -17,7 +17,7 @@ from main_worker.sounds import Silence, declared_sound, facts_of, short_of, sile
 from shared.config import Music
 from shared.domain.errors import MachineTrouble
 from shared.domain.media import AudioFacts, LoudnessFacts
-from shared.ffmpeg import file_url
+from shared.ffmpeg import file_url, last_line
 from shared.mediainfo import number
 
 _RATE = 48_000
@@ -60,7 +60,7 @@ def normalise(cage: Cage, path: Path, target: Path) -> tuple[AudioFacts, Loudnes
 
     Raises:
         DropRefused: the track is silent, too short to be measured, too long, cut off, or does not decode.
-        MachineTrouble: the disk is full.
+        MachineTrouble: it cannot be written, for one because the disk is full.
     """
     music = cage.config.music
     declared = number(declared_sound(cage, path), "duration") / 1000
@@ -159,8 +159,8 @@ def _explained(written: LoudnessFacts, music: Music, done: Adjustment) -> Loudne
 def _write(cage: Cage, path: Path, target: Path, adjustment: Adjustment) -> None:
     arguments = ["-map", "0:a:0", "-af", adjustment.audio_filter, *_ENCODE, file_url(target)]
     ended, _ = cage.run("mp3", path, arguments)
-    if ended.code != 0:
-        raise unreadable("an MP3 sound", ended)
+    if ended.code != 0:  # it has just been decoded from beginning to end, so this is about what is written
+        raise MachineTrouble(f"ffmpeg cannot write the normalised music: {last_line(ended.errors)}")
 
 
 def _check_music(seconds: float, found: LoudnessFacts, music: Music) -> None:

@@ -95,7 +95,10 @@ class Mill:
         if self._is_lost():
             self._looked = Pace(now)
             return
-        self._view = view = self._intake.look(now, clues)
+        before, self._view = self._view, self._intake.look(now, clues)
+        view = self._view
+        for words in sorted(set(view.unreadable) - set(before.unreadable)):
+            self._log.error(f"What lies in {words}; it waits until it can be read", name="raw_unreadable")
         if not view.unreadable:
             self._ingest.forget_all_but({ready.relative for ready in view.ready})
         self._held_until = self._ingest.offer(view.ready, now)

@@ -24,11 +24,12 @@ class Mounts:
         states = {layout.state(state) for state in TaskState}
         kinds = {folder for folder in layout.folders() if folder.parent in (layout.raw, layout.scanned)}
         parents = {layout.root, layout.raw, layout.scanned, layout.invalid.parent, layout.invalid, layout.farm}
-        self._folders = tuple(sorted(states | kinds | parents))
+        self._folders = tuple(sorted(states | kinds | parents))  # parents first: what is lost is told at its root
         self._expected: dict[Path, bool] | None = None
 
     def trouble(self) -> str | None:
         """What is not as it was, in words; None where all is well."""
+        expected = self._recorded() if self._expected is None else self._expected
         found: dict[Path, bool] = {}
         for folder in self._folders:
             try:
@@ -38,11 +39,9 @@ class Mounts:
             except OSError as error:
                 return f"{folder} cannot be reached: {error.strerror}"
             found[folder] = os.path.ismount(folder)
-        if self._expected is None:
-            self._expected = found | dict.fromkeys(self._recorded(), True)
-        for folder, was_mount in self._expected.items():
-            if found[folder] != was_mount:
+            if found[folder] != (was_mount := expected.get(folder, found[folder])):
                 return _difference(folder, was_mount=was_mount)
+        self._expected = found
         return None
 
     def record(self) -> None:
@@ -53,11 +52,10 @@ class Mounts:
         if mounts or self._layout.mounts.exists():
             write_atomic(self._layout.mounts, MountsRecord(mounts=mounts).to_bytes())
 
-    def _recorded(self) -> list[Path]:
+    def _recorded(self) -> dict[Path, bool]:
         with suppress(FileNotFoundError, RecordError):
-            mounts = {self._layout.root / name for name in MountsRecord.read(self._layout.mounts).mounts}
-            return [folder for folder in self._folders if folder in mounts]
-        return []
+            return {self._layout.root / name: True for name in MountsRecord.read(self._layout.mounts).mounts}
+        return {}
 
 
 def _difference(folder: Path, *, was_mount: bool) -> str:

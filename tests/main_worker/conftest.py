@@ -135,10 +135,9 @@ class Desk:
 class Main:
     """A real main worker process."""
 
-    def __init__(self, layout: Layout, log: Path, *options: str) -> None:
+    def __init__(self, layout: Layout, log: Path, command: list[str]) -> None:
         self._layout = layout
         self._log = log
-        command = [sys.executable, "-m", "main_worker", "--root", str(layout.root), *options]
         with log.open("ab") as errors:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=errors)
 
@@ -182,10 +181,17 @@ class Main:
 
 
 class Farm:
-    """One project root, and the main workers that are started on it."""
+    """One project root, and the main workers that are started on it.
 
-    def __init__(self, layout: Layout) -> None:
+    Attributes:
+        prefix: a program that becomes the worker, after it has changed who or where it is.
+        root: where the root is for the worker, if not where it is for the test.
+    """
+
+    def __init__(self, layout: Layout, *, prefix: tuple[str, ...] = (), root: Path | None = None) -> None:
         self.layout = layout
+        self.prefix = prefix
+        self.root = root
         self._mains: list[Main] = []
 
     def drop(self, source: Path, where: str) -> Path:
@@ -199,7 +205,8 @@ class Farm:
     def start(self, *options: str) -> Main:
         """A main worker on this root."""
         log = self.layout.root.with_name(f"{self.layout.root.name}-main-{len(self._mains)}.log")
-        main = Main(self.layout, log, *options)
+        command = [sys.executable, "-m", "main_worker", "--root", str(self.root or self.layout.root), *options]
+        main = Main(self.layout, log, [*self.prefix, *command])
         self._mains.append(main)
         return main
 

@@ -338,7 +338,7 @@ def test_an_sftp_upload_that_is_cut_and_resumed(patient: Farm, clip: Path, serve
         "-P",
         f"{port}",
         "-i",
-        key,
+        str(key),
         *(f"-o{one}" for one in options),
         "127.0.0.1",
     ]

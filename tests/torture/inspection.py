@@ -1,4 +1,4 @@
-"""What must hold of a project root: at any instant, and once the main worker has come to rest. Reads, changes nothing."""
+"""What must hold of a project root at any instant, and once the main worker has come to rest. Changes nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ends the main worker, or spoils its work, at every single step of ingest, and looks what is left.
 
-For each kind of drop the system calls of an undisturbed ``--once`` that change the filesystem are counted. Then, for each
-of them in turn, a fresh root is ingested with strace killing the worker at that very call, or failing the call with
+For each kind of drop the system calls of an undisturbed ``--once`` that change the filesystem are counted. Then, for
+each of them in turn, a fresh root is ingested with strace killing the worker at that very call, or failing it with
 ENOSPC or EIO, once or from then on; calls that only read fail with EIO. In the instant after that, and again after a
 clean restart, the invariants of the farm are checked, the outcome is compared with the undisturbed one, and a second
 restart must change nothing. All this on one filesystem and with ``raw/`` on another.
@@ -20,6 +20,7 @@ import json
 import math
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -34,8 +35,9 @@ from shared.ffmpeg import find_ffmpeg
 from tests.torture.inspection import differences, picture, problems_at_any_time, problems_at_rest
 from tests.torture.scenes import Scene, make_roots, make_scenes, serve_page
 from tests.torture.stage import Case, Half, Stage, enter_namespace
-from tests.torture.tracing import Call, Injection, Run, run_once, why_not
+from tests.torture.tracing import Call, Injection, Run, Step, run_once, why_not
 
+_TOOL_WRITES = 2
 _FAULT_SIGNS = ("event=fault", "Traceback (most recent call last)")
 
 
@@ -64,7 +66,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        return f"{self.scene}/{self.half.value}/{self.injection}"
+        return f"{self.scene}/{self.half.value}/{'ffmpeg:' * self.injection.in_tool}{self.injection}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Torture:
                 second = run_once(case.layout.root, case.beside)
                 problems += [f"a second restart: {words}" for words in differences(after_first, picture(case.layout))]
                 problems += _worker_problems(second)
-            hit = run.status == -9 if point.injection.signal else any("INJECTED" in call.text for call in run.calls)
+            hit = run.status == -signal.SIGKILL or any("INJECTED" in call.text for call in run.calls)
             return Judged(point, tuple(problems), f"{run.log}--- restarted\n{first.log}", hit)
 
     def _at_rest(self, case: Case) -> list[str]:
@@ -135,6 +137,9 @@ def points_of(undisturbed: Undisturbed) -> Iterator[Point]:
     for call in undisturbed.calls:
         for injection in _injections(call):
             yield Point(undisturbed.scene.name, undisturbed.half, injection, call.text)
+    if undisturbed.scene.name == "music":
+        for injection in _tool_injections():
+            yield Point("music", undisturbed.half, injection, "ffmpeg writes the normalised music")
 
 
 def _injections(call: Call) -> Iterator[Injection]:
@@ -150,11 +155,20 @@ def _injections(call: Call) -> Iterator[Injection]:
         yield Injection(call.step, error="EIO")
 
 
+def _tool_injections() -> Iterator[Injection]:
+    for number in range(1, _TOOL_WRITES + 1):
+        step = Step("write", number)
+        yield Injection(step, signal="SIGKILL", in_tool=True)
+        for error in ("ENOSPC", "EIO"):
+            yield Injection(step, error=error, in_tool=True)
+            yield Injection(step, error=error, always=True, in_tool=True)
+
+
 def _worker_problems(run: Run) -> list[str]:
     problems = [f"the log has {sign}" for sign in _FAULT_SIGNS if sign in run.log]
     if run.status is None:
         problems.append("the worker hung")
-    elif run.status not in (0, 1, 2, -9):
+    elif run.status not in (0, 1, 2, -signal.SIGKILL):
         problems.append(f"the worker ended with {run.status}")
     return problems
 
@@ -216,7 +230,7 @@ def _stock(layout: Layout, beside: Path) -> None:
 
 def _choose(points: list[Point], options: argparse.Namespace) -> list[Point]:
     if options.only:
-        return [point for point in points if point.name == options.only]
+        return [point for point in points if point.name.startswith(options.only)]
     if options.seconds or options.sample:
         random.Random(options.seed).shuffle(points)
         return points[: options.sample or len(points)]
@@ -244,9 +258,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seconds", type=float, help="stop after this long; the points are then taken in random order")
     parser.add_argument("--sample", type=int, help="only so many points, chosen at random")
-    parser.add_argument("--seed", default=datetime.now(UTC).date().isoformat(), help="of the choice; by default the day")
+    parser.add_argument("--seed", default=datetime.now(UTC).date().isoformat(), help="of the choice; else the day")
     parser.add_argument("--scene", action="append", help="only this scene (may be repeated)")
-    parser.add_argument("--only", help="only the point of this name")
+    parser.add_argument("--only", help="only the points whose names begin so")
     parser.add_argument("--keep", action="store_true", help="leave the roots for looking at")
     parser.add_argument("--into", type=Path, default=memory if memory.is_dir() else None, help="where roots are made")
     return parser.parse_args(arguments)

@@ -82,4 +82,4 @@ def enter_namespace() -> str | None:
     if tried.returncode:
         return f"no filesystem may be mounted here ({tried.stderr.decode('utf-8', 'replace').strip()})"
     os.environ[_INSIDE] = "1"
-    os.execvp(enter[0], [*enter, sys.executable, *sys.orig_argv[1:]])  # noqa: S606, S607 - the same program again
+    return os.execvp(enter[0], [*enter, sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same program again

@@ -1,4 +1,4 @@
-"""Runs of the main worker's ``--once`` in a forked process, and the system calls it makes, watched or spoilt by strace."""
+"""Runs of the main worker's ``--once`` in a fork, with its system calls watched or spoilt by strace."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from main_worker.__main__ import DRY_RUN, ONCE, UNTIL_IDLE, work
+from shared.ffmpeg import find_ffmpeg
 from shared.process import run_worker
 
 SECONDS = 120.0
@@ -61,12 +62,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Injection:
-    """What strace does to one step, or with `always` from that step on: a signal, or an error in place of the call."""
+    """What strace does to one step, or with `always` from that step on: a signal, or an error in place of the call.
+
+    With `in_tool` that is a step of every thread of the ffmpeg that writes into staging, not of the worker.
+    """
 
     step: Step
     signal: str | None = None
     error: str | None = None
     always: bool = False
+    in_tool: bool = False
 
     def __str__(self) -> str:
         does = f"signal={self.signal}" if self.signal else f"error={self.error}"
@@ -106,14 +111,20 @@ def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Inject
     """
     log, traced = beside / "log", beside / "trace"
     log.write_bytes(b"")
+    watched = trace or (injection is not None and not injection.in_tool)
     child = os.fork()
     if child == 0:
-        _become_worker(root, beside, log, wait=trace or injection is not None)
-    tracer = _attach(child, traced, injection) if trace or injection else None
+        if injection and injection.in_tool:
+            os.environ["REELMILL_FFMPEG__PATH"] = os.fspath(_spoilt_ffmpeg(beside, injection))
+        _become_worker(root, beside, log, wait=watched)
+    tracer = _attach(child, traced, injection) if watched else None
     status = _await(child)
     if tracer:
         tracer.wait(SECONDS)
     calls = tuple(_calls(traced.read_text("utf-8", "replace"), root)) if tracer else ()
+    traced.unlink(missing_ok=True)
+    if injection and injection.in_tool and (tool := beside / "tool").exists():
+        calls = tuple(_calls(tool.read_text("utf-8", "replace"), root))
     return Run(status, log.read_text("utf-8", "replace"), calls)
 
 
@@ -123,14 +134,32 @@ def _become_worker(root: Path, beside: Path, log: Path, *, wait: bool) -> None:
         os.setsid()
         handle = os.open(log, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, 2)
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - pytest has put another there
         os.environ["TMPDIR"] = os.fspath(beside / "tmp")
         os.chdir(beside)
         if wait:
             os.kill(os.getpid(), signal.SIGSTOP)
-        status = run_worker("main_worker", ["--root", os.fspath(root), "--once"], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN))
+        status = run_worker(
+            "main_worker", ["--root", os.fspath(root), "--once"], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN)
+        )
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _spoilt_ffmpeg(beside: Path, injection: Injection) -> Path:
+    """A program that is ffmpeg, but for what happens to it where it writes into its last argument in staging."""
+    script, ffmpeg = beside / "ffmpeg", find_ffmpeg("").path
+    watch = f"strace -f -qqq -e signal=none -e trace={injection.step.call} -e {injection} -o {beside / 'tool'}"
+    script.write_text(
+        f"""#!/bin/sh
+for last; do :; done
+case "$last" in *staging*) exec {watch} -P "${{last#file:}}" {ffmpeg} "$@";; esac
+exec {ffmpeg} "$@"
+"""
+    )
+    script.chmod(0o755)
+    return script
 
 
 def _attach(child: int, traced: Path, injection: Injection | None) -> subprocess.Popen[bytes]:
@@ -174,5 +203,5 @@ def _calls(trace: str, root: Path) -> Iterator[Call]:
         count[name] += 1
         under_root = f"{root}/" in line
         changes = name in _CHANGING and (name != "openat" or bool(_OPENS_TO_WRITE.search(line))) and under_root
-        if under_root or name in _WAITING:
+        if under_root or name in _WAITING or "INJECTED" in line:
             yield Call(Step(name, count[name]), line, changes, found is None or found[3].startswith("-"))
