@@ -15,7 +15,7 @@ from main_worker.writers import has_writer
 from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
-from shared.files import original_name, put_back, walk
+from shared.files import ASIDE
 
 _Found = dict[PurePosixPath, os.stat_result]
 
@@ -28,12 +28,14 @@ class View:
         settling: drops that still have to prove that they are complete, each with what it waits for.
         next_at: when the first of them may be (monotonic seconds), or None.
         unreadable: folders that could not be read, with the system's words.
+        aside: files that a crash left put aside (see :func:`shared.files.remove_same`); they get their names back.
     """
 
     ready: tuple[Ready, ...] = ()
     settling: Mapping[PurePosixPath, str] = field(default_factory=dict)
     next_at: float | None = None
     unreadable: tuple[str, ...] = ()
+    aside: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -69,7 +71,8 @@ class Intake:
             else:
                 settling[relative] = decision.why
                 times.append(decision.at)
-        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable))
+        aside = tuple(self.raw / name for name in found if name.name.startswith(ASIDE))
+        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable), aside)
 
     def _decide(self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes) -> Settled | Settling:
         if isinstance(drop, Misplaced):  # it is never opened, and never lost either
@@ -99,14 +102,6 @@ class Intake:
             sha256=settled.sha256,
             companions=tuple(self.raw / name for name in companions(drop.relative, notes)),
         )
-
-    def restore(self) -> None:
-        """Give files their names back that a crash left put aside (see :func:`shared.files.remove_same`)."""
-        for folder, names in walk(self.raw):
-            for name in names:
-                aside = folder / name
-                if before := original_name(aside):
-                    put_back(aside, before)
 
 
 def files_below(raw: Path, unreadable: list[str]) -> _Found:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from main_worker.cage import Cage
 from main_worker.examination import Examiner
@@ -23,7 +23,7 @@ from shared.config import Config
 from shared.domain.drop import Drop, classify
 from shared.domain.layout import Layout
 from shared.ffmpeg import Ffmpeg
-from shared.files import as_machine_trouble, remove_tree
+from shared.files import as_machine_trouble, original_name, put_back, remove_tree
 from shared.log import Logger
 from shared.store import Store
 
@@ -169,10 +169,19 @@ class Mill:
         for own in (self._layout.main_record, self._layout.mounts):  # others write into .farm/ as well
             for leftover in own.parent.glob(f".{own.name}.*.tmp"):
                 leftover.unlink()
-        self._intake.restore()
         tidy(self._layout)
         self._library.load()
         self._mounts.record()
+
+    def _restore(self, aside: Iterable[Path]) -> None:
+        """Give files their names back."""
+        for path in aside:
+            before = original_name(path)
+            try:
+                if before:
+                    put_back(path, before)
+            except OSError as error:
+                self._log.warning(str(as_machine_trouble(error, "cannot give it its name back")), name="leftover")
 
     def _cannot_open(self) -> str | None:
         if not self._is_open:

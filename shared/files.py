@@ -32,7 +32,7 @@ _EVERYWHERE = frozenset(
 _COPY_BYTES = 1 << 20
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the filesystem's own is (stat(2))
 _PRIVATE = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.DOTALL)
-_ASIDE = ".reelmill-aside-"
+ASIDE = ".reelmill-aside-"
 
 
 def private_name(path: Path) -> Path:
@@ -176,7 +176,7 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
     Raises:
         OSError: it cannot be removed, and has its name again.
     """
-    aside = path.with_name(f"{_ASIDE}{secrets.token_hex(4)}-{path.name}")
+    aside = path.with_name(f"{ASIDE}{secrets.token_hex(4)}-{path.name}")
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -201,9 +201,9 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
 
 def original_name(path: Path) -> Path | None:
     """The name a file had before :func:`remove_same` put it aside, or None for every other file."""
-    if not path.name.startswith(_ASIDE):
+    if not path.name.startswith(ASIDE):
         return None
-    return path.with_name(path.name[len(_ASIDE) :].partition("-")[2])
+    return path.with_name(path.name[len(ASIDE) :].partition("-")[2])
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
