@@ -95,8 +95,11 @@ class Mill:
         if self._is_lost():
             self._looked = Pace(now)
             return
-        before, self._view = self._view, self._intake.look(now, clues)
-        view = self._view
+        view = self._intake.look(now, clues)
+        if view.aside:
+            self._restore(view.aside)
+            view = self._intake.look(now, clues)
+        before, self._view = self._view, view
         for words in sorted(set(view.unreadable) - set(before.unreadable)):
             self._log.error(f"What lies in {words}; it waits until it can be read", name="raw_unreadable")
         if not view.unreadable:
