@@ -9,6 +9,7 @@ from console.init import init
 from console.retire import retire
 from console.retry import retry
 from console.run import run
+from console.scan import scan
 from console.status import status
 from console.workers import main_worker, render_worker
 from shared.version import PROGRAM
@@ -20,5 +21,5 @@ def main() -> None:
     """Reelmill: drop media and text into raw/, find finished narrated videos in output/."""
 
 
-for command in (init, main_worker, render_worker, run, demo, status, retry, retire):
+for command in (init, main_worker, render_worker, run, scan, demo, status, retry, retire):
     main.add_command(command)

@@ -95,6 +95,6 @@ def places(layout: Layout, word: str) -> list[Path]:
     return list(dict.fromkeys(Path(os.path.abspath(base / word)) for base in (Path.cwd(), layout.root)))  # noqa: PTH100 - links stay links
 
 
-def show_json(value: BaseModel | dict[str, Any]) -> None:
+def show_json(value: BaseModel | dict[str, Any] | list[dict[str, Any]]) -> None:
     plain = value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
     click.echo(json.dumps(plain, indent=2, ensure_ascii=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,12 +52,7 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     """The summary in words, most wanted last."""
     yield ""
     yield f"Drops ({len(summary.drops)}):"
-    for drop in summary.drops:
-        if drop.outcome == "scanned":
-            yield f"  ok        {readable(drop.drop)} → {drop.now}"
-        else:
-            yield f"  rejected  {readable(drop.drop)} → {drop.now}"
-            yield f"            {readable(drop.reason or '')} {readable(drop.advice or '')}"
+    yield from drop_lines(summary.drops)
     for kept in summary.pending:
         yield f"  in raw/   {readable(kept.drop)}: {readable(kept.doing)}"
     for voice in summary.waiting:
@@ -71,6 +66,16 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         yield f"  {readable(video.label)}, {video.seconds or 0:.1f} s"
         yield f"    video   {summary.root}/{video.video}"
         yield f"    poster  {summary.root}/{video.poster}"
+
+
+def drop_lines(drops: Iterable[DropView]) -> Iterator[str]:
+    """What became of drops, in words."""
+    for drop in drops:
+        if drop.outcome == "scanned":
+            yield f"  ok        {readable(drop.drop)} → {drop.now}"
+        else:
+            yield f"  rejected  {readable(drop.drop)} → {drop.now}"
+            yield f"            {readable(drop.reason or '')} {readable(drop.advice or '')}"
 
 
 def _finished_at(layout: Layout, task_id: str) -> str:

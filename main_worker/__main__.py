@@ -67,4 +67,4 @@ def main_lock(layout: Layout) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_worker("main_worker", sys.argv[1:], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN)))
+    sys.exit(run_worker("main_worker", sys.argv[1:], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN), changes_nothing=DRY_RUN))

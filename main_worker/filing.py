@@ -8,6 +8,7 @@ original whose file is in place, which is recognised by the identity in the side
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from itertools import chain, count
 from pathlib import Path
 
@@ -169,12 +170,16 @@ class Filing:
         make_folder(target.parent)
         sidecar.write(sidecar_of(target))
 
-    def free_name(self, drop: Drop, examined: Examined) -> Path:
-        """The library name; a different file that has it already gives this one its hash in its name."""
+    def free_name(self, drop: Drop, examined: Examined, taken: Container[Path] = ()) -> Path:
+        """The library name; a different file that has it already gives this one its hash in its name.
+
+        Args:
+            taken: names that are not free either.
+        """
         sha256 = examined.dropped.sha256
         marks = chain(("", f"-{short_hash(sha256)}", f"-{sha256}"), (f"-{sha256}-{n}" for n in count(2)))
         paths = (self._name(drop, examined, f"{drop.stem}{mark}") for mark in marks)
-        return next(path for path in paths if not path.exists() and not sidecar_of(path).exists())
+        return next(path for path in paths if path not in taken and not path.exists() and not sidecar_of(path).exists())
 
     def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
         match drop.kind:

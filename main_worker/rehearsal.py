@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,62 +22,63 @@ from main_worker.settling import Patience
 from main_worker.writers import has_writer, ignore_lease_signals
 from shared.config import Config
 from shared.domain.drop import Drop, Kind, LeftAlone, Misplaced
-from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.log import Logger
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What would become of one file in ``raw/``.
-
-    Attributes:
-        outcome: ``accept``, ``reject``, ``wait`` or ``leave``.
-        why: in words.
-        becomes: the library file it would become, relative to the root.
-        code, advice, measured: as in the reason that a rejected drop would get.
-    """
-
-    drop: str
-    outcome: str
-    why: str
-    becomes: str | None = None
-    code: str | None = None
-    advice: str | None = None
-    measured: dict[str, Any] = field(default_factory=dict)
+from shared.process import on_stop_signals
+from shared.records.forecast import Forecast
 
 
 def rehearse(config: Config, layout: Layout, ffmpeg: Ffmpeg, log: Logger, output: TextIO) -> None:
-    """Write one JSON object per file in ``raw/`` to `output`, each as soon as it is known."""
+    """Write one JSON object per file in ``raw/`` to `output`, each as soon as it is known.
+
+    Raises:
+        MachineTrouble: the library cannot be read.
+        Stopped: by a signal.
+    """
+    stop = threading.Event()
+    on_stop_signals(stop.set)
     ignore_lease_signals()
     with tempfile.TemporaryDirectory(prefix="reelmill-") as scratch:
-        examiner = Examiner(Cage(config, ffmpeg, lambda: False), Path(scratch))
+        examiner = Examiner(Cage(config, ffmpeg, stop.is_set), Path(scratch))
         library = Library(layout, log)
-        library.load(mend=False)
-        rehearsal = Rehearsal(config, layout, library, examiner)
-        for forecast in rehearsal.forecasts():
-            output.write(json.dumps(asdict(forecast), ensure_ascii=True) + "\n")
+        try:
+            library.load(mend=False)
+        except OSError as error:
+            raise as_machine_trouble(error, "cannot read the library") from error
+        for forecast in Rehearsal(config, layout, library, examiner).forecasts():
+            output.write(json.dumps(forecast.model_dump(mode="json"), ensure_ascii=True) + "\n")
             output.flush()
+            if stop.is_set():
+                raise Stopped("stopped on request")
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Examines drops as ingest does and files them nowhere but in its own copy of the index."""
+    """Examines drops as ingest does and files them nowhere but in its own copy of the index.
+
+    Attributes:
+        taken: library names that drops would get, each with the name of the drop.
+        contents: what drops that would be taken hold, likewise.
+    """
 
     config: Config
     layout: Layout
     library: Library
     examiner: Examiner
+    taken: dict[Path, str] = field(default_factory=dict)
+    contents: dict[tuple[Place, str], str] = field(default_factory=dict)
 
     def forecasts(self) -> Iterator[Forecast]:
         """What would become of every file, media first, so that of each voice it can be said what it would lack."""
         unreadable: list[str] = []
         found = files_below(self.layout.raw, unreadable)
         for words in unreadable:
-            yield Forecast(words.partition(":")[0], "wait", f"This folder cannot be read: {words}")
+            why = f"What lies in this folder waits until it can be read: {words}."
+            yield Forecast(drop=readable(self._shown(words)), outcome="wait", why=readable(why))
         now = time.monotonic()
         view = Intake(self.layout.raw, Patience(0.0, 0.0)).look(now)
         ready = {drop.relative: drop for drop in view.ready}
@@ -84,11 +86,12 @@ class Rehearsal:
         for drop in sorted(judged, key=lambda drop: isinstance(drop, Drop) and drop.kind is Kind.VOICE):
             name = f"raw/{readable(str(drop.relative))}"
             if isinstance(drop, LeftAlone):
-                yield Forecast(name, "leave", "It is hidden, temporary, or a note about a drop: it is left alone.")
+                why = "It is hidden, temporary, or a note about a drop: it is left alone."
+                yield Forecast(drop=name, outcome="leave", why=why)
             elif isinstance(drop, Misplaced):
                 yield _rejected(name, drop.rejection)
             elif has_writer(self.layout.raw / drop.relative):
-                yield Forecast(name, "wait", "A program has it open for writing.")
+                yield Forecast(drop=name, outcome="wait", why="A program has it open for writing.")
             else:
                 first = ready.get(drop.relative) or self._unproven(drop, found[drop.relative])
                 yield self._examined(name, first, drop)
@@ -101,6 +104,7 @@ class Rehearsal:
 
         def known(content: Content) -> None:
             filing.refuse_duplicate(ready, drop, content)
+            self._refuse_second(drop, content)
 
         try:
             if drop.kind is Kind.LINK:
@@ -109,27 +113,43 @@ class Rehearsal:
         except DropRefused as refused:
             return _rejected(name, refused.rejection)
         except DropChanged as changed:
-            return Forecast(name, "wait", readable(str(changed)))
+            return Forecast(drop=name, outcome="wait", why=readable(str(changed)))
         except (MachineTrouble, ToolError) as error:
-            return Forecast(name, "wait", f"The machine is in the way: {error}")
+            return Forecast(drop=name, outcome="wait", why=f"The machine is in the way: {error}")
         except OSError as error:
-            return Forecast(name, "wait", str(as_machine_trouble(error, "it cannot be read")))
+            return Forecast(drop=name, outcome="wait", why=str(as_machine_trouble(error, "it cannot be read")))
         return self._accepted(name, ready, drop, examined, filing)
 
     def _link(self, name: str, ready: Ready) -> Forecast:
         addresses = self.examiner.addresses(ready)
         why = f"{len(addresses)} addresses would be fetched."
-        return Forecast(name, "accept", why, measured={"addresses": addresses})
+        return Forecast(drop=name, outcome="accept", why=why, measured={"addresses": list(addresses)})
 
     def _accepted(self, name: str, ready: Ready, drop: Drop, examined: Examined, filing: Filing) -> Forecast:
-        target = filing.free_name(drop, examined)
+        target = filing.free_name(drop, examined, self.taken)
         sidecar = filing.sidecar(ready, drop, examined, examined.dropped)
         self.library.add(target, sidecar)
+        self.taken[target] = self.contents[_place_of(drop), examined.dropped.sha256] = name
         if examined.made:
             examined.made[0].unlink(missing_ok=True)
-        forecast = Forecast(name, "accept", self._why(drop), str(self.layout.relative(target)))
         facts = examined.video or examined.audio
-        return replace(forecast, measured=asdict(facts)) if facts else forecast
+        return Forecast(
+            drop=name,
+            outcome="accept",
+            why=self._why(drop),
+            becomes=str(self.layout.relative(target)),
+            measured=asdict(facts) if facts else {},
+        )
+
+    def _refuse_second(self, drop: Drop, content: Content) -> None:
+        """Raise DropRefused for what an earlier drop of this dry run would have brought into the library."""
+        if first := self.contents.get((_place_of(drop), content.sha256)):
+            sentence = f"It has the same content as {first}, which would be taken first."
+            raise DropRefused(Rejection("duplicate", sentence, "Delete one of the two.", {"duplicate_of": first}))
+
+    def _shown(self, words: str) -> str:
+        """The folder that a complaint begins with, relative to the root."""
+        return words.partition(":")[0].removeprefix(f"{self.layout.root}/")
 
     def _why(self, drop: Drop) -> str:
         why = (
@@ -137,17 +157,21 @@ class Rehearsal:
         )
         if drop.kind is not Kind.VOICE:
             return f"{why}."
-        place = Place(drop.kind, drop.category, drop.story)
         settings = self.library.settings(drop.category, drop.story)
-        lack = Gathering(self.config, self.layout, self.library).lacks(wants_of(place, settings, self.config))
+        wants = wants_of(_place_of(drop), settings, self.config)
+        lack = Gathering(self.config, self.layout, self.library).lacks(wants)
         return f"{why}; {f'its task would wait: {lack}' if lack else 'a task would be made of it'}."
+
+
+def _place_of(drop: Drop) -> Place:
+    return Place(drop.kind, drop.category, drop.story)
 
 
 def _rejected(name: str, rejection: Rejection) -> Forecast:
     return Forecast(
-        name,
-        "reject",
-        rejection.sentence,
+        drop=name,
+        outcome="reject",
+        why=rejection.sentence,
         code=rejection.code,
         advice=rejection.advice,
         measured=dict(rejection.measured),

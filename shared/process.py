@@ -30,11 +30,17 @@ class Started:
 
 
 def run_worker(
-    component: str, arguments: Sequence[str], work: Callable[[Started], int | None], *, modes: tuple[str, ...] = ()
+    component: str,
+    arguments: Sequence[str],
+    work: Callable[[Started], int | None],
+    *,
+    modes: tuple[str, ...] = (),
+    changes_nothing: str = "",
 ) -> int:
     """Parse options, open root and log, run `work`, and return the exit status (`work` may give one).
 
-    Each of `modes` is an option of its own (``--until-idle``); at most one of them may be given.
+    Each of `modes` is an option of its own (``--until-idle``); at most one of them may be given. With the one that
+    `changes_nothing` the root is left as it is.
 
     Wrong options, root or configuration give 2; a worker that fails gives 1. Both say why on standard error.
     """
@@ -48,7 +54,7 @@ def run_worker(
     set_umask(config.files)
     log = open_log(component, config.log)
     try:
-        for problem in share(layout, config.files):
+        for problem in [] if options.mode == changes_nothing else share(layout, config.files):
             log.warning(problem, name="not_shared")
         return work(Started(config, layout, log, options.mode)) or EXIT_FINE
     except RootError as error:
