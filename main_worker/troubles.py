@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 _FIRST_SECONDS = 5.0  # a full disk or a lost mount does not mend itself faster than this
 _MOST_SECONDS = 60.0
+_DOUBLINGS = 10  # more than it takes to get there; a disk that is full for a day is tried thousands of times
 _HOPELESS_TRIES = 3
 
 
@@ -28,7 +29,7 @@ class Trouble:
 def again(before: Trouble | None, why: str, now: float) -> Trouble:
     """A trouble met once more: the rest doubles each time, up to a minute."""
     tries = before.tries + 1 if before else 1
-    return Trouble(why, tries, now + min(_FIRST_SECONDS * 2 ** (tries - 1), _MOST_SECONDS))
+    return Trouble(why, tries, now + min(_FIRST_SECONDS * 2 ** min(tries - 1, _DOUBLINGS), _MOST_SECONDS))
 
 
 class Troubles:
