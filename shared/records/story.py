@@ -40,10 +40,10 @@ def parse_settings(content: bytes) -> StorySettings:
         return StorySettings.model_validate(values)
     except UnicodeDecodeError as error:
         raise StorySettingsError(f"it is not UTF-8 text (byte {error.start + 1} does not fit)") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StorySettingsError(f"it is not valid TOML: {error}") from error
     except ValidationError as error:
         raise StorySettingsError("; ".join(_problem(detail["loc"], detail) for detail in error.errors())) from error
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+        raise StorySettingsError(f"it is not valid TOML: {error}") from error
 
 
 def _problem(where: tuple[int | str, ...], detail: object) -> str:

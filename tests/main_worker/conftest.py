@@ -20,17 +20,21 @@ import pytest
 from console.init import lay_out
 from main_worker.cage import Cage
 from main_worker.examination import Examined, Examiner
+from main_worker.library import Library
 from main_worker.ready import Ready, identity_of
-from shared.config import Config
+from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection
-from shared.domain.layout import Layout
+from shared.domain.layout import Layout, sidecar_of
+from shared.domain.media import AudioFacts, VideoFacts
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
+from shared.log import open_log
 from shared.records.main import MainRecord
 from shared.records.metadata import Metadata
 from shared.records.reason import Reason
-from shared.records.record import RecordError
-from shared.records.sidecar import Sidecar
+from shared.records.record import RecordError, utc_now
+from shared.records.sidecar import Origin, Sidecar
+from shared.records.story import StorySettings
 
 DEADLINE = 60.0
 """Seconds a test waits for something that is bound to happen; never a figure that is measured."""
@@ -130,6 +134,55 @@ class Desk:
         assert rejection.sentence.endswith((".", ")."))
         assert rejection.advice.endswith(".")
         return rejection
+
+
+class Stock:
+    """A library that is stocked by hand: files without content, with real records beside them."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        for folder in layout.folders():
+            folder.mkdir(parents=True, exist_ok=True)
+        self._count = 0
+
+    def put(self, path: Path, kind: Kind, category: str, **values: Any) -> Path:
+        """A library file; each has a content of its own."""
+        self._count += 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        sha256 = hashlib.sha256(b"%d" % self._count).hexdigest()
+        origin = Origin(
+            path=f"raw/{path.name}", sha256=sha256, size=1, device=1, inode=self._count, mtime_ns=1, evidence="by hand"
+        )
+        common: dict[str, Any] = {"scanned_at": utc_now(), "sha256": sha256, "size": 1, "origin": origin}
+        Sidecar(**{"kind": kind, "category": category, **common, **values}).write(sidecar_of(path))
+        return path
+
+    def clip(self, category: str, name: str, seconds: float = 1.0) -> Path:
+        facts = VideoFacts(64, 48, 64, 48, 0, 1.0, 10.0, seconds, int(10 * seconds), "AVC")
+        path = self.layout.clip(Kind.VIDEO, category, (64, 48), seconds, name)
+        return self.put(path, Kind.VIDEO, category, video=facts)
+
+    def music(self, category: str, name: str) -> Path:
+        path = self.layout.music(category, 5.0, name)
+        return self.put(path, Kind.MUSIC, category, audio=AudioFacts(5.0, 2, 44100, "MPEG Audio", 0.0))
+
+    def voice(self, category: str, story: str, chapter: str, seconds: float = 2.5, **values: Any) -> Path:
+        audio = AudioFacts(seconds, 1, 44100, "MPEG Audio", 0.0)
+        path = self.layout.voice(category, story, chapter)
+        known = {"story": story, "chapter": chapter, "titles": (category, story), "audio": audio}
+        return self.put(path, Kind.VOICE, category, **known, **values)
+
+    def settings(self, category: str, story: str, stem: str, scanned_at: str, **settings: Any) -> Path:
+        path = self.layout.settings(category, story, stem)
+        values = {"story": story, "scanned_at": scanned_at, "settings": StorySettings(**settings)}
+        return self.put(path, Kind.SETTINGS, category, **values)
+
+    def library(self, **options: Any) -> Library:
+        """The library as a main worker finds it at its start."""
+        library = Library(self.layout, open_log("main_worker", Log()))
+        library.load(**options)
+        return library
 
 
 class Main:
@@ -274,6 +327,12 @@ def desk(tmp_path: Path, media: Media) -> Desk:
     staging = tmp_path / "staging"
     staging.mkdir()
     return Desk(staging, media.ffmpeg)
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Stock:
+    """An empty library, to be stocked by hand."""
+    return Stock(Layout(tmp_path / "root"))
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,3 +127,84 @@ def test_a_task_has_one_seed_that_fits_its_record() -> None:
     assert len(seeds) == 100
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert seed_of("5f0c") == seed_of("5f0c")
+
+
+# -- what it costs -------------------------------------------------------------------------------------
+
+
+def test_every_order_is_as_likely_as_any_other() -> None:
+    """Over many seeds each of the six orders of three clips comes up about as often: 600 ± 100 of 3600."""
+    orders = Counter(
+        tuple(clip.name for clip in pick(shelves([[1.0] * 3]), 3.0, seed=seed_of(f"task-{number}")))
+        for number in range(3600)
+    )
+    assert len(orders) == 6
+    assert all(500 < count < 700 for count in orders.values()), orders
+
+
+def test_every_clip_of_a_large_library_has_its_chance() -> None:
+    """Also where only the first few of the order are ever drawn."""
+    library = shelves([[1.0] * 50])
+    first = Counter(pick(library, 1.0, seed=seed_of(f"task-{number}"))[0].name for number in range(5000))
+    assert len(first) == 50
+    assert all(50 < count < 170 for count in first.values()), first
+
+
+class Shelf(Sequence[int]):
+    """A very long shelf that counts how often something is taken from it."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self.taken = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[int]: ...
+    def __getitem__(self, place: int | slice) -> int | Sequence[int]:
+        assert isinstance(place, int)
+        self.taken += 1
+        return place
+
+
+@pytest.mark.parametrize("length", [100, 10_000_000])
+def test_the_cost_grows_with_what_is_picked_and_not_with_what_there_is(length: int) -> None:
+    """Ten clips are drawn, and no more than one besides is looked at."""
+    shelf = Shelf(length)
+    asked: list[int] = []
+
+    def usable(clip: int) -> bool:
+        asked.append(clip)
+        return True
+
+    picked = pick_clips([shelf], lambda _: 1.0, seconds=10.0, rate=Fraction(30), seed=1, usable=usable)
+    assert len(picked) == 10
+    assert shelf.taken <= 11
+    assert asked == picked
+
+
+@given(CATEGORIES, SECONDS, RATES, SEEDS, st.sets(st.integers(0, 5)))
+def test_what_is_out_of_use_is_passed_over(
+    categories: list[list[Clip]], seconds: float, rate: Fraction, seed: int, retired: set[int]
+) -> None:
+    """As if it were not there; where nothing else is, nothing is picked."""
+
+    def usable(clip: Clip) -> bool:
+        return int(clip.name.split("-")[1]) not in retired
+
+    picked = pick_clips(categories, lambda clip: clip.seconds, seconds=seconds, rate=rate, seed=seed, usable=usable)
+    assert all(map(usable, picked))
+    there_are = any(usable(clip) and frames_in(clip.seconds, rate) for clips in categories for clip in clips)
+    assert bool(picked) == there_are
+    frames = sum(frames_in(clip.seconds, rate) for clip in picked)
+    assert not there_are or frames >= frames_to_cover(seconds, rate)
+
+
+def test_music_that_is_out_of_use_is_passed_over() -> None:
+    """The next category has its turn; where all is, there is none."""
+    assert pick_music([["a", "b"], ["c"]], 1, usable=lambda track: track == "b") == "b"
+    assert pick_music([["a", "b"], ["c"]], 1, usable=lambda track: track == "c") == "c"
+    assert pick_music([["a", "b"], ["c"]], 1, usable=lambda _: False) is None
