@@ -205,11 +205,8 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     ffmpeg = find_ffmpeg("")
     drops = Drops(Media(folder / "media", ffmpeg))
     bare = Bare(folder / "bare", ffmpeg)
-    roots = (
-        _root(folder / "small", options.entries // 100, 0),
-        _root(folder / "large", options.entries, options.entries),
-    )
-    small, large = map(Worker, roots)
+    few, many = _root(folder / "small", options.entries // 100, 0), _root(folder / "large", *[options.entries] * 2)
+    small, large = Worker(few), Worker(many)
     print(f"both workers are ready: small {small.start_seconds:.1f} s, large {large.start_seconds:.1f} s", flush=True)
     try:
         for number in range(-(-options.drops // options.round)):

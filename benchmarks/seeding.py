@@ -46,19 +46,19 @@ def _entry(layout: Layout, number: int) -> tuple[Path, Sidecar]:
     if number % _MUSIC_EVERY == 0:
         path = layout.music(category, 182.4, f"track-{number}")
         loudness = LoudnessFacts(-16.0, 5.0, -1.6)
-        return path, _sidecar(layout, Kind.MUSIC, category, number, path, audio=_sound(182.4), loudness=loudness)
+        return path, _sidecar(Kind.MUSIC, category, number, path, audio=_sound(182.4), loudness=loudness)
     if number % 2:
         path = layout.clip(Kind.VIDEO, category, (1920, 1080), 12.4, f"clip-{number}")
         picture = VideoFacts(1920, 1080, 1920, 1080, 0, 1.0, 30.0, 12.4, 372, "AVC")
-        return path, _sidecar(layout, Kind.VIDEO, category, number, path, video=picture)
+        return path, _sidecar(Kind.VIDEO, category, number, path, video=picture)
     story, chapter = f"story-{number // 2 // _CHAPTERS}", f"chapter_{number // 2 % _CHAPTERS:04d}"
     path = layout.voice(category, story, chapter)
     task_id = task_id_for(category, story, chapter, _hash(number))
-    sidecar = _sidecar(layout, Kind.VOICE, category, number, path, audio=_sound(600.0))
+    sidecar = _sidecar(Kind.VOICE, category, number, path, audio=_sound(600.0))
     return path, sidecar.changed(story=story, chapter=chapter, task_id=task_id, titles=(category, story))
 
 
-def _sidecar(layout: Layout, kind: Kind, category: str, number: int, path: Path, **facts: object) -> Sidecar:
+def _sidecar(kind: Kind, category: str, number: int, path: Path, **facts: object) -> Sidecar:
     origin = Origin(
         path=f"raw/{kind.value}/{category}/{path.name}",
         sha256=_hash(number),
