@@ -1,8 +1,8 @@
 """Drops thousands of spoilt files and looks whether each is either taken or refused with an explanation.
 
-Small real files (of the folder that REELMILL_REALMEDIA names; media made by ffmpeg where there is none) are spoilt
-in many ways, dropped as every kind, and taken in by ``python -m main_worker --once``, some hundred per process. Every file
-follows from the seed and its number, so that one that fails can be made again.
+Small real files (of the folder that REELMILL_REALMEDIA names, and in any case some made by ffmpeg) are spoilt in many
+ways, dropped as every kind, and taken in by ``python -m main_worker --once``, a hundred per process. Every file follows
+from the seed and its number, so that one that fails can be made again.
 
     python -m tests.torture.fuzz_ingest                               10,000 files
     python -m tests.torture.fuzz_ingest --files 100 --seconds 60      a few
