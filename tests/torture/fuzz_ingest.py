@@ -95,6 +95,7 @@ class Fuzz:
 
     folder: Path
     sources: Mapping[str, Sequence[Path]]
+    shares: Mapping[Kind, int]
     seed: str
     keep: bool
     until: float
@@ -106,12 +107,12 @@ class Fuzz:
         with _folder("batch-", self.folder, keep=self.keep) as folder:
             layout = lay_out(folder / "root", _CONFIG)
             dropped = [self._drop(layout.raw, number) for number in numbers]
-            return _judged(layout, dropped, *_take_in(layout, folder / "log"))
+            return judged(layout, dropped, *_take_in(layout, folder / "log"))
 
     def _drop(self, raw: Path, number: int) -> str:
         """Make the file of a number; returns its place below ``raw/``."""
         dice = random.Random(f"{self.seed} {number}")
-        kind = dice.choices([*_SHARES], [*_SHARES.values()])[0]
+        kind = dice.choices([*self.shares], [*self.shares.values()])[0]
         suffix = dice.choice(_SUFFIXES[kind])
         content = dice.choice(self.sources[suffix]).read_bytes()
         for _ in range(dice.choice((1, 1, 1, 2))):
@@ -126,9 +127,11 @@ class Fuzz:
 @contextmanager
 def _folder(prefix: str, into: Path | None, *, keep: bool) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=into))
-    yield folder
-    if not keep:
-        shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder)
 
 
 def _place(kind: Kind, name: str) -> str:
@@ -158,7 +161,8 @@ def _take_in(layout: Layout, log: Path) -> tuple[int | None, str]:
     return process.returncode, log.read_text("utf-8", "replace")
 
 
-def _judged(layout: Layout, dropped: Sequence[str], status: int | None, log: str) -> Found:
+def judged(layout: Layout, dropped: Sequence[str], status: int | None, log: str) -> Found:
+    """What became of dropped files, by what lies in the root, the worker's exit status (None: it hung) and its log."""
     found = Found(len(dropped))
     outcomes = {**_taken(layout), **_refused(layout), **_waiting(log)}
     for where in dropped:
@@ -228,14 +232,18 @@ def _sources(folder: Path) -> dict[str, list[Path]]:
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; returns the exit status."""
     options = _options(arguments)
+    shares = dict(_SHARES)
     if reason := enter_namespace(network=False):
-        raise SystemExit(f"spoilt addresses must not be looked up in any network, and it cannot be cut off: {reason}")
+        print(
+            f"SKIPPED: spoilt addresses, since they must not be looked up and the network cannot be cut off: {reason}"
+        )
+        del shares[Kind.LINK]
     started = time.monotonic()
     found = Found()
     with _folder("reelmill-fuzz-", options.into, keep=options.keep) as folder:
         (folder / "media").mkdir()
         until = started + options.seconds if options.seconds else math.inf
-        fuzz = Fuzz(folder, _sources(folder / "media"), options.seed, options.keep, until)
+        fuzz = Fuzz(folder, _sources(folder / "media"), shares, options.seed, options.keep, until)
         if options.keep:
             print(f"left in {folder}")
         with get_context("fork").Pool(options.jobs) as pool:
