@@ -234,9 +234,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     shares = dict(_SHARES)
     if reason := enter_namespace(network=False):
-        print(
-            f"SKIPPED: spoilt addresses, since they must not be looked up and the network cannot be cut off: {reason}"
-        )
+        print(f"SKIPPED: spoilt addresses, for want of a way to cut off the network: {reason}")
         del shares[Kind.LINK]
     started = time.monotonic()
     found = Found()
@@ -249,7 +247,7 @@ def main(arguments: Sequence[str]) -> int:
         with get_context("fork").Pool(options.jobs) as pool:
             for batch in pool.imap_unordered(fuzz.batch, _batches(options)):
                 found.add(batch)
-                print("".join(f"FAILED {words}\n" for words in _failures(batch)), end="")
+                print("".join(f"FAILED {words}\n" for words in failures(batch)), end="")
                 print(f"{found.files} files after {time.monotonic() - started:.0f} s", flush=True)
     print("; ".join(f"{count} {outcome}" for outcome, count in found.outcomes.most_common()))
     counts = {"crashes": len(found.crashes), "hangs": len(found.hangs), "unexplained": len(found.unexplained)}
@@ -264,7 +262,8 @@ def _batches(options: argparse.Namespace) -> Iterator[range]:
         yield range(start, min(end, start + options.batch))
 
 
-def _failures(found: Found) -> list[str]:
+def failures(found: Found) -> list[str]:
+    """All that must not be, in words."""
     named = {"a crash": found.crashes, "a hang": found.hangs, "unexplained": found.unexplained}
     return [f"{what}: {words}" for what, all_words in named.items() for words in all_words]
 
