@@ -4,7 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample clean
+.PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
+        bench-ingest clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -34,6 +35,15 @@ torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (half an 
 
 torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
 	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
+
+fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
+	$(BIN)/python -m tests.torture.fuzz_ingest
+
+fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
+	$(BIN)/python -m tests.torture.fuzz_ingest --files 100 --batch 25 --seconds 50
+
+bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
+	$(BIN)/python -m benchmarks.ingest
 
 format: $(STAMP)    ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

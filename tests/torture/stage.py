@@ -70,12 +70,16 @@ class Stage:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def enter_namespace() -> str | None:
-    """Start this program again where it may mount; returns why that cannot be, or None when it is there."""
+def enter_namespace(*, network: bool = True) -> str | None:
+    """Start this program again where it may mount; returns why that cannot be, or None when it is there.
+
+    Args:
+        network: whether it still needs one.
+    """
     if os.environ.get(_INSIDE):
         return None
     own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    enter = ["unshare", "--mount", *own_user]
+    enter = ["unshare", "--mount", *own_user, *([] if network else ["--net"])]
     if not shutil.which("unshare"):
         return "there is no unshare on this machine"
     tried = subprocess.run([*enter, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
