@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.realmedia import REALMEDIA, REPOSITORY
-from main_worker.story import extract
+from main_worker.links.story import extract
 
 PAGES = REALMEDIA / "html"
 LEAST_MEAN = 0.90

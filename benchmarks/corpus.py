@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from benchmarks.realmedia import REALMEDIA
-from main_worker.cage import Cage
-from main_worker.examination import Examined, Examiner
-from main_worker.ready import Ready, identity_of
+from main_worker.arrival.ready import Ready, identity_of
+from main_worker.checks.cage import Cage
+from main_worker.checks.examination import Examined, Examiner
 from shared.config import Config
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused

@@ -40,10 +40,10 @@ from typing import Any
 
 from benchmarks.seeding import fill_library, fill_queue
 from console.init import lay_out
-from main_worker.cage import Cage
-from main_worker.examination import Examiner
-from main_worker.intake import files_below, judge
-from main_worker.ready import Ready, identity_of
+from main_worker.arrival.intake import files_below, judge
+from main_worker.arrival.ready import Ready, identity_of
+from main_worker.checks.cage import Cage
+from main_worker.checks.examination import Examiner
 from shared.config import load_config
 from shared.domain.drop import Drop
 from shared.domain.layout import Layout

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.realmedia import REALMEDIA, REPOSITORY
-from main_worker.cage import Cage
-from main_worker.sounds import check_voice, measure_voice
+from main_worker.checks.cage import Cage
+from main_worker.checks.sounds import check_voice, measure_voice
 from shared.config import Config
 from shared.domain.errors import DropRefused
 from shared.domain.media import AudioFacts

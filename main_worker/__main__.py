@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from main_worker.daemon import MainWorker
-from main_worker.material import find_logo
 from main_worker.once import run_once
 from main_worker.rehearsal import rehearse
+from main_worker.tasks.material import find_logo
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.ffmpeg import find_ffmpeg

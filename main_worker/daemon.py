@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 
+from main_worker.arrival.watch import Events
+from main_worker.arrival.writers import ignore_lease_signals
 from main_worker.mill import Mill, Standing
 from main_worker.retention import Retention
 from main_worker.turns import most_at_once
-from main_worker.watch import Events
-from main_worker.writers import ignore_lease_signals
 from shared import by_story
 from shared.config import Config
 from shared.domain.errors import MachineTrouble

@@ -8,14 +8,14 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from main_worker.carrying import bring
-from main_worker.examination import Content, Examined, Examiner
-from main_worker.filing import Filing
-from main_worker.quarantine import reject
-from main_worker.ready import DropChanged, Ready
+from main_worker.arrival.ready import DropChanged, Ready
+from main_worker.arrival.unfinished import HEAD_BYTES, looks_unfinished
+from main_worker.checks.examination import Content, Examined, Examiner
+from main_worker.shelves.carrying import bring
+from main_worker.shelves.filing import Filing
+from main_worker.shelves.quarantine import reject
 from main_worker.troubles import Troubles
 from main_worker.turns import Lane, lane_of, next_lane
-from main_worker.unfinished import HEAD_BYTES, looks_unfinished
 from shared.config import Config
 from shared.domain.drop import Drop, Misplaced
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError

@@ -8,17 +8,17 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from main_worker.cage import Cage
-from main_worker.examination import Examiner
-from main_worker.filing import Filing
+from main_worker.arrival.intake import Intake, View
+from main_worker.arrival.settling import Clue, Patience
+from main_worker.checks.cage import Cage
+from main_worker.checks.examination import Examiner
 from main_worker.ingest import Ingest
-from main_worker.intake import Intake, View
-from main_worker.library import Library
 from main_worker.mounts import Mounts
 from main_worker.pace import Pace
-from main_worker.preparer import Preparer, Waiting
-from main_worker.quarantine import tidy
-from main_worker.settling import Clue, Patience
+from main_worker.shelves.filing import Filing
+from main_worker.shelves.library import Library
+from main_worker.shelves.quarantine import tidy
+from main_worker.tasks.preparer import Preparer, Waiting
 from shared.config import Config
 from shared.domain.drop import Drop, classify
 from shared.domain.layout import Layout

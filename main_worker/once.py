@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
+from main_worker.arrival.writers import ignore_lease_signals
 from main_worker.mill import Mill
-from main_worker.writers import ignore_lease_signals
 from shared.config import Config
 from shared.domain.layout import Layout
 from shared.domain.names import readable

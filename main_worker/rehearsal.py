@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from main_worker.cage import Cage
-from main_worker.examination import Content, Examined, Examiner
-from main_worker.filing import Filing
-from main_worker.intake import Intake, files_below, judge
-from main_worker.library import Library, Place
-from main_worker.material import Gathering, wants_of
-from main_worker.ready import DropChanged, Ready, identity_of
-from main_worker.settling import Patience
-from main_worker.writers import has_writer, ignore_lease_signals
+from main_worker.arrival.intake import Intake, files_below, judge
+from main_worker.arrival.ready import DropChanged, Ready, identity_of
+from main_worker.arrival.settling import Patience
+from main_worker.arrival.writers import has_writer, ignore_lease_signals
+from main_worker.checks.cage import Cage
+from main_worker.checks.examination import Content, Examined, Examiner
+from main_worker.shelves.filing import Filing
+from main_worker.shelves.library import Library, Place
+from main_worker.tasks.material import Gathering, wants_of
 from shared.config import Config
 from shared.domain.drop import Drop, Kind, LeftAlone, Misplaced
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError

@@ -37,6 +37,22 @@ def test_a_module_imports_only_downwards(path: Path) -> None:
     assert not wrong
 
 
+ROOMS = ("arrival", "links", "checks", "shelves", "tasks")
+"""The rooms of the main worker, lowest first; what lies above them knows them all."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_main_worker_knows_only_those_below(room: str) -> None:
+    """A drop goes up through the rooms, and no import comes back down."""
+    known = {"main_worker." + name for name in ROOMS[: ROOMS.index(room) + 1]} - (
+        {"main_worker.arrival"} if room == "links" else set()
+    )
+    for path in (REPOSITORY / "main_worker" / room).glob("*.py"):
+        for name in imports_of(path):
+            if name.startswith("main_worker"):
+                assert ".".join(name.split(".")[:2]) in known
+
+
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "shared/domain").glob("*.py")), ids=name_of)
 def test_the_domain_is_pure(path: Path) -> None:
     """shared/domain imports itself and the standard library, but nothing that has a clock or touches the system."""

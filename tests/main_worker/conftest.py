@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from console.init import lay_out
-from main_worker.cage import Cage
-from main_worker.examination import Examined, Examiner
-from main_worker.library import Library
-from main_worker.ready import Ready, identity_of
+from main_worker.arrival.ready import Ready, identity_of
+from main_worker.checks.cage import Cage
+from main_worker.checks.examination import Examined, Examiner
+from main_worker.shelves.library import Library
 from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection

@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from main_worker.examination import Content, Examined, Examiner
-from main_worker.filing import Filing
+from main_worker.arrival.ready import Ready
+from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.ingest import Ingest
-from main_worker.library import Library
 from main_worker.once import Inline
-from main_worker.ready import Ready
+from main_worker.shelves.filing import Filing
+from main_worker.shelves.library import Library
 from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError

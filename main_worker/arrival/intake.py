@@ -1,0 +1,157 @@
+"""What lies in ``raw/`` right now, and what of it is ready. Reads names; opens a drop only to ask for its writers."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from main_worker.arrival.markers import Notes, companions, notes_among, read_marker
+from main_worker.arrival.ready import Ready, identity_of
+from main_worker.arrival.settling import Clue, Patience, Settled, Settling, Sighting, asks_for_writers, decide, look
+from main_worker.arrival.writers import has_writer
+from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
+from shared.domain.errors import Rejection
+from shared.domain.names import readable
+from shared.files import ASIDE
+
+_Found = dict[PurePosixPath, os.stat_result]
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at ``raw/``.
+
+    Attributes:
+        settling: drops that still have to prove that they are complete, each with what it waits for.
+        next_at: when the first of them may be (monotonic seconds), or None.
+        unreadable: folders that could not be read, with the system's words.
+        aside: files that a crash left put aside (see :func:`shared.files.remove_same`); they get their names back.
+    """
+
+    ready: tuple[Ready, ...] = ()
+    settling: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    next_at: float | None = None
+    unreadable: tuple[str, ...] = ()
+    aside: tuple[Path, ...] = ()
+
+
+@dataclass
+class Intake:
+    """Remembers what was seen of each drop from one look to the next."""
+
+    raw: Path
+    patience: Patience
+    _seen: dict[PurePosixPath, Sighting] = field(default_factory=dict)
+    _unwritten: dict[PurePosixPath, Sighting] = field(default_factory=dict)
+
+    def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> View:
+        """Read all of ``raw/`` once; `clues` are what events told of single files, by path."""
+        unreadable: list[str] = []
+        found = files_below(self.raw, unreadable)
+        if not unreadable:  # a folder that cannot be read says nothing about what is in it
+            self._seen = {name: seen for name, seen in self._seen.items() if name in found}
+            self._unwritten = {name: seen for name, seen in self._unwritten.items() if name in found}
+        ready, times = [], []
+        settling: dict[PurePosixPath, str] = {}
+        notes = notes_among(found)
+        for relative, status in sorted(found.items()):
+            drop = judge(relative, status)
+            if isinstance(drop, LeftAlone):
+                continue
+            path = self.raw / relative
+            clue = clues.get(str(path)) if clues else None
+            seen = look(self._seen.get(relative), identity_of(status), clue, now)
+            self._seen[relative] = seen
+            decision = self._decide(drop, seen, now, notes)
+            if isinstance(decision, Settled):
+                ready.append(self._ready(drop, seen, decision, notes))
+            else:
+                settling[relative] = decision.why
+                times.append(decision.at)
+        aside = tuple(self.raw / name for name in found if name.name.startswith(ASIDE))
+        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable), aside)
+
+    def _decide(self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes) -> Settled | Settling:
+        if isinstance(drop, Misplaced):  # it is never opened, and never lost either
+            return decide(seen, now, self.patience, writer=False)
+        marker = read_marker(self.raw, drop.relative, notes)
+        if not asks_for_writers(seen, marker, now, self.patience):
+            return decide(seen, now, self.patience, marker=marker)
+        return decide(seen, now, self.patience, marker=marker, writer=self._writer(drop.relative, seen))
+
+    def _writer(self, relative: PurePosixPath, seen: Sighting) -> bool | None:
+        if self._unwritten.get(relative) == seen:
+            return False  # asked once; a writer that opens it again changes it
+        writer = has_writer(self.raw / relative)
+        if writer is False:
+            self._unwritten[relative] = seen
+        return writer
+
+    def _ready(self, drop: Drop | Misplaced, seen: Sighting, settled: Settled, notes: Notes) -> Ready:
+        return Ready(
+            path=self.raw / drop.relative,
+            relative=drop.relative,
+            drop=drop,
+            identity=seen.identity,
+            evidence=settled.evidence,
+            certain=settled.certain,
+            unchanged_since=seen.unchanged_since,
+            sha256=settled.sha256,
+            companions=tuple(self.raw / name for name in companions(drop.relative, notes)),
+        )
+
+
+def files_below(raw: Path, unreadable: list[str]) -> _Found:
+    """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`."""
+    found: _Found = {}
+    pending = [raw]
+    while pending:
+        current = pending.pop()
+        try:
+            entries = list(os.scandir(current))
+        except FileNotFoundError:
+            if current == raw:
+                unreadable.append(f"{current}: it is gone")
+            continue
+        except OSError as error:
+            unreadable.append(f"{current}: {error.strerror}")
+            continue
+        for entry in entries:
+            path = current / entry.name
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # gone since it was listed
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(path)
+            else:
+                found[PurePosixPath(path.relative_to(raw))] = status
+    return found
+
+
+_SPECIAL = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+)
+
+
+def judge(relative: PurePosixPath, status: os.stat_result) -> Drop | Misplaced | LeftAlone:
+    """What a file in ``raw/`` is, by its path and its type; it is not opened."""
+    judged = classify(relative)
+    if isinstance(judged, LeftAlone):
+        return judged
+    for is_special, words in _SPECIAL:
+        if is_special(status.st_mode):
+            rejection = Rejection(
+                "not_a_file",
+                f"{readable(relative.name)} is {words}, not a file; it was not opened.",
+                "Drop the file itself.",
+            )
+            return Misplaced(relative, rejection)
+    return judged

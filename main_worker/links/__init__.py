@@ -1,0 +1,1 @@
+"""Link files: addresses, pages, their stories, chunks of text."""

@@ -1,0 +1,1 @@
+"""Where drops go: onto the shelves of the library, or into quarantine."""

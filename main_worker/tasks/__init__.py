@@ -1,0 +1,1 @@
+"""From a voice and what the library has for it to a task."""

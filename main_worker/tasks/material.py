@@ -1,0 +1,171 @@
+"""What a task is made from: a voice, music, clips and a logo; or why there is not all of it yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from main_worker.shelves.library import Library, Place
+from main_worker.tasks.picking import pick_clips, pick_music
+from shared.config import LOGO_AUTO, Config
+from shared.domain.drop import Drop, Kind
+from shared.domain.errors import RootError
+from shared.domain.layout import Layout
+from shared.domain.names import safe_folder
+from shared.domain.plan import exact_rate
+from shared.records.record import RecordError
+from shared.records.sidecar import Sidecar
+from shared.records.story import StorySettings
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One library file and its record."""
+
+    path: Path
+    sidecar: Sidecar
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything one task needs."""
+
+    voice: Entry
+    music: Entry | None
+    clips: tuple[Entry, ...]
+    logo: Path | None
+    settings: StorySettings
+
+
+class Missing(Exception):
+    """What a voice waits for, in words."""
+
+
+@dataclass(frozen=True)
+class Wants:
+    """Where a voice's clips and music come from, best first, and whether it must have music."""
+
+    categories: tuple[str, ...]
+    music: bool | None
+
+
+def wants_of(place: Place, settings: StorySettings, config: Config) -> Wants:
+    """What the settings of a story and the configuration ask for; `music` None: if there is some."""
+    own = safe_folder(settings.clips) if settings.clips else place.category
+    categories = tuple(dict.fromkeys((own, *config.tasks.fallback_categories)))
+    return Wants(categories, (config.music.required or None) if settings.music is None else settings.music)
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Chooses from the library, with the drops that are on their way into it in mind."""
+
+    config: Config
+    layout: Layout
+    library: Library
+    arriving: Collection[Drop] = ()
+
+    def lacks(self, wants: Wants) -> str | None:
+        """What is missing for every voice with these wants; asked before anything is read."""
+        if not any(self.library.shelf(Kind.VIDEO, name) for name in wants.categories):
+            return f"there is no clip in {_or(f'raw/video/{name}/' for name in wants.categories)} yet"
+        if wants.music and not any(self.library.shelf(Kind.MUSIC, name) for name in wants.categories):
+            places = _or(f"raw/music/{name}/" for name in wants.categories)
+            return f"there is no music in {places} yet (or set music.required = false)"
+        return None
+
+    def gather(self, voice: Entry, settings: StorySettings, seed: int) -> Material:
+        """All that the task of a voice needs.
+
+        Raises:
+            Missing: with what it waits for.
+        """
+        place = Place(Kind.VOICE, voice.sidecar.category, voice.sidecar.story)
+        self._check_voice(voice, place)
+        if voice.sidecar.audio is None:
+            raise Missing("its record says nothing about its sound; move it back into raw/ to have it scanned again")
+        wants = wants_of(place, settings, self.config)
+        clips = self._clips(wants, voice.sidecar.audio.seconds, seed)
+        music = self._music(wants, seed)
+        if better := self._better_on_its_way(wants, clips, music):
+            raise Missing(f"{better} for it are on their way into the library")
+        try:
+            logo = find_logo(self.layout, self.config)
+        except RootError as error:
+            raise Missing(str(error)) from error
+        return Material(voice, music, tuple(clips), logo, settings)
+
+    def read(self, relative: str) -> Entry:
+        """A file of the library with its record.
+
+        Raises:
+            Missing: there is no record of it (any more), or a damaged one.
+        """
+        try:
+            return Entry(*self.library.read(relative))
+        except (FileNotFoundError, RecordError) as error:
+            raise Missing(f"a record cannot be read: {error}; move that file back into raw/") from error
+
+    def _check_voice(self, voice: Entry, place: Place) -> None:
+        if any(d.kind is Kind.SETTINGS and (d.category, d.story) == place[1:] for d in self.arriving):
+            raise Missing("its story's settings are on their way into the library")
+        story = self.layout.story_retired(place.category, place.story or "")
+        if story.exists() or self.library.is_retired(str(self.layout.relative(voice.path))):
+            raise Missing("it is retired; bring it back with: reelmill retire --undo")
+
+    def _clips(self, wants: Wants, seconds: float, seed: int) -> list[Entry]:
+        picked = pick_clips(
+            [self.library.shelf(Kind.VIDEO, name) for name in wants.categories],
+            self.library.seconds,
+            seconds=seconds,
+            rate=exact_rate(self.config.render.frame_rate),
+            seed=seed,
+            usable=lambda path: not self.library.is_retired(path),
+        )
+        if not picked:
+            raise Missing(f"every clip in {_or(f'video/{name}/' for name in wants.categories)} is retired or too short")
+        return [self.read(path) for path in picked]
+
+    def _music(self, wants: Wants, seed: int) -> Entry | None:
+        if wants.music is False:
+            return None
+        shelves = [self.library.shelf(Kind.MUSIC, name) for name in wants.categories]
+        picked = pick_music(shelves, seed, lambda path: not self.library.is_retired(path))
+        if picked is None and wants.music:
+            raise Missing(f"all music in {_or(f'music/{name}/' for name in wants.categories)} is retired")
+        return self.read(picked) if picked else None
+
+    def _better_on_its_way(self, wants: Wants, clips: list[Entry], music: Entry | None) -> str | None:
+        """What is arriving that the voice would rather have than what was picked for it, in words; None for nothing."""
+        coming = {(drop.kind, drop.category) for drop in self.arriving}
+        names = wants.categories
+        repeats = len({clip.path for clip in clips}) < len(clips)
+        last = max(names.index(clip.sidecar.category) for clip in clips)
+        if any((Kind.VIDEO, name) in coming for name in (names if repeats else names[:last])):
+            return "better clips"
+        preferred = names[: names.index(music.sidecar.category)] if music else names
+        if wants.music is not False and any((Kind.MUSIC, name) in coming for name in preferred):
+            return "better tracks of music"
+        return None
+
+
+def find_logo(layout: Layout, config: Config) -> Path | None:
+    """The logo file the configuration asks for, or None where it asks for none.
+
+    Raises:
+        RootError: the named file is not in ``assets/``.
+    """
+    name = config.render.logo
+    if not name:
+        return None
+    path = layout.assets / ("logo.png" if name == LOGO_AUTO else name)
+    if path.is_file():
+        return path
+    if name == LOGO_AUTO:
+        return None
+    raise RootError(f'render.logo = "{name}": there is no assets/{name}; put it there, or set render.logo to ""')
+
+
+def _or(places: Iterable[str]) -> str:
+    return " or ".join(places)

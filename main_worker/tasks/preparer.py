@@ -1,0 +1,162 @@
+"""Makes a task of every voice that has what it needs, and says of every other what it waits for."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from main_worker.checks.examination import content_of
+from main_worker.shelves.library import Library
+from main_worker.tasks.material import Entry, Gathering, Material, Missing, wants_of
+from main_worker.tasks.picking import seed_of
+from shared.config import Config
+from shared.domain.drop import Drop
+from shared.domain.layout import METADATA, VIDEO_LIST, Layout
+from shared.domain.task import TaskState, task_id_for
+from shared.files import fsync_path, remove_tree
+from shared.log import Logger
+from shared.records.main import MOST_LISTED, WaitingVoice
+from shared.records.metadata import Input, Metadata, RenderRequest
+from shared.records.record import utc_now
+from shared.records.story import StorySettings
+from shared.store import Store
+
+VOICE, MUSIC = "voice.mp3", "music.mp3"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Voices that cannot become tasks yet: how many, and the first of them with the reason."""
+
+    count: int = 0
+    first: tuple[WaitingVoice, ...] = ()
+
+
+class Preparer:
+    """Turns voices into tasks."""
+
+    def __init__(self, config: Config, layout: Layout, library: Library, store: Store, log: Logger) -> None:
+        self._config = config
+        self._layout = layout
+        self._library = library
+        self._store = store
+        self._log = log
+        self._said: dict[str, str] = {}
+
+    def prepare(self, arriving: Collection[Drop]) -> Waiting:
+        """Make every task that can be made; returns the voices that have to wait.
+
+        `arriving` are drops on their way into the library: a voice waits for those that would be used before
+        a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
+        """
+        gathering = Gathering(self._config, self._layout, self._library, arriving)
+        lacks = functools.cache(gathering.lacks)
+        first: list[WaitingVoice] = []
+        count = 0
+        for voice, place in sorted(self._library.without_task().items()):
+            settings = self._library.settings(place.category, place.story)
+            wants = wants_of(place, settings, self._config)
+            reason = lacks(wants) or self._make(gathering, voice, settings)
+            self._tell(voice, reason)
+            if reason is None:
+                continue
+            count += 1
+            if count <= MOST_LISTED:
+                first.append(WaitingVoice(voice=voice, category=place.category, story=place.story or "", reason=reason))
+        return Waiting(count, tuple(first))
+
+    def _tell(self, voice: str, reason: str | None) -> None:
+        """Say why a voice waits, once."""
+        if reason is None:
+            self._said.pop(voice, None)
+        elif self._said.get(voice) != reason:
+            self._said[voice] = reason
+            self._log.warning(f"{voice} waits: {reason}", name="voice_waiting", voice=voice)
+
+    def _make(self, gathering: Gathering, voice: str, settings: StorySettings) -> str | None:
+        """Make the task of a voice, unless it has one; returns why it has to wait, or None."""
+        try:
+            self._make_of(gathering, gathering.read(voice), settings)
+        except Missing as missing:
+            return str(missing)
+        return None
+
+    def _make_of(self, gathering: Gathering, entry: Entry, settings: StorySettings) -> None:
+        sidecar = entry.sidecar
+        task_id = task_id_for(sidecar.category, sidecar.story or "", sidecar.chapter or "", sidecar.sha256)
+        if self._store.find(task_id) is None:
+            material = gathering.gather(entry, settings, seed_of(task_id))
+            metadata = self._describe(task_id, material)
+            self._store.add(self._stage(metadata), task_id)
+            music = f" and {material.music.path.name}" if material.music else ", no music"
+            self._log.info(
+                f"Made task {task_id} for {'/'.join(metadata.titles)}: {metadata.voice_duration:.1f} s, "
+                f"{len(material.clips)} clips{music}",
+                name="task_made",
+                task=task_id,
+            )
+        self._library.note_task(entry.path, sidecar, task_id)
+
+    def _describe(self, task_id: str, material: Material) -> Metadata:
+        sidecar, render, settings = material.voice.sidecar, self._config.render, material.settings
+        parts = {f"video_part{i}.mp4": clip for i, clip in enumerate(material.clips, start=1)}
+        inputs = {VOICE: self._input(material.voice)}
+        if material.music:
+            inputs[MUSIC] = self._input(material.music)
+        inputs |= {name: self._input(clip) for name, clip in parts.items()}
+        logo = _logo_name(material.logo)
+        if material.logo and logo:
+            content = content_of(material.logo)
+            path = str(self._layout.relative(material.logo))
+            inputs[logo] = Input(path=path, sha256=content.sha256, size=content.size)
+        return Metadata(
+            task_id=task_id,
+            category=sidecar.category,
+            story_name=sidecar.story or "",
+            voice_file=VOICE,
+            voice_duration=inputs[VOICE].seconds or 0.0,
+            music_file=MUSIC if material.music else None,
+            inputs=inputs,
+            video_files=tuple(parts),
+            render=RenderRequest(
+                resolution=settings.resolution or render.resolution,
+                frame_rate=int(render.frame_rate) if render.frame_rate.is_integer() else render.frame_rate,
+                logo=logo,
+                output_format=render.output_format,
+            ),
+            chapter=sidecar.chapter or "",
+            titles=(*sidecar.titles, PurePosixPath(sidecar.origin.path).stem),
+            seed=seed_of(task_id),
+            priority=self._config.tasks.priority if settings.priority is None else settings.priority,
+            created_at=utc_now(),
+        )
+
+    def _input(self, entry: Entry) -> Input:
+        sidecar = entry.sidecar
+        facts = sidecar.video or sidecar.audio
+        seconds = facts.seconds if facts else None
+        channels = sidecar.audio.channels if sidecar.audio else None
+        path = str(self._layout.relative(entry.path))
+        return Input(path=path, sha256=sidecar.sha256, size=sidecar.size, seconds=seconds, channels=channels)
+
+    def _stage(self, metadata: Metadata) -> Path:
+        """The task's folder, complete, under a private name on the filesystem it will be renamed on."""
+        staged = self._layout.staging / metadata.task_id
+        remove_tree(staged)  # what a crash left
+        staged.mkdir()
+        for name, wanted in metadata.inputs.items():
+            source = self._layout.root / wanted.path
+            # Relative to the task's final place; tasks/ and processing/ are equally deep.
+            (staged / name).symlink_to(os.path.relpath(source, self._layout.task(TaskState.WAITING, metadata.task_id)))
+        listing = "ffconcat version 1.0\n" + "".join(f"file '{name}'\n" for name in metadata.video_files)
+        (staged / VIDEO_LIST).write_text(listing, "ascii")
+        fsync_path(staged / VIDEO_LIST)
+        metadata.write(staged / METADATA)
+        return staged
+
+
+def _logo_name(logo: Path | None) -> str | None:
+    return f"logo{logo.suffix.lower()}" if logo else None

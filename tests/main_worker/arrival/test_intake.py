@@ -1,0 +1,236 @@
+"""What is seen in raw/ and when it is ready: names only, nothing is opened, nothing is forgotten too early."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from main_worker.arrival.intake import Intake
+from main_worker.arrival.settling import Patience
+from shared.domain.drop import Drop, Kind, Misplaced
+
+QUIET = 5.0
+PATIENCE = Patience(quiet=QUIET, blind=QUIET)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """An empty raw/."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    return folder
+
+
+def put(raw: Path, name: str, content: bytes = b"x") -> Path:
+    path = raw / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def settled(raw: Path) -> dict[str, Drop | Misplaced]:
+    """How everything in raw/ is judged once it is quiet."""
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    return {str(ready.relative): ready.drop for ready in intake.look(QUIET).ready}
+
+
+def test_a_new_drop_settles_and_then_is_ready(raw: Path) -> None:
+    """The view says when to look again, and hands the drop over with the identity it had."""
+    path = put(raw, "video/nature/a.mp4", b"clip")
+    intake = Intake(raw, PATIENCE)
+    first = intake.look(10.0)
+    assert ([str(name) for name in first.settling], first.ready, first.next_at) == (["video/nature/a.mp4"], (), 15.0)
+    (ready,) = intake.look(15.0).ready
+    assert ready.path == path
+    assert isinstance(ready.drop, Drop)
+    assert ready.drop.kind is Kind.VIDEO
+    assert (ready.identity.inode, ready.identity.size) == (path.stat().st_ino, 4)
+    assert ready.evidence.startswith("unchanged for 5.0 s")
+
+
+def test_a_drop_that_grows_waits_again(raw: Path) -> None:
+    """Also when it was ready before: a copy that stalled goes on."""
+    path = put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    assert intake.look(5.0).ready
+    with path.open("ab") as stream:
+        stream.write(b"more")
+    view = intake.look(6.0)
+    assert (view.ready, view.next_at) == ((), 11.0)
+
+
+def test_a_drop_of_which_only_the_time_moves_waits_again(raw: Path) -> None:
+    """Some programs preallocate the whole size and then write."""
+    path = put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    os.utime(path, ns=(1, 1))
+    assert not intake.look(5.0).ready
+
+
+def test_a_drop_that_was_away_in_between_waits_again(raw: Path) -> None:
+    """A file that was taken out and put back is a new drop, though its inode and times are the same."""
+    path = put(raw, "video/nature/a.mp4")
+    aside = raw.with_name("aside.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    path.rename(aside)
+    intake.look(3.0)
+    aside.rename(path)
+    assert intake.look(5.0).next_at == 10.0
+
+
+def test_the_next_look_is_due_when_the_first_drop_may_be_ready(raw: Path) -> None:
+    """Several drops settle at times of their own."""
+    put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    put(raw, "music/calm/b.mp3")
+    assert intake.look(2.0).next_at == 5.0
+    assert intake.look(5.0).next_at == 7.0
+
+
+def test_an_empty_folder_has_nothing_to_wait_for(raw: Path) -> None:
+    """Folders alone are no drops."""
+    (raw / "video/nature").mkdir(parents=True)
+    view = Intake(raw, PATIENCE).look(0.0)
+    assert (view.ready, view.settling, view.next_at, view.unreadable) == ((), {}, None, ())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".hidden.mp4",
+        "._a.mp4",
+        ".DS_Store",
+        "Thumbs.db",
+        "a.mp4.part",
+        "a.mp4.crdownload",
+        "a.mp4.tmp",
+        "a.mp4~",
+        "~$a.mp4",
+        "~syncthing~a.mp4.tmp",
+        ".a.mp4.X3fK2s",
+        "A.MP4.PART",
+        "new\nline.tmp",
+    ],
+)
+def test_temporary_names_of_common_programs_are_left_alone(raw: Path, name: str) -> None:
+    """They are neither taken nor rejected nor waited for."""
+    put(raw, f"video/nature/{name}")
+    view = Intake(raw, PATIENCE).look(0.0)
+    assert (view.ready, view.settling) == ((), {})
+
+
+def test_everything_in_a_hidden_folder_is_left_alone(raw: Path) -> None:
+    """Synchronising programs keep their own folders."""
+    put(raw, "video/.stversions/a.mp4")
+    assert settled(raw) == {}
+
+
+def test_the_notes_of_init_are_left_alone_but_not_other_readmes(raw: Path) -> None:
+    """``README.md`` stands in raw/ and in each kind's folder; deeper it is a file in the wrong place."""
+    for folder in ("", "video/", "story/", "video/nature/"):
+        put(raw, f"{folder}README.md")
+    judged = settled(raw)
+    assert list(judged) == ["video/nature/README.md"]
+    assert isinstance(judged["video/nature/README.md"], Misplaced)
+
+
+def test_special_files_are_refused_by_their_kind_and_never_followed(raw: Path, tmp_path: Path) -> None:
+    """Links, also to folders, pipes and sockets have no business in raw/, whatever they are called."""
+    outside = put(tmp_path, "outside/secret.mp4")
+    nature = raw / "video/nature"
+    nature.mkdir(parents=True)
+    (nature / "file.mp4").symlink_to(outside)
+    (nature / "folder.mp4").symlink_to(outside.parent)
+    (nature / "dangling.mp4").symlink_to("nowhere")
+    (raw / "video/city").symlink_to(outside.parent)
+    os.mkfifo(nature / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(nature)  # the name of a socket must be short
+        try:
+            server.bind("socket.mp4")
+        finally:
+            os.chdir(here)
+    judged = settled(raw)
+    sentences = {
+        name: drop.rejection.sentence
+        for name, drop in judged.items()
+        if isinstance(drop, Misplaced) and drop.rejection.code == "not_a_file"
+    }
+    assert sentences == {
+        "video/city": "city is a symbolic link, not a file; it was not opened.",
+        "video/nature/dangling.mp4": "dangling.mp4 is a symbolic link, not a file; it was not opened.",
+        "video/nature/file.mp4": "file.mp4 is a symbolic link, not a file; it was not opened.",
+        "video/nature/folder.mp4": "folder.mp4 is a symbolic link, not a file; it was not opened.",
+        "video/nature/pipe.mp4": "pipe.mp4 is a named pipe, not a file; it was not opened.",
+        "video/nature/socket.mp4": "socket.mp4 is a socket, not a file; it was not opened.",
+    }
+
+
+def test_a_hidden_link_is_left_alone(raw: Path) -> None:
+    """A name that is none of our business stays so, whatever it is."""
+    (raw / ".link").symlink_to("/etc")
+    assert settled(raw) == {}
+
+
+def test_a_vanished_raw_is_no_news_of_its_drops(raw: Path) -> None:
+    """A lost mount is told, and what was seen before still counts when it is back."""
+    put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    away = raw.rename(raw.with_name("away"))
+    lost = intake.look(2.0)
+    assert (lost.ready, lost.settling) == ((), {})
+    assert lost.unreadable == (f"{raw}: it is gone",)
+    away.rename(raw)
+    view = intake.look(5.0)
+    assert len(view.ready) == 1
+    assert view.unreadable == ()
+
+
+def test_a_raw_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    """The system's own words say what is wrong."""
+    raw = put(tmp_path, "raw")
+    assert Intake(raw, PATIENCE).look(0.0).unreadable == (f"{raw}: Not a directory",)
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """A folder in which this process, root or not, has no more rights than anybody."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+def test_an_unreadable_folder_is_told_and_hinders_no_other() -> None:
+    """Drops beside it are taken; what was seen in it before is not forgotten."""
+    with without_privileges() as folder:
+        raw = folder / "raw"
+        put(raw, "video/nature/a.mp4")
+        put(raw, "video/secret/b.mp4")
+        intake = Intake(raw, PATIENCE)
+        intake.look(0.0)
+        (raw / "video/secret").chmod(0)
+        view = intake.look(5.0)
+        assert [str(ready.relative) for ready in view.ready] == ["video/nature/a.mp4"]
+        assert view.unreadable == (f"{raw}/video/secret: Permission denied",)
+        (raw / "video/secret").chmod(0o755)
+        assert len(intake.look(6.0).ready) == 2

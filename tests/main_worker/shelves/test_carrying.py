@@ -1,0 +1,106 @@
+"""Moving a drop out of raw/, on one filesystem and across two."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from main_worker.arrival.ready import DropChanged, Ready
+from main_worker.shelves.carrying import bring, carry
+from shared.domain.drop import Kind
+from shared.domain.errors import Stopped
+from tests.main_worker.conftest import Desk
+
+CONTENT = b"some bytes of a clip" * 1000
+SHM = Path("/dev/shm")
+
+
+@pytest.fixture
+def drop(desk: Desk, tmp_path: Path) -> Ready:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(CONTENT)
+    return desk.ready(path, Kind.VIDEO)[0]
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another filesystem than the drop."""
+    if not SHM.is_dir() or SHM.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second filesystem: /dev/shm is none here")
+    folder = Path(tempfile.mkdtemp(dir=SHM))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_drop_moves_by_rename(drop: Ready, tmp_path: Path) -> None:
+    """On one filesystem it stays the same file."""
+    carry(drop, tmp_path / "b.mp4")
+    assert not drop.path.exists()
+    assert drop.is_same((tmp_path / "b.mp4").stat())
+
+
+def test_a_drop_moves_across_filesystems_as_a_checked_copy(drop: Ready, far: Path) -> None:
+    """The copy is whole, nothing else is left on either side."""
+    copy = bring(drop, far, "", hashlib.sha256(CONTENT).hexdigest())
+    assert copy is not None
+    assert drop.path.exists(), "until the copy has its name, the drop is the drop"
+    carry(drop, far / "b.mp4", copy)
+    assert (far / "b.mp4").read_bytes() == CONTENT
+    assert [path.name for path in far.iterdir()] == ["b.mp4"]
+    assert [path for path in drop.path.parent.iterdir() if path.is_file()] == []
+
+
+def test_a_copy_of_other_bytes_than_were_examined_is_thrown_away(drop: Ready, far: Path) -> None:
+    """Its writer went on: the drop stays, whole, and the target is free."""
+    with pytest.raises(DropChanged):
+        bring(drop, far, "", hashlib.sha256(b"what was examined").hexdigest())
+    assert drop.path.read_bytes() == CONTENT
+    assert list(far.iterdir()) == []
+
+
+def test_where_one_rename_will_do_nothing_is_copied(drop: Ready, tmp_path: Path) -> None:
+    """The usual case costs nothing."""
+    assert bring(drop, tmp_path, "") is None
+
+
+def test_a_copy_under_way_ends_when_the_worker_does(drop: Ready, far: Path) -> None:
+    """Nothing half copied is left."""
+    with pytest.raises(Stopped):
+        bring(drop, far, "", stopping=lambda: True)
+    assert list(far.iterdir()) == []
+
+
+def test_two_mounts_of_one_filesystem_are_copied_between(drop: Ready, far: Path) -> None:
+    """Nothing tells them apart but the refusal of the rename; the drop arrives all the same."""
+    carry(drop, far / "b.mp4")
+    assert (far / "b.mp4").read_bytes() == CONTENT
+    assert not drop.path.exists()
+    assert [path.name for path in far.iterdir()] == ["b.mp4"]
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_a_drop_that_has_changed_stays(drop: Ready, far: Path, tmp_path: Path, near: bool) -> None:
+    """Nothing is moved that was not looked at, also when it changes after it was copied."""
+    copy = None if near else bring(drop, far, "")
+    drop.path.write_bytes(b"new content")
+    target = (tmp_path if near else far) / "b.mp4"
+    with pytest.raises(DropChanged):
+        carry(drop, target, copy)
+    assert drop.path.read_bytes() == b"new content"
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_an_existing_file_is_never_replaced(drop: Ready, far: Path, tmp_path: Path, near: bool) -> None:
+    """A name that is taken is an error, and both files are as they were."""
+    target = (tmp_path if near else far) / "b.mp4"
+    target.write_bytes(b"was here first")
+    with pytest.raises(FileExistsError):
+        carry(drop, target)
+    assert target.read_bytes() == b"was here first"
+    assert drop.path.read_bytes() == CONTENT
