@@ -123,7 +123,8 @@ class Mill:
         known = self._there_is()
         if known != self._known or self._is_stale:
             self._known, self._is_stale = known, False
-            self._prepare([drop for drop in map(classify, known[1]) if isinstance(drop, Drop)])
+            arriving = known[1] if self._library.without_task() else ()  # there may be ten thousand
+            self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
             self._prepared = Pace(now, max(0.0, time.monotonic() - now))
 
     def _there_is(self) -> tuple[int, frozenset[PurePosixPath]]:

@@ -238,6 +238,19 @@ def test_a_file_is_removed_only_if_it_is_the_one_meant(tmp_path: Path, name: str
     assert remove_same(path, lambda _: True) is False
 
 
+def test_what_cannot_be_removed_has_its_name_again(tmp_path: Path) -> None:
+    """Else it would lie hidden until the next start, while the trouble has long passed."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(CONTENT)
+
+    def fail(_: os.stat_result) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(OSError, match="Input/output error"):
+        remove_same(path, fail)
+    assert names_in(tmp_path) == ["a.mp4"]
+
+
 def test_a_file_put_aside_can_be_told_and_put_back(tmp_path: Path) -> None:
     """A crash between looking and removing hides nothing for good."""
     path = tmp_path / "my-drop.mp4"
