@@ -19,6 +19,7 @@ from shared.leash import CANNOT_START
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM)
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system")
+_CANNOT_READ = "Input/output error"  # none of a hundred damaged files on a sound disk made it say so
 _VERSION_SECONDS = 30.0  # a first start from a cold network disk takes seconds
 
 
@@ -115,6 +116,8 @@ def check_machine(ended: Ended, tool: str) -> None:
         raise MachineTrouble(f"{tool} could not start its threads; is there a limit on the number of processes?")
     if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
         raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}", everywhere=True)
+    if _CANNOT_READ in ended.errors:  # ffmpeg takes it for the end of the file, and is content (exit status 0)
+        raise MachineTrouble(f"{tool} met an error of the disk or the network: {last_line(ended.errors)}")
 
 
 def last_line(errors: str) -> str:

@@ -94,6 +94,10 @@ def test_a_render_is_stopped_on_request_and_when_it_takes_too_long(ffmpeg: Ffmpe
         ("kill -TERM $$", "was killed by signal 15"),
         ("echo '-11 (Resource temporarily unavailable)' >&2; exit 69", "could not start its threads"),
         ("echo 'x: No space left on device' >&2; exit 1", "found the disk full: x: No space left on device"),
+        (
+            "echo 'x: Error during demuxing: Input/output error' >&2; exit 0",
+            "error of the disk or the network: x: Error",
+        ),
     ],
 )
 def test_an_end_that_is_the_machines_fault_is_told_as_such(tmp_path: Path, script: str, words: str) -> None:

@@ -37,7 +37,8 @@ from tests.torture.scenes import Scene, make_roots, make_scenes, serve_page
 from tests.torture.stage import Case, Half, Stage, enter_namespace
 from tests.torture.tracing import Call, Injection, Run, Step, run_once, why_not
 
-_TOOL_WRITES = 2
+_TOOL_READS, _TOOL_WRITES = 4, 2
+_WITH_TOOL = ("clip", "music", "voice")
 _FAULT_SIGNS = ("event=fault", "Traceback (most recent call last)")
 
 
@@ -137,9 +138,9 @@ def points_of(undisturbed: Undisturbed) -> Iterator[Point]:
     for call in undisturbed.calls:
         for injection in _injections(call):
             yield Point(undisturbed.scene.name, undisturbed.half, injection, call.text)
-    if undisturbed.scene.name == "music":
+    if undisturbed.scene.name in _WITH_TOOL:
         for injection in _tool_injections():
-            yield Point("music", undisturbed.half, injection, "ffmpeg writes the normalised music")
+            yield Point(undisturbed.scene.name, undisturbed.half, injection, "ffmpeg reads or writes")
 
 
 def _injections(call: Call) -> Iterator[Injection]:
@@ -156,6 +157,10 @@ def _injections(call: Call) -> Iterator[Injection]:
 
 
 def _tool_injections() -> Iterator[Injection]:
+    for number in range(1, _TOOL_READS + 1):
+        yield Injection(Step("read", number), error="EIO", in_tool=True)
+        if number > 1:  # what ffmpeg never could read one byte of, it takes for no video without a word about why
+            yield Injection(Step("read", number), error="EIO", always=True, in_tool=True)
     for number in range(1, _TOOL_WRITES + 1):
         step = Step("write", number)
         yield Injection(step, signal="SIGKILL", in_tool=True)

@@ -64,7 +64,8 @@ class Call:
 class Injection:
     """What strace does to one step, or with `always` from that step on: a signal, or an error in place of the call.
 
-    With `in_tool` that is a step of every thread of the ffmpeg that writes into staging, not of the worker.
+    With `in_tool` that is a step of every thread of ffmpeg, not of the worker: a ``read`` of the drop, or a ``write``
+    into staging.
     """
 
     step: Step
@@ -148,13 +149,13 @@ def _become_worker(root: Path, beside: Path, log: Path, *, wait: bool) -> None:
 
 
 def _spoilt_ffmpeg(beside: Path, injection: Injection) -> Path:
-    """A program that is ffmpeg, but for what happens to it where it writes into its last argument in staging."""
+    """A program that is ffmpeg, but for what happens to it at the drop it reads or the file in staging it writes."""
     script, ffmpeg = beside / "ffmpeg", find_ffmpeg("").path
     watch = f"strace -f -qqq -e signal=none -e trace={injection.step.call} -e {injection} -o {beside / 'tool'}"
+    where = "raw" if injection.step.call == "read" else "staging"
     script.write_text(
         f"""#!/bin/sh
-for last; do :; done
-case "$last" in *staging*) exec {watch} -P "${{last#file:}}" {ffmpeg} "$@";; esac
+for word; do case "$word" in file:*/{where}/*) exec {watch} -P "${{word#file:}}" {ffmpeg} "$@";; esac; done
 exec {ffmpeg} "$@"
 """
     )
