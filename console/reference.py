@@ -17,6 +17,7 @@ from shared.records.lease import LeaseRecord
 from shared.records.lock import LockRecord
 from shared.records.main import MainRecord
 from shared.records.metadata import Metadata
+from shared.records.mounts import MountsRecord
 from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.record import Record
@@ -31,6 +32,7 @@ _SCHEMAS: dict[str, type[Record]] = {
     "lock": LockRecord,
     "main_worker": MainRecord,
     "metadata": Metadata,
+    "mounts": MountsRecord,
     "node": NodeRecord,
     "reason": Reason,
     "render": RenderRecord,
