@@ -14,11 +14,11 @@ from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.shelves.carrying import bring
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.quarantine import reject
-from main_worker.troubles import Troubles
+from main_worker.troubles import HOPELESS_TRIES, Troubles
 from main_worker.turns import Lane, lane_of, next_lane
 from shared.config import Config
 from shared.domain.drop import Drop, Misplaced
-from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolCannotRead, ToolError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.files import as_machine_trouble
@@ -286,6 +286,8 @@ class Ingest:
         trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
         if not (isinstance(trouble, MachineTrouble) and trouble.everywhere):
             self._put_off(ready, now, str(trouble))
+            if isinstance(trouble, ToolCannotRead) and self.troubles.tries(ready.relative) >= HOPELESS_TRIES:
+                self._held[ready.relative] = _Held(ready, _no_fault_of_the_disk(trouble), now)
             return False
         if self.troubles.stop_all(str(trouble), now):
             self._log.error(f"Ingest is paused and goes on by itself: {trouble}", name="ingest_paused")
@@ -300,6 +302,11 @@ class Ingest:
     def _resume(self) -> None:
         if self.troubles.resume():
             self._log.info("Ingest goes on", name="ingest_resumed")
+
+
+def _no_fault_of_the_disk(trouble: ToolCannotRead) -> Rejection:
+    sentence = f"It makes ffmpeg fail each time, though every byte of it can be read: {trouble}."
+    return Rejection("unreadable", sentence, "Export it again.", {"tries": HOPELESS_TRIES})
 
 
 def _is_same(held: Ready, now: Ready | None) -> bool:

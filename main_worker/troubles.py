@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 _FIRST_SECONDS = 5.0  # a full disk or a lost mount does not mend itself faster than this
 _MOST_SECONDS = 60.0
 _DOUBLINGS = 10  # more than it takes to get there; a disk that is full for a day is tried thousands of times
-_HOPELESS_TRIES = 3
+HOPELESS_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Trouble:
     @property
     def is_hopeless(self) -> bool:
         """Whether it failed so often that waiting for it to pass is no use to somebody who waits."""
-        return self.tries >= _HOPELESS_TRIES
+        return self.tries >= HOPELESS_TRIES
 
 
 def again(before: Trouble | None, why: str, now: float) -> Trouble:
@@ -67,6 +67,11 @@ class Troubles:
         """Whether a drop is not to be tried yet."""
         trouble = self._drops.get(drop)
         return trouble is not None and now < trouble.until
+
+    def tries(self, drop: PurePosixPath) -> int:
+        """How often a drop has met trouble so far."""
+        trouble = self._drops.get(drop)
+        return trouble.tries if trouble else 0
 
     @property
     def drops(self) -> dict[PurePosixPath, str]:

@@ -12,14 +12,14 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from shared.child import Ended, Limits, run_child
-from shared.domain.errors import MachineTrouble, ToolError
+from shared.domain.errors import MachineTrouble, ToolCannotRead, ToolError
 from shared.domain.progress import Progress
 from shared.leash import CANNOT_START
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM)
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system")
-_CANNOT_READ = "Input/output error"  # none of a hundred damaged files on a sound disk made it say so
+_CANNOT_READ = "Input/output error"  # none of a hundred damaged files on a sound disk made it say so; some may
 _VERSION_SECONDS = 30.0  # a first start from a cold network disk takes seconds
 
 
@@ -117,7 +117,7 @@ def check_machine(ended: Ended, tool: str) -> None:
     if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
         raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}", everywhere=True)
     if _CANNOT_READ in ended.errors:  # ffmpeg takes it for the end of the file, and is content (exit status 0)
-        raise MachineTrouble(f"{tool} met an error of the disk or the network: {last_line(ended.errors)}")
+        raise ToolCannotRead(f"{tool} met an error of the disk or the network: {last_line(ended.errors)}")
 
 
 def last_line(errors: str) -> str:

@@ -19,7 +19,7 @@ from main_worker.links.addresses import parse_link_file
 from main_worker.links.article import Article, fetch_article
 from shared.child import ChildTimeout, ChildTooCostly
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import DropRefused, MachineTrouble, Stopped
+from shared.domain.errors import DropRefused, MachineTrouble, Stopped, ToolCannotRead
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
 from shared.domain.names import readable
 from shared.records.story import StorySettings, StorySettingsError, parse_settings
@@ -94,6 +94,9 @@ class Examiner:
             refusal = too_costly(error, self.cage.config)
         except DropRefused as error:
             refusal = error
+        except ToolCannotRead:
+            self._read_again(ready, content)
+            raise
         self._read_again(ready, content)
         raise refusal
 

@@ -34,6 +34,10 @@ class MachineTrouble(ReelmillError):
         self.everywhere = everywhere
 
 
+class ToolCannotRead(MachineTrouble):
+    """A tool says that reading failed. It is the machine's word against the file's: broken files can make it say so."""
+
+
 class Stopped(ReelmillError):
     """Work was ended because somebody asked for it."""
 
