@@ -25,7 +25,7 @@ _CPU_GRACE_SECONDS = 10  # between the signal that a tool may catch and the one 
 _OUT_OF_MEMORY = ("Cannot allocate memory", "std::bad_alloc", "MemoryError")
 _PERHAPS_OUT_OF_MEMORY = "get_buffer() failed"  # all that ffmpeg's H.264 decoder says; also of pictures too large
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2) counts in these
-_NEARLY = 0.9  # the kernel compares its limit with ticks, which run a little ahead of what it reports
+_AHEAD_SECONDS, _AHEAD_SHARE = 0.5, 0.1  # the kernel compares its limit with ticks, which run ahead of what it reports
 
 
 class ChildTimeout(ReelmillError):
@@ -215,6 +215,11 @@ def _await_exit(process: subprocess.Popen[bytes], patience: _Patience) -> resour
         pause = min(2 * pause, _TICK_SECONDS / 4)
 
 
+def _nearly(limit: float) -> float:
+    """What a child that met its limit of processor time has used at the least."""
+    return max(1.0, limit) - max(_AHEAD_SECONDS, _AHEAD_SHARE * limit)
+
+
 def _cpu_seconds(pid: int) -> float | None:
     """Processor time a living child has used so far, in seconds; None where the system does not say (proc(5))."""
     try:
@@ -230,9 +235,7 @@ def _check_cost(ended: Ended, limits: Limits) -> None:
     ffmpeg catches the signal for processor time, and without memory it drops pictures and ends well.
     """
     cpu, file = limits.cpu_seconds, limits.file_bytes
-    if cpu is not None and (
-        ended.code == -signal.SIGXCPU or (ended.code != 0 and ended.cpu_seconds >= _NEARLY * max(1.0, cpu))
-    ):
+    if cpu is not None and (ended.code == -signal.SIGXCPU or (ended.code != 0 and ended.cpu_seconds >= _nearly(cpu))):
         raise ChildTooCostly("cpu", f"used {ended.cpu_seconds:.0f} s of processor time without coming to an end")
     if file is not None and ended.code == -signal.SIGXFSZ:
         raise ChildTooCostly("file", f"wrote more than {file / 1e6:.0f} MB")

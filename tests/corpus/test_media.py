@@ -6,7 +6,6 @@ tables below, with the reasons in docs/corpus.md.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from benchmarks.realmedia import REALMEDIA
 from shared.domain.drop import Kind
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from tests.main_worker.conftest import Desk
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REAL_MEDIA = Path(os.environ.get("REELMILL_REALMEDIA", REPOSITORY.parent / "shared/realmedia"))
-if not REAL_MEDIA.is_dir():
+if not REALMEDIA.is_dir():
     pytest.skip("no real media: set REELMILL_REALMEDIA to a folder of them", allow_module_level=True)
 
 BOUNDED = {"ingest": {"check_timeout_seconds": 60, "decode_budget_seconds": 20}}  # 362 s of 4K AV1 do not fit in
@@ -125,7 +124,7 @@ class Row(NamedTuple):
 
 def manifest() -> dict[str, Row]:
     rows = {}
-    for line in (REAL_MEDIA / "MANIFEST.md").read_text("utf-8").splitlines():
+    for line in (REALMEDIA / "MANIFEST.md").read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) > 7 and cells[1].startswith("`") and re.fullmatch(r"[\d.]+", cells[5]):
             rows[cells[1].strip("`")] = Row(float(cells[5]), cells[6])
@@ -136,7 +135,7 @@ ROWS = manifest()
 
 
 def files(folder: str, *suffixes: str) -> list[Path]:
-    return sorted(path for path in (REAL_MEDIA / folder).iterdir() if path.suffix.lower() in suffixes)
+    return sorted(path for path in (REALMEDIA / folder).iterdir() if path.suffix.lower() in suffixes)
 
 
 def named(paths: list[Path]) -> list[object]:
@@ -182,7 +181,7 @@ def test_a_real_clip_is_measured_as_it_is_shown(desk: Desk, path: Path) -> None:
 
 def test_what_is_special_about_a_clip_is_kept(desk: Desk) -> None:
     """A reflection, fields, two films in one file: what the manifest notes in words."""
-    folder = REAL_MEDIA / "video"
+    folder = REALMEDIA / "video"
     reflected = clip_facts(desk, folder / "media__sample_rotate_and_reflect.mp4")
     assert (reflected.rotation, reflected.mirrored) == (90, True)
     assert clip_facts(desk, folder / "format-corpus__xdcam-hd-1080i60.mov").scan == "top field first"
@@ -196,7 +195,7 @@ def test_what_is_special_about_a_clip_is_kept(desk: Desk) -> None:
 @pytest.mark.parametrize("name", NO_CLIPS)
 def test_real_files_without_use_are_refused(desk: Desk, name: str) -> None:
     """Sound alone is no clip, and a megabyte may cost minutes."""
-    assert desk.refusal(REAL_MEDIA / "video" / name, Kind.VIDEO, BOUNDED).code == NO_CLIPS[name]
+    assert desk.refusal(REALMEDIA / "video" / name, Kind.VIDEO, BOUNDED).code == NO_CLIPS[name]
 
 
 def check_sound(path: Path, facts: AudioFacts | None) -> None:
@@ -264,7 +263,7 @@ def test_a_hostile_file_leads_to_no_other(name: str, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     trace = ["strace", "-f", "-qq", "-e", "trace=open,openat,connect", "-o", str(calls)]
     done = subprocess.run(
-        [*trace, sys.executable, "-c", EXAMINE, str(REAL_MEDIA / "broken" / name)],
+        [*trace, sys.executable, "-c", EXAMINE, str(REALMEDIA / "broken" / name)],
         cwd=REPOSITORY,
         check=False,
         timeout=120,
@@ -278,10 +277,10 @@ def test_a_hostile_file_leads_to_no_other(name: str, tmp_path: Path) -> None:
     assert not [line for line in lines if "connect(" in line]
     assert not [line for line in lines if re.search(r'"/etc/(passwd|shadow|hosts|resolv)', line)]
     opened = {found[1] for line in lines if (found := re.search(r'"(.*?)".* = \d+$', line))}
-    assert not [path for path in opened if str(REAL_MEDIA) in path and name not in path]
+    assert not [path for path in opened if str(REALMEDIA) in path and name not in path]
 
 
-@pytest.mark.parametrize("path", sorted((REAL_MEDIA / "voice").glob("*.mp3")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((REALMEDIA / "voice").glob("*.mp3")), ids=lambda path: path.name)
 def test_every_real_voice_is_accepted_by_a_wide_margin(desk: Desk, path: Path) -> None:
     """Readers, speakers, a counted list: at least four times the share of speech that is asked for."""
     facts = desk.examine(path, Kind.VOICE, {"voice": {"min_speech_share": 0.4}}).audio
@@ -289,7 +288,7 @@ def test_every_real_voice_is_accepted_by_a_wide_margin(desk: Desk, path: Path) -
     assert facts.speech_seconds is not None
 
 
-@pytest.mark.parametrize("path", sorted((REAL_MEDIA / "music").glob("*.mp3")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((REALMEDIA / "music").glob("*.mp3")), ids=lambda path: path.name)
 def test_every_real_track_ends_at_the_target(desk: Desk, path: Path) -> None:
     """Measured in the library's own file."""
     loudness = desk.examine(path, Kind.MUSIC).loudness

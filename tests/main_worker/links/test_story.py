@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
+from benchmarks.realmedia import REALMEDIA
 from main_worker.links.story import extract
 from shared.domain.errors import DropRefused, Rejection
 
-REALMEDIA = Path(os.environ.get("REELMILL_REALMEDIA") or Path(__file__).resolve().parents[3] / "shared/realmedia")
 needs_pages = pytest.mark.skipif(
     not (REALMEDIA / "html").is_dir(), reason="the real web pages (realmedia/html) are not on this machine"
 )
