@@ -115,9 +115,7 @@ def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Inject
     watched = trace or (injection is not None and not injection.in_tool)
     child = os.fork()
     if child == 0:
-        if injection and injection.in_tool:
-            os.environ["REELMILL_FFMPEG__PATH"] = os.fspath(_spoilt_ffmpeg(beside, injection))
-        _become_worker(root, beside, log, wait=watched)
+        _become_worker(root, beside, log, injection, wait=watched)
     tracer = _attach(child, traced, injection) if watched else None
     status = _await(child)
     if tracer:
@@ -129,9 +127,11 @@ def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Inject
     return Run(status, log.read_text("utf-8", "replace"), calls)
 
 
-def _become_worker(root: Path, beside: Path, log: Path, *, wait: bool) -> None:
+def _become_worker(root: Path, beside: Path, log: Path, injection: Injection | None, *, wait: bool) -> None:
     status = 70
     try:
+        if injection and injection.in_tool:
+            os.environ["REELMILL_FFMPEG__PATH"] = os.fspath(_spoilt_ffmpeg(beside, injection))
         os.setsid()
         handle = os.open(log, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, 2)
@@ -144,8 +144,10 @@ def _become_worker(root: Path, beside: Path, log: Path, *, wait: bool) -> None:
             "main_worker", ["--root", os.fspath(root), "--once"], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN)
         )
     finally:
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stderr.flush()
+        finally:  # the fork must never go on as if it were its parent, even where what it says cannot be written
+            os._exit(status)
 
 
 def _spoilt_ffmpeg(beside: Path, injection: Injection) -> Path:
