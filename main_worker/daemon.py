@@ -108,7 +108,7 @@ class MainWorker:
             if not self._mill.is_working or now >= self._said_at + _SAY_SECONDS:
                 standing = self._mill.standing(now)
                 self._say(standing, now)
-                if until_idle and not standing.busy and self._all_rendered():
+                if until_idle and not (standing.busy or self._changed.is_set()) and self._all_rendered():
                     self._log.info("Nothing is left to do", name="idle")
                     return
             self._rest(_BUSY_PAUSE if until_idle else _SAY_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor, Future
@@ -18,7 +19,7 @@ from main_worker.troubles import HOPELESS_TRIES, Troubles
 from main_worker.turns import Lane, lane_of, next_lane
 from shared.config import Config
 from shared.domain.drop import Drop, Misplaced
-from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolCannotRead, ToolError
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.files import as_machine_trouble
@@ -89,6 +90,8 @@ class Ingest:
         self._queue: dict[Lane, dict[PurePosixPath, Ready]] = {}
         self._jobs: dict[PurePosixPath, _Job] = {}
         self._held: dict[PurePosixPath, _Held] = {}
+        self.again: set[PurePosixPath] = set()
+        """Drops that were in work and have to be looked at again, since they changed or the machine was in the way."""
         self.troubles = Troubles()
 
     @property
@@ -111,6 +114,7 @@ class Ingest:
         for name, held in self._held.items():
             left = max(0.0, held.until - now)
             states[name] = f"looks unfinished; refused in {left:.0f} s if it stays so: {held.rejection.sentence}"
+        states |= dict.fromkeys(self.again - states.keys(), "to be looked at again")
         for queue in self._queue.values():
             states |= {name: states.get(name, "queued") for name in queue}
         return states
@@ -118,6 +122,7 @@ class Ingest:
     def offer(self, ready: Iterable[Ready], now: float) -> float | None:
         """Take note of every drop that is complete as of now; returns when one that is held is due (monotonic)."""
         self._queue = {}
+        self.again.clear()
         found = {drop.relative: drop for drop in ready}
         self._held = {name: held for name, held in self._held.items() if _is_same(held.ready, found.get(name))}
         for name, drop in found.items():
@@ -171,6 +176,7 @@ class Ingest:
     def _examine(self, ready: Ready, held: _Held | None) -> _Verdict:
         """What is done beside the main thread: everything that takes long."""
         drop = ready.drop
+        _check_folder(ready.path.parent)
         if held:
             return self._refused(ready, held.rejection)
         if isinstance(drop, Misplaced):
@@ -212,6 +218,7 @@ class Ingest:
         except Stopped:
             return
         except DropChanged as changed:
+            self.again.add(ready.relative)
             self._log.info(readable(str(changed)), name="file_changed")
         except (MachineTrouble, ToolError, OSError) as error:
             if self._meet(ready, error, now) and verdict:
@@ -286,9 +293,11 @@ class Ingest:
         trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
         if not (isinstance(trouble, MachineTrouble) and trouble.everywhere):
             self._put_off(ready, now, str(trouble))
-            if isinstance(trouble, ToolCannotRead) and self.troubles.tries(ready.relative) >= HOPELESS_TRIES:
+            if isinstance(trouble, ToolInDoubt) and self.troubles.tries(ready.relative) >= HOPELESS_TRIES:
                 self._held[ready.relative] = _Held(ready, _no_fault_of_the_disk(trouble), now)
             return False
+        self.again.add(ready.relative)
+        self.troubles.put_off(ready.relative, str(trouble), now)  # others go first when it is over
         if self.troubles.stop_all(str(trouble), now):
             self._log.error(f"Ingest is paused and goes on by itself: {trouble}", name="ingest_paused")
         return True
@@ -304,9 +313,18 @@ class Ingest:
             self._log.info("Ingest goes on", name="ingest_resumed")
 
 
-def _no_fault_of_the_disk(trouble: ToolCannotRead) -> Rejection:
+def _no_fault_of_the_disk(trouble: ToolInDoubt) -> Rejection:
     sentence = f"It makes ffmpeg fail each time, though every byte of it can be read: {trouble}."
     return Rejection("unreadable", sentence, "Export it again.", {"tries": HOPELESS_TRIES})
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise MachineTrouble where nothing can be taken out of a folder: then every examination would be in vain."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MachineTrouble(
+            f"nothing can be taken out of {folder}, which belongs to user {folder.stat().st_uid} and does not let this "
+            f"worker write; its owner can allow it with chmod g+rwx, see docs/sharing.md"
+        )
 
 
 def _is_same(held: Ready, now: Ready | None) -> bool:

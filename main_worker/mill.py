@@ -19,6 +19,7 @@ from main_worker.shelves.filing import Filing
 from main_worker.shelves.library import Library
 from main_worker.shelves.quarantine import tidy
 from main_worker.tasks.preparer import Preparer, Waiting
+from main_worker.troubles import Trouble, again
 from shared.config import Config
 from shared.domain.drop import Drop, classify
 from shared.domain.layout import Layout
@@ -79,7 +80,8 @@ class Mill:
         self._is_stale = False
         self._known: tuple[int, frozenset[PurePosixPath]] | None = None
         self._waiting = Waiting()
-        self._task_trouble: str | None = None
+        self._task_trouble: Trouble | None = None
+        self._unread: Trouble | None = None
 
     def close(self) -> None:
         """Wait for what is under way; it ends soon once `stopping` is true."""
@@ -93,12 +95,14 @@ class Mill:
     def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> None:
         """See what lies in ``raw/``, and queue what is ready. The first look also tidies up and reads the library."""
         if self._is_lost():
-            self._looked = Pace(now)
+            self._looked = Pace(now, max(0.0, time.monotonic() - now))
             return
+        self._intake.distrust(self._ingest.again)
         view = self._intake.look(now, clues)
         if view.aside:
             self._restore(view.aside)
             view = self._intake.look(now, clues)
+        self._unread = again(self._unread, "; ".join(view.unreadable), now) if view.unreadable else None
         before, self._view = self._view, view
         for words in sorted(set(view.unreadable) - set(before.unreadable)):
             self._log.error(f"What lies in {words}; it waits until it can be read", name="raw_unreadable")
@@ -111,6 +115,8 @@ class Mill:
     def turn(self, now: float) -> None:
         """Begin and conclude what can be, and make the tasks that can be made."""
         if self._lost or not self._is_open:
+            return
+        if self._ingest.is_working and self._is_lost():  # what is filed now would be hidden when the mount is back
             return
         self._ingest.turn(now)
         if now >= self._prepared.earliest:
@@ -129,7 +135,7 @@ class Mill:
 
     def _there_is(self) -> tuple[int, frozenset[PurePosixPath]]:
         """What tasks can be made of: the library's version, and the drops on their way into it."""
-        return self._library.version, frozenset((*self._view.settling, *self._ingest.arriving))
+        return self._library.version, frozenset((*self._view.arriving, *self._ingest.arriving))
 
     def settles_in(self, now: float) -> float:
         """Seconds until the first drop that settles may be complete."""
@@ -149,17 +155,18 @@ class Mill:
         """How things stand."""
         troubles = self._ingest.troubles
         pending = {**self._view.settling, **self._ingest.states(now)}
-        paused = self._lost or (troubles.pause.why if troubles.pause else None) or self._task_trouble
-        unreadable = "; ".join(self._view.unreadable)
-        own = next(iter(troubles.drops.values()), None)
+        paused = self._lost or (troubles.pause.why if troubles.pause else None)
+        own = [trouble for trouble in (self._task_trouble, self._unread) if trouble]
+        single = next(iter(troubles.drops.values()), None)
         hopeless = troubles.is_hopeless and pending.keys() <= troubles.drops.keys() | self._stuck()
         behind = self._known != self._there_is()
         return Standing(
             pending=pending,
             waiting=self._waiting,
-            paused=paused or unreadable or None,
-            trouble=paused or unreadable or own,
-            busy=bool(self._lost or unreadable or self._task_trouble) or behind or bool(pending and not hopeless),
+            paused=paused,
+            trouble=paused or next((trouble.why for trouble in own), single),
+            busy=bool(self._lost or behind or not all(trouble.is_hopeless for trouble in own))
+            or bool(pending and not hopeless),
         )
 
     def _stuck(self) -> set[PurePosixPath]:
@@ -178,12 +185,15 @@ class Mill:
         self._mounts.record()
 
     def _restore(self, aside: Iterable[Path]) -> None:
-        """Give files their names back."""
+        """Give files their names back; forgotten probes go."""
         for path in aside:
             before = original_name(path)
             try:
                 if before:
+                    self._intake.distrust([PurePosixPath(before.relative_to(self._layout.raw))])
                     put_back(path, before)
+                else:
+                    path.unlink(missing_ok=True)
             except OSError as error:
                 self._log.warning(str(as_machine_trouble(error, "cannot give it its name back")), name="leftover")
 
@@ -210,7 +220,7 @@ class Mill:
             self._waiting = self._preparer.prepare(arriving)
             self._task_trouble = None
         except OSError as error:
-            trouble = str(as_machine_trouble(error, "cannot make a task"))
-            if self._task_trouble != trouble:
-                self._log.error(trouble, name="task_trouble")
-            self._task_trouble = trouble
+            why = str(as_machine_trouble(error, "cannot make a task"))
+            if self._task_trouble is None or self._task_trouble.why != why:
+                self._log.error(why, name="task_trouble")
+            self._task_trouble = again(self._task_trouble, why, time.monotonic())

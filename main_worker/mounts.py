@@ -22,7 +22,7 @@ class Mounts:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         states = {layout.state(state) for state in TaskState}
-        kinds = {folder for folder in layout.folders() if folder.parent in (layout.raw, layout.scanned)}
+        self._kinds = kinds = set(layout.kinds())
         parents = {layout.root, layout.raw, layout.scanned, layout.invalid.parent, layout.invalid, layout.farm}
         self._folders = tuple(sorted(states | kinds | parents))  # parents first: what is lost is told at its root
         self._expected: dict[Path, bool] | None = None
@@ -38,6 +38,8 @@ class Mounts:
                 return f"{folder} is gone"
             except OSError as error:
                 return f"{folder} cannot be reached: {error.strerror}"
+            if folder in self._kinds and folder.is_symlink():
+                return f"{folder} has become a symbolic link; put the folder itself back, or mount it there"
             found[folder] = os.path.ismount(folder)
             if found[folder] != (was_mount := expected.get(folder, found[folder])):
                 return _difference(folder, was_mount=was_mount)

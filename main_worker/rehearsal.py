@@ -108,6 +108,7 @@ class Rehearsal:
 
         try:
             if drop.kind is Kind.LINK:
+                known(self.examiner.read(ready))
                 return self._link(name, ready)
             examined = self.examiner.examine(ready, drop, known)
         except DropRefused as refused:

@@ -24,12 +24,20 @@ _STDERR_TAIL = 64 * 1024
 _CPU_GRACE_SECONDS = 10  # between the signal that a tool may catch and the one that it may not
 _OUT_OF_MEMORY = ("Cannot allocate memory", "std::bad_alloc", "MemoryError")
 _PERHAPS_OUT_OF_MEMORY = "get_buffer() failed"  # all that ffmpeg's H.264 decoder says; also of pictures too large
+_IDLE_SHARE = 0.1
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # getrusage(2) counts in these
 _AHEAD_SECONDS, _AHEAD_SHARE = 0.5, 0.1  # the kernel compares its limit with ticks, which run ahead of what it reports
 
 
 class ChildTimeout(ReelmillError):
-    """A child was killed because it took too long, or showed no progress for too long."""
+    """A child was killed because it took too long, or showed no progress for too long.
+
+    `is_idle` says whether it hardly used the processor meanwhile, so that it was waiting for something.
+    """
+
+    def __init__(self, words: str, is_idle: bool = False) -> None:
+        super().__init__(words)
+        self.is_idle = is_idle
 
 
 class ChildTooCostly(ReelmillError):
@@ -168,14 +176,18 @@ class _Patience:
         """The child has shown progress."""
         self._moved = time.monotonic()
 
+    def _is_idle(self, seconds: float) -> bool:
+        used = _cpu_seconds(self._pid)
+        return used is not None and used < _IDLE_SHARE * seconds
+
     def check(self) -> None:
         if self._stopping():
             raise Stopped("stopped on request")
         now, total, silence = time.monotonic(), self._limits.total_seconds, self._limits.silence_seconds
         if total is not None and now - self._started > total:
-            raise ChildTimeout(f"took longer than {total:g} s")
+            raise ChildTimeout(f"took longer than {total:g} s", self._is_idle(total))
         if silence is not None and now - self._moved > silence:
-            raise ChildTimeout(f"made no progress for {silence:g} s")
+            raise ChildTimeout(f"made no progress for {silence:g} s", self._is_idle(silence))
         if self._on_cost and now - self._counted > _TICK_SECONDS:
             self._counted = now
             used = _cpu_seconds(self._pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from shared.child import Ended, Limits, run_child
-from shared.domain.errors import MachineTrouble, ToolCannotRead, ToolError
+from shared.domain.errors import MachineTrouble, ToolError, ToolInDoubt
 from shared.domain.progress import Progress
 from shared.leash import CANNOT_START
 
@@ -112,12 +113,21 @@ def check_machine(ended: Ended, tool: str) -> None:
         raise MachineTrouble(f"{tool} was killed by signal {-ended.code}; is the machine short of memory?")
     if ended.code == CANNOT_START:
         raise MachineTrouble(f"{tool} does not start: {last_line(ended.errors)}")
-    if ended.code != 0 and "Resource temporarily unavailable" in ended.errors:  # from pthread_create
+    if ended.code != 0 and _complains(ended, "Resource temporarily unavailable"):  # from pthread_create
         raise MachineTrouble(f"{tool} could not start its threads; is there a limit on the number of processes?")
-    if ended.code != 0 and any(sign in ended.errors for sign in _DISK_FULL):
+    if ended.code != 0 and _complains(ended, *_DISK_FULL):
         raise MachineTrouble(f"{tool} found the disk full: {last_line(ended.errors)}", everywhere=True)
-    if _CANNOT_READ in ended.errors:  # ffmpeg takes it for the end of the file, and is content (exit status 0)
-        raise ToolCannotRead(f"{tool} met an error of the disk or the network: {last_line(ended.errors)}")
+    if _complains(ended, _CANNOT_READ):  # ffmpeg takes it for the end of the file, and is content (exit status 0)
+        raise ToolInDoubt(f"{tool} met an error of the disk or the network: {last_line(ended.errors)}")
+
+
+def _complains(ended: Ended, *signs: str) -> bool:
+    """Whether a line of a tool's complaints ends with one of the system's errors.
+
+    The names of files, and tags, which are set in, may hold such words as well and prove nothing.
+    """
+    words = "|".join(map(re.escape, signs))
+    return re.search(rf"^\S.*: (?:{words})\.?$", ended.errors, re.MULTILINE) is not None
 
 
 def last_line(errors: str) -> str:

@@ -32,7 +32,8 @@ _EVERYWHERE = frozenset(
 _COPY_BYTES = 1 << 20
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the filesystem's own is (stat(2))
 _PRIVATE = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.DOTALL)
-ASIDE = ".reelmill-aside-"
+_ASIDE = ".reelmill-aside-"
+_ASIDE_NAME = re.compile(re.escape(_ASIDE) + r"[0-9a-f]{8}-(?!\.{1,2}$)(.+)", re.DOTALL)
 
 
 def private_name(path: Path) -> Path:
@@ -167,7 +168,7 @@ def copy_new(source: Readable, target: Path) -> str:
     return digest.hexdigest()
 
 
-def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
+def remove_same(path: Path, is_same: Callable[[Path], bool]) -> bool:
     """Remove a file only if it is still the one meant; False, and it stays, if another has taken its name.
 
     It is renamed aside before it is looked at, so that nothing that comes under the name meanwhile is lost.
@@ -176,7 +177,7 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
     Raises:
         OSError: it cannot be removed, and has its name again.
     """
-    aside = path.with_name(f"{ASIDE}{secrets.token_hex(4)}-{path.name}")
+    aside = path.with_name(f"{_ASIDE}{secrets.token_hex(4)}-{path.name}")
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -186,7 +187,7 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
             raise
         aside = path  # no room for a longer name: look and remove, as fast as can be
     try:
-        if is_same(aside.lstat()):
+        if is_same(aside):
             aside.unlink()
             return True
     except OSError:
@@ -201,9 +202,13 @@ def remove_same(path: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
 
 def original_name(path: Path) -> Path | None:
     """The name a file had before :func:`remove_same` put it aside, or None for every other file."""
-    if not path.name.startswith(ASIDE):
-        return None
-    return path.with_name(path.name[len(ASIDE) :].partition("-")[2])
+    found = _ASIDE_NAME.fullmatch(path.name)
+    return path.with_name(found[1]) if found else None
+
+
+def is_aside(name: str) -> bool:
+    """Whether a name is one that :func:`remove_same` gives."""
+    return _ASIDE_NAME.fullmatch(name) is not None
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:

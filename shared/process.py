@@ -80,6 +80,12 @@ def open_root(path: Path) -> Layout:
         raise RootError(f"there is no folder {root}; make a project root with: reelmill init {path}")
     if not layout.raw.is_dir():
         raise RootError(f"{root} is not a project root (it has no raw/); make one with: reelmill init {path}")
+    for folder in layout.kinds():
+        if folder.is_symlink():
+            raise RootError(
+                f"{folder} is a symbolic link, and links below raw/ and scanned/ are not followed. Mount what it "
+                f"points to at this place instead (mount --bind {folder.readlink()} {folder})"
+            )
     try:
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)

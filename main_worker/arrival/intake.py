@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,12 @@ from main_worker.arrival.writers import has_writer
 from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
-from shared.files import ASIDE
+from shared.files import is_aside
+
+LONG_ARRIVAL_SECONDS = 600.0
+"""A drop that has not settled for so long since it was first seen is not waited for by tasks."""
+PROBE = ".reelmill-probe-"
+"""How the name of a file begins that is made to see whether events arrive."""
 
 _Found = dict[PurePosixPath, os.stat_result]
 
@@ -28,7 +33,8 @@ class View:
         settling: drops that still have to prove that they are complete, each with what it waits for.
         next_at: when the first of them may be (monotonic seconds), or None.
         unreadable: folders that could not be read, with the system's words.
-        aside: files that a crash left put aside (see :func:`shared.files.remove_same`); they get their names back.
+        aside: files that a crash left put aside (see :func:`shared.files.remove_same`), and forgotten probes.
+        arriving: what of `settling` is worth waiting for; a copy that never ends keeps nobody.
     """
 
     ready: tuple[Ready, ...] = ()
@@ -36,6 +42,7 @@ class View:
     next_at: float | None = None
     unreadable: tuple[str, ...] = ()
     aside: tuple[Path, ...] = ()
+    arriving: frozenset[PurePosixPath] = frozenset()
 
 
 @dataclass
@@ -46,6 +53,7 @@ class Intake:
     patience: Patience
     _seen: dict[PurePosixPath, Sighting] = field(default_factory=dict)
     _unwritten: dict[PurePosixPath, Sighting] = field(default_factory=dict)
+    _distrusted: set[PurePosixPath] = field(default_factory=set)
 
     def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> View:
         """Read all of ``raw/`` once; `clues` are what events told of single files, by path."""
@@ -54,30 +62,45 @@ class Intake:
         if not unreadable:  # a folder that cannot be read says nothing about what is in it
             self._seen = {name: seen for name, seen in self._seen.items() if name in found}
             self._unwritten = {name: seen for name, seen in self._unwritten.items() if name in found}
+            self._distrusted &= found.keys()
         ready, times = [], []
+        arriving: set[PurePosixPath] = set()
         settling: dict[PurePosixPath, str] = {}
-        notes = notes_among(found)
+        notes = notes_among({name: status.st_mtime_ns for name, status in found.items()})
         for relative, status in sorted(found.items()):
             drop = judge(relative, status)
             if isinstance(drop, LeftAlone):
                 continue
             path = self.raw / relative
             clue = clues.get(str(path)) if clues else None
+            if clue is Clue.RENAMED and relative in self._distrusted:
+                clue = None
             seen = look(self._seen.get(relative), identity_of(status), clue, now)
             self._seen[relative] = seen
-            decision = self._decide(drop, seen, now, notes)
+            decision = self._decide(drop, seen, now, notes, is_file=stat.S_ISREG(status.st_mode))
             if isinstance(decision, Settled):
                 ready.append(self._ready(drop, seen, decision, notes))
             else:
                 settling[relative] = decision.why
                 times.append(decision.at)
-        aside = tuple(self.raw / name for name in found if name.name.startswith(ASIDE))
-        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable), aside)
+                if now - seen.first_seen < LONG_ARRIVAL_SECONDS:
+                    arriving.add(relative)
+        aside = tuple(self.raw / name for name in found if is_litter(name))
+        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable), aside, frozenset(arriving))
 
-    def _decide(self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes) -> Settled | Settling:
-        if isinstance(drop, Misplaced):  # it is never opened, and never lost either
+    def distrust(self, drops: Iterable[PurePosixPath]) -> None:
+        """A rename of these proves nothing from now on: they changed under examination, and were given their name back.
+
+        That is forgotten when they are gone.
+        """
+        self._distrusted.update(drops)
+
+    def _decide(
+        self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes, *, is_file: bool
+    ) -> Settled | Settling:
+        if not is_file:  # links, pipes and devices are never opened, and what they lead to is never lost
             return decide(seen, now, self.patience, writer=False)
-        marker = read_marker(self.raw, drop.relative, notes)
+        marker = read_marker(self.raw, drop.relative, seen.identity.mtime_ns, notes)
         if not asks_for_writers(seen, marker, now, self.patience):
             return decide(seen, now, self.patience, marker=marker)
         return decide(seen, now, self.patience, marker=marker, writer=self._writer(drop.relative, seen))
@@ -104,6 +127,11 @@ class Intake:
         )
 
 
+def is_litter(name: PurePosixPath) -> bool:
+    """Whether a file is one of ours that a crash left in ``raw/``."""
+    return is_aside(name.name) or name.name.startswith(PROBE)
+
+
 def files_below(raw: Path, unreadable: list[str]) -> _Found:
     """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`."""
     found: _Found = {}
@@ -123,8 +151,11 @@ def files_below(raw: Path, unreadable: list[str]) -> _Found:
             path = current / entry.name
             try:
                 status = entry.stat(follow_symlinks=False)
-            except OSError:
+            except FileNotFoundError:
                 continue  # gone since it was listed
+            except OSError as error:
+                unreadable.append(f"{current}: {error.strerror}")
+                break
             if stat.S_ISDIR(status.st_mode):
                 pending.append(path)
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from main_worker.arrival.settling import Checksum, Done, Marker
@@ -21,13 +21,13 @@ _LINE = re.compile(
 )
 
 
-Notes = frozenset[PurePosixPath]
-"""Files in ``raw/`` that may speak of a drop, by path."""
+Notes = Mapping[PurePosixPath, int]
+"""Files in ``raw/`` that may speak of a drop: when each was last changed (nanoseconds), by path."""
 
 
-def notes_among(found: Iterable[PurePosixPath]) -> Notes:
+def notes_among(found: Mapping[PurePosixPath, int]) -> Notes:
     """Those of the files in ``raw/`` that have the name of a note."""
-    return frozenset(name for name in found if name.name.endswith(_ENDINGS))
+    return {name: changed for name, changed in found.items() if name.name.endswith(_ENDINGS)}
 
 
 def companions(relative: PurePosixPath, present: Notes) -> tuple[PurePosixPath, ...]:
@@ -41,16 +41,22 @@ def beside(relative: PurePosixPath, ending: str) -> PurePosixPath:
     return relative.with_name(relative.name + ending)
 
 
-def read_marker(raw: Path, relative: PurePosixPath, present: Notes) -> Marker | None:
-    """What lies beside a drop and says that it is complete; a ``.sha256`` is the better word of the two."""
+def read_marker(raw: Path, relative: PurePosixPath, changed: int, present: Notes) -> Marker | None:
+    """What lies beside a drop and says that it is complete; a ``.sha256`` is the better word of the two.
+
+    A ``.done`` that is older than the drop speaks of one that had the name before.
+
+    Args:
+        changed: when the drop was last changed, in nanoseconds.
+    """
     if not present:
         return None
-    checksum = beside(relative, CHECKSUM)
+    checksum, is_done = beside(relative, CHECKSUM), present.get(beside(relative, DONE), -1) >= changed
     if checksum in present:
         found = Checksum(_hash_in(raw / checksum, relative.name))
-        if found.sha256 or beside(relative, DONE) not in present:
+        if found.sha256 or not is_done:
             return found
-    return Done.DONE if beside(relative, DONE) in present else None
+    return Done.DONE if is_done else None
 
 
 def _hash_in(path: Path, name: str) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from main_worker.arrival.settling import Identity
+from main_worker.arrival.writers import has_writer
 from shared.domain.drop import Drop, Misplaced
 from shared.domain.errors import ReelmillError
 
@@ -42,6 +43,14 @@ class Ready:
     def is_same(self, status: os.stat_result) -> bool:
         """Whether a file is this drop, unchanged."""
         return identity_of(status) == self.identity
+
+    def is_at(self, path: Path) -> bool:
+        """Whether what lies at `path`, where the drop was just put, is this drop, and nobody is about to write to it.
+
+        A program may have opened it since it was found complete, and would go on writing wherever it is moved.
+        """
+        status = path.lstat()
+        return self.is_same(status) and not (stat.S_ISREG(status.st_mode) and has_writer(path))
 
     def check_unchanged(self) -> None:
         """Raise DropChanged unless the drop is still there, unchanged."""

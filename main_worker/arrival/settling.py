@@ -30,11 +30,15 @@ class Clue(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What was last seen of a drop, since when (monotonic seconds) it has been so, and how it came."""
+    """What was last seen of a drop, since when (monotonic seconds) it has been so, and how it came.
+
+    `first_seen` is when anything was first seen under its name.
+    """
 
     identity: Identity
     unchanged_since: float
     clue: Clue | None = None
+    first_seen: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,10 @@ class Settling:
 def look(previous: Sighting | None, identity: Identity, clue: Clue | None, now: float) -> Sighting:
     """Add one look at a drop to what was seen before; any change starts the wait anew."""
     if previous is None or previous.identity != identity:
-        return Sighting(identity, now, clue)
+        return Sighting(identity, now, clue, previous.first_seen if previous else now)
     if clue is None or (Clue.RENAMED in (clue, previous.clue) and previous.clue is not None):
         return previous
-    return Sighting(identity, previous.unchanged_since, clue)
+    return Sighting(identity, previous.unchanged_since, clue, previous.first_seen)
 
 
 def asks_for_writers(seen: Sighting, marker: Marker | None, now: float, patience: Patience) -> bool:

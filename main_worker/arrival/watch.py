@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
+from main_worker.arrival.intake import PROBE
 from main_worker.arrival.settling import Clue
 from shared.log import Logger
 
@@ -88,7 +90,7 @@ class Events(FileSystemEventHandler):
 
     def event_arrives(self, folder: Path, seconds: float = _PROBE_SECONDS) -> bool:
         """Whether the event of a file made in `folder` arrives in time; a folder that takes no file proves nothing."""
-        probe = folder / f".reelmill-probe-{secrets.token_hex(4)}.tmp"
+        probe = folder / f"{PROBE}{secrets.token_hex(4)}.tmp"
         seen = self._probes[str(probe)] = threading.Event()
         try:
             probe.touch()
@@ -96,7 +98,8 @@ class Events(FileSystemEventHandler):
         except OSError:  # read-only for us: events of others may well arrive
             return True
         finally:
-            probe.unlink(missing_ok=True)
+            with suppress(OSError):  # then the next look at raw/ removes it
+                probe.unlink()
             self._probes.pop(str(probe))
 
     def on_any_event(self, event: FileSystemEvent) -> None:

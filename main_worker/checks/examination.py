@@ -19,7 +19,7 @@ from main_worker.links.addresses import parse_link_file
 from main_worker.links.article import Article, fetch_article
 from shared.child import ChildTimeout, ChildTooCostly
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import DropRefused, MachineTrouble, Stopped, ToolCannotRead
+from shared.domain.errors import DropRefused, MachineTrouble, Stopped, ToolInDoubt
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
 from shared.domain.names import readable
 from shared.records.story import StorySettings, StorySettingsError, parse_settings
@@ -73,6 +73,33 @@ class Examiner:
             MachineTrouble, OSError: this machine is at fault; the drop stays where it is.
             Stopped: the worker is ending.
         """
+        content = self.read(ready)
+        known(content)
+        try:
+            return self._by_kind(ready, drop, content)
+        except ChildTimeout as error:
+            if error.is_idle:
+                self._read_again(ready, content)
+                raise ToolInDoubt(f"the tool that checks it {error}, and hardly used the processor") from error
+            advice = "It takes too long to decode; re-encode it, or raise ingest.check_timeout_seconds."
+            refusal = refused("too_slow", f"Checking it {error}.", advice)
+        except ChildTooCostly as error:
+            refusal = too_costly(error, self.cage.config)
+        except DropRefused as error:
+            refusal = error
+        except ToolInDoubt:
+            self._read_again(ready, content)
+            raise
+        self._read_again(ready, content)
+        raise refusal
+
+    def read(self, ready: Ready) -> Content:
+        """Read a drop to its end, before anything costly is done with it.
+
+        Raises:
+            DropRefused: it is empty, too large, or not what its ``.sha256`` says.
+            OSError: it cannot be read.
+        """
         self._check_bytes(ready.identity.size)
         with ready.open() as stream:
             content = _content_of(stream, self.cage.stopping)
@@ -84,21 +111,7 @@ class Examiner:
                 sha256=content.sha256,
                 wanted=ready.sha256,
             )
-        known(content)
-        try:
-            return self._by_kind(ready, drop, content)
-        except ChildTimeout as error:
-            advice = "It takes too long to decode; re-encode it, or raise ingest.check_timeout_seconds."
-            refusal = refused("too_slow", f"Checking it {error}.", advice)
-        except ChildTooCostly as error:
-            refusal = too_costly(error, self.cage.config)
-        except DropRefused as error:
-            refusal = error
-        except ToolCannotRead:
-            self._read_again(ready, content)
-            raise
-        self._read_again(ready, content)
-        raise refusal
+        return content
 
     def _read_again(self, ready: Ready, content: Content) -> None:
         """Raise MachineTrouble where a drop no longer gives the bytes it gave before it was refused.

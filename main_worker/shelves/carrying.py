@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from main_worker.arrival.ready import DropChanged, Ready
-from shared.domain.errors import Stopped
+from shared.domain.errors import MachineTrouble, Stopped
 from shared.files import copy_new, fsync_path, make_readable, put_back, remove_same, rename_new
+
+_MARGIN_BYTES = 16_000_000  # records and logs need room as well
 
 
 def bring(
@@ -27,6 +30,9 @@ def bring(
     """
     if ready.identity.device == staging.stat().st_dev and make_readable(ready.path, group):
         return None
+    free = shutil.disk_usage(staging).free
+    if free < ready.identity.size + _MARGIN_BYTES:
+        raise MachineTrouble(f"it has {ready.identity.size} bytes, and only {free} are free for a copy in {staging}")
     target = staging / f"{secrets.token_hex(8)}{ready.path.suffix[:20]}"
     with ready.open() as source:
         copied = copy_new(_Stoppable(source.read, stopping), target)
@@ -75,13 +81,13 @@ def carry(ready: Ready, target: Path, copy: Path | None = None) -> None:
             copy_new(source, target)
             _remove_copied(ready, target)
             return
-    if not ready.is_same(target.lstat()):
+    if not ready.is_at(target):
         put_back(target, ready.path)
         raise DropChanged(f"{ready.relative} changed while it was being filed")
 
 
 def _remove_copied(ready: Ready, target: Path) -> None:
-    if not remove_same(ready.path, ready.is_same):
+    if not remove_same(ready.path, ready.is_at):
         target.unlink()
         raise DropChanged(f"{ready.relative} changed while it was being copied")
 

@@ -8,7 +8,8 @@ original whose file is in place, which is recognised by the identity in the side
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
@@ -70,7 +71,7 @@ class Filing:
         ready.check_unchanged()
         if found := self._same(drop, examined.dropped):
             ready.remove_companions()
-            remove_same(ready.path, ready.is_same)  # a crash came between filing it and removing it
+            remove_same(ready.path, ready.is_at)  # a crash came between filing it and removing it
             return [found[0]]
         if examined.articles:
             return self._file_articles(ready, drop, examined, copy)
@@ -83,10 +84,26 @@ class Filing:
     def _file_dropped(self, ready: Ready, drop: Drop, examined: Examined, copy: Path | None) -> Path:
         target = self.free_name(drop, examined)
         sidecar = self.sidecar(ready, drop, examined, examined.dropped)
-        self._write(target, sidecar)
-        try:
+        with self._recorded(target, sidecar):
             ready.remove_companions()
             carry(ready, target, copy)
+        return target
+
+    def _file_made(self, ready: Ready, drop: Drop, examined: Examined, staged: Path, made: Content) -> Path:
+        target = self.free_name(drop, examined)
+        sidecar = self.sidecar(ready, drop, examined, made)
+        with self._recorded(target, sidecar):
+            deliver(staged, target)
+        ready.remove_companions()
+        remove_same(ready.path, ready.is_at)  # one that has changed meanwhile is a new drop
+        return target
+
+    @contextmanager
+    def _recorded(self, target: Path, sidecar: Sidecar) -> Iterator[None]:
+        """Write the record, have the file come under its name, and index it; without the file the record goes."""
+        self._write(target, sidecar)
+        try:
+            yield
         except FileExistsError:
             sidecar_of(target).unlink(missing_ok=True)  # that file is somebody else's
             raise
@@ -97,17 +114,6 @@ class Filing:
                 sidecar_of(target).unlink(missing_ok=True)
             raise
         self._library.add(target, sidecar)
-        return target
-
-    def _file_made(self, ready: Ready, drop: Drop, examined: Examined, staged: Path, made: Content) -> Path:
-        target = self.free_name(drop, examined)
-        sidecar = self.sidecar(ready, drop, examined, made)
-        self._write(target, sidecar)
-        deliver(staged, target)
-        self._library.add(target, sidecar)
-        ready.remove_companions()
-        remove_same(ready.path, ready.is_same)  # one that has changed meanwhile is a new drop
-        return target
 
     # -- texts -----------------------------------------------------------------------------------
 

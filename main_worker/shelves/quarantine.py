@@ -37,7 +37,7 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection, copy: Path | None
     status = ready.path.lstat()
     stem, ending = _safe_name(ready.relative)
     if copy and (target := _half_done(layout.invalid, stem, ending, original, ready.identity)):
-        remove_same(ready.path, ready.is_same)
+        remove_same(ready.path, ready.is_at)
         return target
     target = _free_name(layout.invalid, stem, ending, original)
     reason = Reason(
@@ -89,7 +89,7 @@ def _remove_original(layout: Layout, reason: Reason) -> None:
         return  # a record can be edited; nothing it says leads outside raw/
     recorded = Identity(**reason.identity.model_dump(include={"device", "inode", "size", "mtime_ns"}))
     if os.path.lexists(original) and identity_of(original.lstat()) == recorded:
-        remove_same(original, lambda status: identity_of(status) == recorded)
+        remove_same(original, lambda path: identity_of(path.lstat()) == recorded)
 
 
 def _move_special(source: Path, target: Path) -> None:

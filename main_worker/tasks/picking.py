@@ -47,7 +47,7 @@ def pick_clips(
                 if wanted <= 0:
                     return picked
                 frames = frames_in(clip_seconds(clip), rate)
-                if frames and usable(clip):
+                if frames > 0 and usable(clip):
                     picked.append(clip)
                     wanted -= frames
     return picked

@@ -14,6 +14,7 @@ from main_worker.tasks.material import Entry, Gathering, Material, Missing, want
 from main_worker.tasks.picking import seed_of
 from shared.config import Config
 from shared.domain.drop import Drop
+from shared.domain.errors import MachineTrouble
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
 from shared.domain.task import TaskState, task_id_for
 from shared.files import fsync_path, remove_tree
@@ -82,6 +83,12 @@ class Preparer:
             self._make_of(gathering, gathering.read(voice), settings)
         except Missing as missing:
             return str(missing)
+        except (OSError, MachineTrouble):
+            raise
+        except Exception:  # noqa: BLE001
+            # Records can be edited in ways nobody thought of, and one voice must not stop all others.
+            self._log.exception(f"Stumbled over {voice}", name="fault")
+            return "the program stumbled over it or over its clips; the log has the details, please report them"
         return None
 
     def _make_of(self, gathering: Gathering, entry: Entry, settings: StorySettings) -> None:

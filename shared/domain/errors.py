@@ -34,8 +34,8 @@ class MachineTrouble(ReelmillError):
         self.everywhere = everywhere
 
 
-class ToolCannotRead(MachineTrouble):
-    """A tool says that reading failed. It is the machine's word against the file's: broken files can make it say so."""
+class ToolInDoubt(MachineTrouble):
+    """A tool failed to read, or stood still. It is the machine's word against the file's: broken files can do that."""
 
 
 class Stopped(ReelmillError):

@@ -123,6 +123,10 @@ class Layout:
             self.logs,
         )
 
+    def kinds(self) -> tuple[Path, ...]:
+        """The folders of each kind of drop, in ``raw/`` and in the library."""
+        return tuple(folder for folder in self.folders() if folder.parent in (self.raw, self.scanned))
+
     def state(self, state: TaskState) -> Path:
         """The folder that holds the tasks in a state."""
         return self.root / state.value

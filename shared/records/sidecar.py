@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import math
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.domain.drop import Kind
 from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
@@ -43,4 +45,13 @@ class Sidecar(Record):
     title: str | None = None
     words: int | None = None
     settings: StorySettings | None = Field(None, description="For a story's settings: what they say.")
+
+    @field_validator("video", "audio")
+    @classmethod
+    def _check_length(cls, facts: VideoFacts | AudioFacts | None) -> VideoFacts | AudioFacts | None:
+        """A record can be edited, and plans are made with this figure."""
+        if facts is not None and not 0 < facts.seconds < math.inf:
+            raise ValueError(f"seconds = {facts.seconds}: must be more than 0 and finite")
+        return facts
+
     task_id: str | None = Field(None, description="For voices: the task made of it; it is never made twice.")

@@ -17,7 +17,7 @@ from main_worker.shelves.filing import Filing
 from main_worker.shelves.library import Library
 from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
-from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolCannotRead, ToolError
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
 from shared.log import open_log
 from tests.main_worker.conftest import Desk
@@ -125,7 +125,7 @@ def test_after_some_tries_there_is_no_use_in_waiting(table: Callable[..., Table]
 
 def test_a_file_that_only_the_tool_cannot_read_is_refused_after_some_tries(table: Callable[..., Table]) -> None:
     """The disk has been given its chances; that the file can be read to its end speaks against the file."""
-    made = table(*[ToolCannotRead("ffmpeg met an error of the disk")] * 3)
+    made = table(*[ToolInDoubt("ffmpeg met an error of the disk")] * 3)
     drop = made.put()
     for attempt in range(3):
         made.turn(attempt * 1000.0, drop)

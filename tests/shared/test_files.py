@@ -230,10 +230,10 @@ def test_a_file_is_removed_only_if_it_is_the_one_meant(tmp_path: Path, name: str
     path = tmp_path / name
     path.write_bytes(b"meant")
     inode = path.stat().st_ino
-    assert remove_same(path, lambda status: status.st_ino != inode) is False
+    assert remove_same(path, lambda aside: aside.stat().st_ino != inode) is False
     assert path.read_bytes() == b"meant"
     assert names_in(tmp_path) == [name]
-    assert remove_same(path, lambda status: status.st_ino == inode) is True
+    assert remove_same(path, lambda aside: aside.stat().st_ino == inode) is True
     assert names_in(tmp_path) == []
     assert remove_same(path, lambda _: True) is False
 
@@ -243,12 +243,18 @@ def test_what_cannot_be_removed_has_its_name_again(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(CONTENT)
 
-    def fail(_: os.stat_result) -> bool:
+    def fail(_: Path) -> bool:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with pytest.raises(OSError, match="Input/output error"):
         remove_same(path, fail)
     assert names_in(tmp_path) == ["a.mp4"]
+
+
+@pytest.mark.parametrize("name", [".reelmill-aside-abc", ".reelmill-aside-0011aabb-", ".reelmill-aside-0011aabb-.."])
+def test_a_name_that_only_looks_like_one_put_aside_is_nobody_elses(tmp_path: Path, name: str) -> None:
+    """Operators may name files as they like; none of that leads anywhere."""
+    assert original_name(tmp_path / name) is None
 
 
 def test_a_file_put_aside_can_be_told_and_put_back(tmp_path: Path) -> None:
@@ -257,7 +263,7 @@ def test_a_file_put_aside_can_be_told_and_put_back(tmp_path: Path) -> None:
     path.write_bytes(b"first")
     seen: list[Path] = []
 
-    def is_same(_: os.stat_result) -> bool:
+    def is_same(_: Path) -> bool:
         seen.extend(tmp_path.iterdir())
         path.write_bytes(b"came meanwhile")
         return False

@@ -33,9 +33,21 @@ def beside(raw: Path, ending: str, content: bytes = b"") -> Path:
     return path
 
 
-def marker(raw: Path) -> Marker | None:
-    present = (PurePosixPath(path.relative_to(raw)) for path in raw.rglob("*") if not path.is_dir())
-    return read_marker(raw, DROP, notes_among(present))
+def found_in(raw: Path) -> dict[PurePosixPath, int]:
+    files = (path for path in raw.rglob("*") if not path.is_dir())
+    return {PurePosixPath(path.relative_to(raw)): path.lstat().st_mtime_ns for path in files}
+
+
+def marker(raw: Path, changed: int = 0) -> Marker | None:
+    return read_marker(raw, DROP, changed, notes_among(found_in(raw)))
+
+
+def test_a_done_that_is_older_than_the_drop_speaks_of_one_before(raw: Path) -> None:
+    """It came late, when its drop had been taken; the next of that name must prove itself."""
+    done = beside(raw, ".done")
+    changed = done.stat().st_mtime_ns
+    assert marker(raw, changed) is Done.DONE
+    assert marker(raw, changed + 1) is None
 
 
 def test_a_drop_that_stands_alone_has_no_marker(raw: Path) -> None:
@@ -137,8 +149,7 @@ def test_the_notes_of_a_drop_go_with_it_and_those_of_others_do_not(raw: Path) ->
     """All that lies beside it under its whole name, and only that."""
     for name in ("a clip.mp4.done", "a clip.mp4.sha256", "a clip.mp4.reason.json", "b.mp4.done", "a clip.done"):
         (raw / DROP).with_name(name).touch()
-    found = [PurePosixPath(path.relative_to(raw)) for path in raw.rglob("*") if path.is_file()]
-    assert {path.name for path in companions(DROP, notes_among(found))} == {
+    assert {path.name for path in companions(DROP, notes_among(found_in(raw)))} == {
         "a clip.mp4.done",
         "a clip.mp4.sha256",
         "a clip.mp4.reason.json",
