@@ -127,7 +127,7 @@ def _complains(ended: Ended, *signs: str) -> bool:
     The names of files, and tags, which are set in, may hold such words as well and prove nothing.
     """
     words = "|".join(map(re.escape, signs))
-    return re.search(rf"^\S.*: (?:{words})\.?$", ended.errors, re.MULTILINE) is not None
+    return re.search(rf"^\S.*[:(] ?(?:{words})[.)]?$", ended.errors, re.MULTILINE) is not None
 
 
 def last_line(errors: str) -> str:

@@ -143,7 +143,7 @@ def test_any_change_starts_the_wait_anew_and_forgets_how_it_came(what: str, clue
     """A preallocated copy changes only its time, a replaced file perhaps only its inode."""
     changed = replace(HERE, **{what: 99})
     seen = look(seen_at(100.0, clue), changed, None, 104.0)
-    assert seen == Sighting(changed, 104.0, None)
+    assert seen == Sighting(changed, 104.0, None, seen_at(100.0).first_seen)
     assert decide(seen, 105.0, PATIENCE, writer=False) == Settling(109.0)
 
 
