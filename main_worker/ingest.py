@@ -125,7 +125,8 @@ class Ingest:
         self.again.clear()
         found = {drop.relative: drop for drop in ready}
         self._held = {name: held for name, held in self._held.items() if _is_same(held.ready, found.get(name))}
-        for name, drop in found.items():
+        # What met trouble comes after what did not: one drop too large for the disk must not hold up all that fit.
+        for name, drop in sorted(found.items(), key=lambda item: self.troubles.tries(item[0])):
             held = self._held.get(name)
             if name in self._jobs or self.troubles.rests(name, now) or (held and now < held.until):
                 continue

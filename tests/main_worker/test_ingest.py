@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from main_worker.arrival.ready import Ready
+from main_worker.arrival.ready import DropChanged, Ready
 from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.ingest import Ingest
 from main_worker.once import Inline
@@ -219,3 +220,43 @@ def test_what_more_bytes_cannot_mend_is_refused_at_once(table: Callable[..., Tab
     made = table(unfinished_seconds=20)
     made.turn(5.0, made.put())
     assert made.rejected() == ["a.txt"]
+
+
+# -- what has to be looked at again ----------------------------------------------------------------------
+
+
+def test_a_drop_that_changed_is_not_forgotten_before_it_is_looked_at_again(table: Callable[..., Table]) -> None:
+    """Else a run that ends when nothing is left would end while it lies in raw/."""
+    made = table(DropChanged("it changed"))
+    drop = made.put()
+    made.turn(0.0, drop)
+    assert made.ingest.states(0.0) == {drop.relative: "to be looked at again"}
+    assert made.ingest.again == {drop.relative}
+    made.turn(1.0, drop)
+    assert not made.ingest.again
+    assert made.rejected() == ["a.txt"]
+
+
+def test_what_met_a_full_disk_lets_others_go_first(table: Callable[..., Table]) -> None:
+    """One drop too large for the disk must not hold up all that would fit."""
+    made = table(FULL)
+    large, small = made.put("a.txt"), made.put("b.txt")
+    made.turn(0.0, large)
+    assert made.ingest.troubles.pause
+    made.turn(6.0, large, small)
+    assert made.rejected() == ["a.txt", "b.txt"] or made.rejected() == ["b.txt"]
+    made.turn(1000.0, large)
+    assert made.rejected() == ["a.txt", "b.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_what_cannot_be_taken_out_of_its_folder_is_not_examined(table: Callable[..., Table]) -> None:
+    """The reason names the folder; decoding a film again and again would be in vain."""
+    made = table()
+    drop = made.put()
+    drop.path.parent.chmod(0o555)
+    try:
+        made.turn(0.0, drop)
+        assert "nothing can be taken out of" in made.ingest.states(0.0)[drop.relative]
+    finally:
+        drop.path.parent.chmod(0o755)

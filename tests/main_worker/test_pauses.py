@@ -166,7 +166,9 @@ def test_a_folder_that_cannot_be_read_holds_up_no_other(farm: Farm, media: Media
         main.until(farm.library)
         main.until_logged("event=raw_unreadable")
         main.until(lambda: (record := main.record()) and record.trouble == f"{secret}: Permission denied")
-        assert (record := main.record()) and record.state != "paused", "the rest goes on"
+        record = main.record()
+        assert record is not None
+        assert record.state != "paused", "the rest goes on"
         assert len(farm.library()) == 1
     finally:
         secret.chmod(0o755)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from console.init import lay_out
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.process import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, config_path, open_root
@@ -153,3 +154,14 @@ def test_the_named_configuration_wins_over_the_roots_own(layout: Layout) -> None
 def test_the_program_knows_its_version() -> None:
     """It is written into every output."""
     assert PROGRAM.split(".")[0].isdigit()
+
+
+@pytest.mark.parametrize("kind", ["raw/video", "scanned/music"])
+def test_a_kind_behind_a_link_is_refused_with_what_to_do_instead(tmp_path: Path, kind: str) -> None:
+    """Links below raw/ and scanned/ are not followed, so the folder would look empty."""
+    layout = lay_out(tmp_path / "root")
+    elsewhere = tmp_path / "big-disk"
+    (layout.root / kind).rename(elsewhere)
+    (layout.root / kind).symlink_to(elsewhere)
+    with pytest.raises(RootError, match="mount --bind"):
+        open_root(layout.root)

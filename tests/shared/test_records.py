@@ -174,3 +174,15 @@ def test_a_broken_name_survives_a_record(tmp_path: Path) -> None:
 def test_the_present_is_written_as_utc() -> None:
     """ISO 8601 with Z, so that text order is time order."""
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", utc_now())
+
+
+@pytest.mark.parametrize("seconds", [0.0, -3.0, float("nan"), float("inf")])
+def test_a_record_with_an_impossible_length_is_damaged(seconds: float) -> None:
+    """Plans are made with this figure, and a record can be edited by hand."""
+    facts = AudioFacts(seconds=seconds, channels=1, sample_rate=44100, codec="MPEG Audio", silent_seconds=0.0)
+    origin = Origin(path="raw/x.mp3", sha256="0" * 64, size=1, device=1, inode=1, mtime_ns=1, evidence="a test")
+    good = Sidecar(
+        kind=Kind.MUSIC, category="nature", sha256="0" * 64, size=1, origin=origin, scanned_at="2026-01-01T00:00:00Z"
+    )
+    with pytest.raises(RecordError, match="seconds"):
+        Sidecar.from_bytes(good.changed(audio=facts).to_bytes(), "x.mp3.json")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from main_worker.arrival.intake import Intake
-from main_worker.arrival.settling import Patience
+from main_worker.arrival.intake import LONG_ARRIVAL_SECONDS, PROBE, Intake
+from main_worker.arrival.settling import Clue, Patience
 from shared.domain.drop import Drop, Kind, Misplaced
 
 QUIET = 5.0
@@ -234,3 +235,48 @@ def test_an_unreadable_folder_is_told_and_hinders_no_other() -> None:
         assert view.unreadable == (f"{raw}/video/secret: Permission denied",)
         (raw / "video/secret").chmod(0o755)
         assert len(intake.look(6.0).ready) == 2
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
+
+
+@linux_only
+@pytest.mark.parametrize("name", ["video/big.mp4", "video/nature/clip.avi", "video/nature/clip.mp4"])
+def test_nothing_is_taken_that_a_program_has_open_for_writing(raw: Path, name: str) -> None:
+    """Wherever it lies and whatever it is: on the way to the trash its rest would be lost just the same."""
+    path = put(raw, name)
+    intake = Intake(raw, PATIENCE)
+    with path.open("ab"):
+        intake.look(0.0)
+        assert not intake.look(QUIET).ready
+    assert intake.look(2 * QUIET).ready
+
+
+def test_a_rename_of_what_is_distrusted_proves_nothing(raw: Path) -> None:
+    """The worker gave the drop its name back itself, because it had changed."""
+    path = put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    relative = PurePosixPath("video/nature/a.mp4")
+    intake.distrust([relative])
+    assert not intake.look(0.0, {str(path): Clue.RENAMED}).ready
+    path.unlink()
+    intake.look(1.0)
+    put(raw, "video/nature/a.mp4", b"another")
+    assert intake.look(2.0, {str(path): Clue.RENAMED}).ready, "a new drop of that name is trusted again"
+
+
+def test_a_drop_that_never_settles_is_waited_for_only_so_long(raw: Path) -> None:
+    """A recorder that writes for a day must not keep a category's voices from their videos."""
+    path = put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    assert intake.look(0.0).arriving == {PurePosixPath("video/nature/a.mp4")}
+    path.write_bytes(b"more and more")
+    late = intake.look(LONG_ARRIVAL_SECONDS)
+    assert not late.arriving
+    assert late.settling
+
+
+def test_a_forgotten_probe_is_found(raw: Path) -> None:
+    """A kill while the main worker tried whether events arrive leaves one behind."""
+    probe = put(raw, f".{PROBE[1:]}0011aabb.tmp")
+    assert Intake(raw, PATIENCE).look(0.0).aside == (probe,)

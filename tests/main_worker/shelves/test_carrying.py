@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +105,22 @@ def test_an_existing_file_is_never_replaced(drop: Ready, far: Path, tmp_path: Pa
         carry(drop, target)
     assert target.read_bytes() == b"was here first"
     assert drop.path.read_bytes() == CONTENT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
+@pytest.mark.parametrize("with_copy", [False, True])
+def test_a_drop_that_somebody_has_opened_since_goes_back(desk: Desk, tmp_path: Path, with_copy: bool) -> None:
+    """What is written later would go into the library's file, or, across two filesystems, nowhere."""
+    source, target = tmp_path / "raw.mp4", tmp_path / "filed.mp4"
+    source.write_bytes(b"first half")
+    ready, _ = desk.ready(source, Kind.VIDEO)
+    copy = None
+    if with_copy:
+        copy = tmp_path / "copy.mp4"
+        copy.write_bytes(b"first half")
+    with source.open("ab") as writer:
+        with pytest.raises(DropChanged):
+            carry(ready, target, copy)
+        writer.write(b", second half")
+    assert source.read_bytes() == b"first half, second half"
+    assert not target.exists()
