@@ -17,8 +17,10 @@ from watchdog.events import (
     EVENT_TYPE_CLOSED,
     EVENT_TYPE_CREATED,
     EVENT_TYPE_MOVED,
+    DirCreatedEvent,
+    DirMovedEvent,
     FileClosedEvent,
-    FileModifiedEvent,
+    FileCreatedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -32,6 +34,8 @@ from shared.log import Logger
 Mode = Literal["auto", "events", "poll"]
 
 _PROBE_SECONDS = 2.0  # a local event arrives within milliseconds; a loaded machine may take longer
+# What may be a drop to take. Not that a file grows: a copy of gigabytes would be told of a hundred thousand times.
+_NEWS = (FileCreatedEvent, DirCreatedEvent, FileMovedEvent, DirMovedEvent, FileClosedEvent)
 # Full events tell a file that was renamed into the folder from one that was made there.
 _HOW: dict[str, Any] = {"generate_full_events": True} if sys.platform == "linux" else {}
 
@@ -62,7 +66,7 @@ class Events(FileSystemEventHandler):
             return False
         self._observer = Observer(**_HOW)
         try:
-            self._observer.schedule(self, str(folder), recursive=True)
+            self._observer.schedule(self, str(folder), recursive=True, event_filter=list(_NEWS))
             self._observer.start()
         except OSError as error:  # no watches left, for instance
             log.warning(f"No file events for raw/ ({error}); the rescan finds every drop", name="watch_poll")
@@ -119,8 +123,6 @@ class Events(FileSystemEventHandler):
                     self._clues[os.fsdecode(event.dest_path)] = Clue.RENAMED
             elif isinstance(event, FileClosedEvent):
                 self._clues.setdefault(path, Clue.CLOSED)
-            elif isinstance(event, FileModifiedEvent):
-                self._clues.pop(path, None)  # written again since
 
 
 def _is_news(event: FileSystemEvent) -> bool:
