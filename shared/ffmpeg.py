@@ -122,12 +122,15 @@ def check_machine(ended: Ended, tool: str) -> None:
 
 
 def _complains(ended: Ended, *signs: str) -> bool:
-    """Whether a line of a tool's complaints ends with one of the system's errors.
+    """Whether a line of a tool's complaints ends with one of the system's errors, or holds it as Python writes it.
 
     The names of files, and tags, which are set in, may hold such words as well and prove nothing.
     """
     words = "|".join(map(re.escape, signs))
-    return re.search(rf"^\S.*[:(] ?(?:{words})[.)]?$", ended.errors, re.MULTILINE) is not None
+    return (
+        re.search(rf"^\S.*[:(] ?(?:\[Errno \d+\] (?:{words})|(?:{words})[.)]?$)", ended.errors, re.MULTILINE)
+        is not None
+    )
 
 
 def last_line(errors: str) -> str:
