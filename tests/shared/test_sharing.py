@@ -270,7 +270,7 @@ def test_folders_of_another_user_are_told_with_the_command_to_run(become: Become
     assert GROUP is not None
     assert f"do not belong to group {GROUP.gr_name} and are another user's" in said
     assert f"chgrp {GROUP.gr_name} " in said
-    assert "/root/tasks" in said
+    assert f"{os.sep}root{os.sep}tasks" in said
     assert "chmod g+rwxs " in said
 
 
