@@ -150,7 +150,7 @@ class Ingest:
             self._conclude(job, now)
             if self.troubles.pause and now < self.troubles.pause.until:
                 return
-        if not self.is_working:
+        if not (self.is_working or self.troubles.holds_back):
             self._resume()  # nothing is left that it could hold up
 
     # -- beginning -------------------------------------------------------------------------------

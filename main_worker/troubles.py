@@ -56,6 +56,11 @@ class Troubles:
         paused, self.pause = self.pause, None
         return paused is not None
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether some drop rests for the very reason of the pause, so that nothing says yet that it is over."""
+        return self.pause is not None and any(trouble.why == self.pause.why for trouble in self._drops.values())
+
     def clear(self, drop: PurePosixPath) -> None:
         self._drops.pop(drop, None)
 

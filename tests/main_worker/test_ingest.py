@@ -173,6 +173,7 @@ def test_a_pause_that_has_nothing_left_to_hold_up_ends(table: Callable[..., Tabl
     made.turn(0.0, drop)
     assert made.ingest.troubles.pause
     drop.path.unlink()
+    made.ingest.forget_all_but([])
     made.turn(100.0)
     assert made.ingest.troubles.pause is None
 
@@ -247,6 +248,24 @@ def test_what_met_a_full_disk_lets_others_go_first(table: Callable[..., Table]) 
     assert made.rejected() == ["a.txt", "b.txt"] or made.rejected() == ["b.txt"]
     made.turn(1000.0, large)
     assert made.rejected() == ["a.txt", "b.txt"]
+
+
+def test_a_pause_is_told_once_however_often_it_is_tried(
+    table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the only drop rests meanwhile, so that there is nothing to do: that is no sign that it is over."""
+    made = table(*[FULL] * 3)
+    drop = made.put()
+    for attempt in range(3):
+        made.turn(attempt * 1000.0, drop)
+        made.ingest.turn(attempt * 1000.0 + 500.0)
+        assert made.ingest.troubles.pause
+    made.turn(3000.0, drop)
+    assert made.rejected() == ["a.txt"]
+    assert made.ingest.troubles.pause is None
+    said = capsys.readouterr().err
+    assert said.count("event=ingest_paused") == 1
+    assert said.count("event=ingest_resumed") == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
