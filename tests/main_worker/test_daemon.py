@@ -196,7 +196,7 @@ def test_a_drop_that_is_taken_away_while_it_is_checked_is_no_trouble(farm: Farm,
     """Its owner may change his mind; nobody else has to wait for it."""
     path = farm.drop(media.slow_clip(seconds=40), "video/nature/a.mp4")
     main = farm.start()
-    main.until_doing("checking")
+    main.until(lambda: is_decoding(farm))
     path.unlink()
     main.until_idle()
     assert main.stop() == 0
