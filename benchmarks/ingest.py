@@ -2,9 +2,9 @@
 
 Two roots, one with a library of 1,000 entries and an empty queue, one with 100,000 entries and 100,000 waiting tasks,
 each with a real main worker process. The same drops (small clips, voices that become tasks, music) are given in rounds:
-in each round once to a bare `Examiner` in this process, with as many threads as the main worker decodes with, once to
-the small root and once to the large one, in changing order, since machines are noisy. Each part of a round ends when
-nothing is left in ``raw/`` and every voice has its task.
+in each round once to a bare `Examiner` in this process, which examines as many at once as the main worker does and in
+the same turns, once to the small root and once to the large one, in changing order, since machines are noisy. Each part
+of a round ends when nothing is left in ``raw/`` and every voice has its task.
 
     overhead_ms_per_file        wall-clock time of a round on the large root less that of the bare examinations, per
                                 drop; the median over the rounds. With decoding on all cores this is noisy.
@@ -32,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -44,6 +44,7 @@ from main_worker.arrival.intake import files_below, judge
 from main_worker.arrival.ready import Ready, identity_of
 from main_worker.checks.cage import Cage
 from main_worker.checks.examination import Examiner
+from main_worker.turns import Lane, lane_of, most_at_once, next_lane
 from shared.config import load_config
 from shared.domain.drop import Drop
 from shared.domain.layout import Layout
@@ -54,6 +55,7 @@ from tests.main_worker.conftest import Media
 
 _DEADLINE = 600.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+_Found = tuple[PurePosixPath, os.stat_result, Drop]
 _CONFIG: dict[str, dict[str, Any]] = {"ingest": {"quiet_seconds": 0.1, "workers": os.cpu_count() or 2}}
 
 
@@ -72,17 +74,27 @@ class Bare:
         self.layout = lay_out(folder, _CONFIG)
         config = load_config(self.layout.config)
         self._examiner = Examiner(Cage(config, ffmpeg, lambda: False), self.layout.staging)
-        self._threads = config.ingest.workers + 1  # as many as the main worker decodes with at once
+        self._workers = config.ingest.workers
         self.spent = Spent()
 
     def take(self) -> None:
         """Examine what lies in ``raw/``, then clear it away."""
-        found = files_below(self.layout.raw, [])
-        drops = [(relative, status, judge(relative, status)) for relative, status in sorted(found.items())]
+        waiting: dict[Lane, list[_Found]] = {}
+        for relative, status in sorted(files_below(self.layout.raw, []).items(), reverse=True):
+            drop = judge(relative, status)
+            if isinstance(drop, Drop):
+                waiting.setdefault(lane_of(drop), []).append((relative, status, drop))
         started, cpu = time.monotonic(), time.process_time()
-        with ThreadPoolExecutor(self._threads) as pool:
-            for future in [pool.submit(self._examine, *drop) for drop in drops if isinstance(drop[2], Drop)]:
-                future.result()
+        running: dict[Future[None], Lane] = {}
+        with ThreadPoolExecutor(most_at_once(self._workers)) as pool:
+            while any(waiting.values()) or running:
+                lanes = [lane for lane in Lane if waiting.get(lane)]
+                while lane := next_lane(lanes, running.values(), self._workers):
+                    running[pool.submit(self._examine, *waiting[lane].pop())] = lane
+                    lanes = [lane for lane in lanes if waiting[lane]]
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
+                    future.result()
         self.spent.rounds.append(time.monotonic() - started)
         self.spent.cpu += time.process_time() - cpu
         shutil.rmtree(self.layout.raw)
@@ -260,7 +272,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.ingest", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--entries", type=int, default=100_000, help="of the large library, and tasks in its queue")
     parser.add_argument("--drops", type=int, default=1000)
-    parser.add_argument("--round", type=int, default=50, help="drops per round")
+    parser.add_argument("--round", type=int, default=100, help="drops per round")
     parser.add_argument("--small", action="store_true", help="2,000 entries and 20 drops, to see that it works")
     parser.add_argument("--into", type=Path, help="where the roots are made; else the folder for temporary files")
     options = parser.parse_args(arguments)

@@ -142,7 +142,8 @@ class Ingest:
         pause = self.troubles.pause
         if pause and now < pause.until:
             return
-        self._begin(most=1 if pause else self._most)
+        most = 1 if pause else self._most
+        self._begin(most)
         for name, job in list(self._jobs.items()):
             if not job.future.done():
                 continue
@@ -150,6 +151,7 @@ class Ingest:
             self._conclude(job, now)
             if self.troubles.pause and now < self.troubles.pause.until:
                 return
+            self._begin(most)  # no examiner waits while others' drops are filed
         if not (self.is_working or self.troubles.holds_back):
             self._resume()  # nothing is left that it could hold up
 
