@@ -116,7 +116,7 @@ class MainWorker:
     def _rest(self, longest: float) -> None:
         """Sleep until something is due, or somebody calls."""
         now = time.monotonic()
-        at = self._mill.due(hurry=self._changed.is_set(), now=now)
+        at = self._mill.rests_until(hurry=self._changed.is_set(), now=now)
         self._wake.wait(max(0.0, min(longest, at - now)))
 
     def _all_rendered(self) -> bool:

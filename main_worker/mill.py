@@ -92,6 +92,12 @@ class Mill:
         wanted = [at for at in (self._view.next_at, self._held_until, now if hurry else None) if at is not None]
         return self._looked.due(self._config.ingest.rescan_seconds, min(wanted, default=None))
 
+    def rests_until(self, *, hurry: bool, now: float) -> float:
+        """When there is something to do again, unless an examination ends before (monotonic seconds)."""
+        due = self.due(hurry=hurry, now=now)
+        makes_tasks = self._is_open and not self._lost and self._is_behind()
+        return min(due, self._prepared.earliest) if makes_tasks else due
+
     def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> None:
         """See what lies in ``raw/``, and queue what is ready. The first look also tidies up and reads the library."""
         if self._is_lost():
@@ -126,16 +132,22 @@ class Mill:
         """Make the tasks that can be made, if anything has changed since this was last done."""
         if self._lost or not self._is_open:
             return
-        known = self._there_is()
-        if known != self._known or self._is_stale:
-            self._known, self._is_stale = known, False
-            arriving = known[1] if self._library.without_task() else ()  # there may be ten thousand
+        if self._is_behind():
+            self._known, self._is_stale = (self._library.version, self._arriving()), False
+            arriving = self._known[1] if self._library.without_task() else ()
             self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
             self._prepared = Pace(now, max(0.0, time.monotonic() - now))
 
-    def _there_is(self) -> tuple[int, frozenset[PurePosixPath]]:
-        """What tasks can be made of: the library's version, and the drops on their way into it."""
-        return self._library.version, frozenset((*self._view.arriving, *self._ingest.arriving))
+    def _is_behind(self) -> bool:
+        """Whether anything has changed that tasks are made of since they were last made."""
+        if self._is_stale or self._known is None:
+            return True
+        version, arriving = self._known
+        return version != self._library.version or arriving != self._arriving()  # there may be ten thousand
+
+    def _arriving(self) -> frozenset[PurePosixPath]:
+        """Drops that are on their way into the library."""
+        return frozenset((*self._view.arriving, *self._ingest.arriving))
 
     def settles_in(self, now: float) -> float:
         """Seconds until the first drop that settles may be complete."""
@@ -159,13 +171,12 @@ class Mill:
         own = [trouble for trouble in (self._task_trouble, self._unread) if trouble]
         single = next(iter(troubles.drops.values()), None)
         hopeless = troubles.is_hopeless and pending.keys() <= troubles.drops.keys() | self._stuck()
-        behind = self._known != self._there_is()
         return Standing(
             pending=pending,
             waiting=self._waiting,
             paused=paused,
             trouble=paused or next((trouble.why for trouble in own), single),
-            busy=bool(self._lost or behind or not all(trouble.is_hopeless for trouble in own))
+            busy=bool(self._lost or self._is_behind() or not all(trouble.is_hopeless for trouble in own))
             or bool(pending and not hopeless),
         )
 

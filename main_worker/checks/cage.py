@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.child import ChildTooCostly, Ended, Limits
+from shared.child import ChildTimeout, ChildTooCostly, Ended, Limits
 from shared.config import Config, Ingest
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.names import readable
@@ -50,10 +50,15 @@ class Cage:
         """What a file says of itself.
 
         Raises:
-            DropRefused: MediaInfo broke on it, or it declares a crowd of tracks.
+            DropRefused: MediaInfo broke on it or came to no end, or it declares a crowd of tracks.
+            ChildTimeout: MediaInfo hardly did anything for a minute.
         """
         try:
             declared = read_declared(path, self.stopping)
+        except ChildTimeout as error:
+            if error.is_idle:
+                raise
+            raise refused("too_slow", f"Reading its headers {error}.", "Export it again.") from error
         except ChildTooCostly as error:
             raise refused("too_costly", f"Reading its headers {error}.", "Export it again.") from error
         if declared is None:

@@ -31,11 +31,12 @@ class Mounting:
         self.root = root
         self.farm = Farm(Layout(Path(f"/proc/{holder}/root{root}")), prefix=self._enter, root=root)
 
-    def add(self, folder: str, size: str) -> None:
-        """Put a filesystem of its own, with folders as they are, over a folder of the root."""
+    def add(self, folder: str, size: str | None) -> None:
+        """Put a filesystem of its own, or another part of the root's own, with folders as they are, over a folder."""
         disk = self._disk(folder)
         disk.mkdir()
-        self._run("mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "reelmill-test", str(disk))
+        if size:
+            self._run("mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "reelmill-test", str(disk))
         self.mount(folder)
         for below in self.farm.layout.folders():
             below.mkdir(parents=True, exist_ok=True)
@@ -123,11 +124,11 @@ def test_a_full_disk_pauses_with_one_line_for_many_drops(mounting: Mounting, med
     assert farm.files(farm.layout.raw) == []
 
 
-@pytest.mark.parametrize("folder", ["scanned", "raw"])
-def test_a_filesystem_that_is_lost_and_comes_back(mounting: Mounting, media: Media, folder: str) -> None:
+@pytest.mark.parametrize(("folder", "size"), [("scanned", "64m"), ("raw", "64m"), ("scanned", None), ("raw", None)])
+def test_a_mount_that_is_lost_and_comes_back(mounting: Mounting, media: Media, folder: str, size: str | None) -> None:
     """While running, and across a restart: the empty folder under it is not taken for the library."""
     farm = mounting.farm
-    mounting.add(folder, size="64m")
+    mounting.add(folder, size)
     main = farm.start()
     main.until_idle()
     assert MountsRecord.read(farm.layout.mounts).mounts == (folder,)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from main_worker.arrival.ready import Ready
 from main_worker.checks.cage import Cage, limits_for, projected_cost
 from main_worker.checks.examination import Examiner
+from shared import mediainfo
+from shared.child import Limits
 from shared.config import Config, Ingest
 from shared.domain.drop import Kind
 from shared.domain.errors import DropRefused, MachineTrouble
@@ -74,6 +76,16 @@ def test_a_sound_that_costs_too_much_is_ended_by_the_kernel(desk: Desk, media: M
     rejection = desk.refusal(music, Kind.MUSIC, {"ingest": {"decode_budget_seconds": 1}})
     assert rejection.code == "too_costly"
     assert "ingest.decode_budget_seconds" in rejection.sentence
+
+
+@linux
+def test_headers_that_come_to_no_end_are_refused(desk: Desk, media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting is named: a minute is plenty for any header."""
+    monkeypatch.setattr(mediainfo, "_CHILD", "while True: pass")
+    monkeypatch.setattr(mediainfo, "_LIMITS", Limits(total_seconds=1))
+    rejection = desk.refusal(media.clip(), Kind.VIDEO)
+    assert (rejection.code, rejection.advice) == ("too_slow", "Export it again.")
+    assert rejection.sentence == "Reading its headers took longer than 1 s."
 
 
 @linux
