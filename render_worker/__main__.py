@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from render_worker.commands.encoders import choose_encoder
 from render_worker.daemon import RenderWorker, Tools
-from render_worker.encoders import choose_encoder
 from render_worker.identity import node_identity
 from shared.ffmpeg import find_ffmpeg
 from shared.log import log_to_file
@@ -15,7 +15,7 @@ from shared.recovery import agree_on_lease
 
 def work(started: Started) -> None:
     config, layout = started.config, started.layout
-    tools = Tools(find_ffmpeg(config.ffmpeg.path), choose_encoder(config.render.encoder))
+    tools = Tools(find_ffmpeg(config.ffmpeg.path), choose_encoder(config.render.encoder).name)
     lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))

@@ -7,16 +7,18 @@ import threading
 import time
 from dataclasses import dataclass
 
-from render_worker.encoders import Encoder
 from render_worker.explanation import explain
 from render_worker.gate import GateClosed
+from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
-from render_worker.render import InputMissing, Job, RenderFailed, Report, render_task
+from render_worker.render import InputMissing, Job, render_task
+from render_worker.segments.cache import SegmentCache
+from render_worker.tool import RenderFailed, Tool
 from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
-from shared.domain.layout import FINAL, Layout
+from shared.domain.layout import FINAL, SCRATCH, Layout
 from shared.domain.plan import PlanError
 from shared.domain.retry import Ending, GiveUp, decide
 from shared.domain.task import TaskState
@@ -38,7 +40,7 @@ class Tools:
     """What this node renders with."""
 
     ffmpeg: Ffmpeg
-    encoder: Encoder
+    encoder: str
 
 
 class RenderWorker:
@@ -57,7 +59,8 @@ class RenderWorker:
         self._rest_until = 0.0
         self._rest_seconds = _TROUBLE_SECONDS
         self._low_disk = False
-        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.encoder.name)
+        self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
+        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.encoder)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
 
@@ -68,7 +71,7 @@ class RenderWorker:
     def run(self) -> None:
         """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
         self._log.info(
-            f"Render worker {self._node} is ready: {self._tools.encoder.name}, {self._tools.ffmpeg.version}",
+            f"Render worker {self._node} is ready: {self._tools.encoder}, {self._tools.ffmpeg.version}",
             name="worker_started",
             node=self._node,
         )
@@ -171,15 +174,24 @@ class RenderWorker:
             self._publish(claim, label, record)
 
     def _render(self, claim: Claim, label: str) -> RenderRecord:
+        scratch = claim.folder / SCRATCH
+        scratch.mkdir()
         job = Job(
             metadata=claim.metadata,
             task=self._layout.task(TaskState.PROCESSING, claim.task_id),
             library=(self._layout.scanned, self._layout.assets),
             folder=claim.folder,
-            errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
+            scratch=scratch,
             attempt=claim.attempt,
             token=claim.token,
+        )
+        tool = Tool(
+            ffmpeg=self._tools.ffmpeg,
             node=self._node,
+            scratch=scratch,
+            stall_seconds=self._config.render.stall_seconds,
+            stopping=lambda: self._stop.is_set() or self._pulse.lost,
+            errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
         )
         next_line = _REPORT_STEP
 
@@ -191,14 +203,7 @@ class RenderWorker:
                 self._log_progress(claim.task_id, label, report)
 
         self._pulse.say(Doing("rendering", claim.task_id, label))
-        return render_task(
-            job,
-            self._config.render,
-            self._tools.encoder,
-            self._tools.ffmpeg,
-            stopping=lambda: self._stop.is_set() or self._pulse.lost,
-            on_report=on_report,
-        )
+        return render_task(job, self._config.render, self._tools.encoder, self._cache, tool, on_report)
 
     def _log_progress(self, task_id: str, label: str, report: Report) -> None:
         left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""
@@ -221,6 +226,12 @@ class RenderWorker:
             frames=record.frames,
             bytes=record.size,
         )
+        if record.fallback:
+            self._log.warning(
+                f"{label} was encoded anew in one command, since {record.fallback}",
+                name="segments_unused",
+                task=claim.task_id,
+            )
         try:
             by_story.show(self._layout, claim.metadata)
         except OSError as error:  # the view is rebuilt by the main worker; the video is safe

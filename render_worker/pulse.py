@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from render_worker.render import Report
+from render_worker.progress import Report
 from shared.files import write_hint
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now

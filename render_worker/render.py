@@ -1,51 +1,36 @@
-"""Renders one task: plan, encode, check, describe. A function of the task's folder; it moves nothing."""
+"""Renders one task: plan, encode or join, check, describe. A function of the task's folder; it moves nothing."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from render_worker import command, gate
-from render_worker.encoders import Encoder
-from shared.child import Limits
+from render_worker import gate
+from render_worker.commands.direct import direct
+from render_worker.gate import GateClosed
+from render_worker.progress import Report, Work
+from render_worker.segments.assembly import Assembly, Damaged, NotJoinable, uses_of
+from render_worker.segments.cache import SegmentCache
+from render_worker.tool import Tool
 from shared.config import Render
 from shared.domain.errors import ReelmillError
-from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD, SCRATCH
-from shared.domain.plan import Canvas, RenderPlan, Track, exact_rate, make_plan
-from shared.domain.progress import Progress
-from shared.ffmpeg import Ffmpeg, file_url, last_line
+from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD
+from shared.domain.plan import Canvas, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
+from shared.ffmpeg import file_url
 from shared.records.metadata import Metadata
 from shared.records.record import utc_now
-from shared.records.render import RenderRecord
+from shared.records.render import Check, RenderRecord
 from shared.version import PROGRAM
 
-# One ffmpeg opens every clip of its command at once (measured with 300 inputs: 9 MB for each 720p clip, and
-# larger pictures take more), so longer videos are made in pieces and joined by copy.
-MOST_SHOTS = 16
-
-
-class RenderFailed(ReelmillError):
-    """ffmpeg could not make the video of this input."""
+LOGO_CORNER = 20  # pixels from the left and the top, as in the specification
 
 
 class InputMissing(ReelmillError):
     """A file the task names is gone or is not the one it names."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Progress of one render: what is being done, percent of it, frames per second, speed, seconds to go."""
-
-    phase: str
-    percent: float
-    fps: float
-    speed: float
-    eta_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -56,20 +41,35 @@ class Job:
         task: the task's folder, with its links.
         library: the folders its links may lead to, and no others.
         folder: the attempt's own folder, where the result appears.
-        errors_to: file for the tools' standard error.
+        scratch: a folder within it for what is needed on the way.
     """
 
     metadata: Metadata
     task: Path
     library: tuple[Path, ...]
     folder: Path
-    errors_to: Path
+    scratch: Path
     attempt: int
     token: str
-    node: str
 
 
-def plan_of(metadata: Metadata, render: Render) -> RenderPlan:
+@dataclass(frozen=True)
+class Made:
+    """A finished film that has passed the gate.
+
+    Attributes:
+        fallback: why segments would not do.
+        counts: segments that were conformed and reused, and frames that were encoded for this video alone.
+    """
+
+    mode: str
+    sha256: str
+    checks: tuple[Check, ...]
+    counts: Mapping[str, int]
+    fallback: str | None = None
+
+
+def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
     """The plan of a task, from its metadata alone.
 
     Raises:
@@ -81,24 +81,19 @@ def plan_of(metadata: Metadata, render: Render) -> RenderPlan:
     if metadata.music_file:
         channels = inputs[metadata.music_file].channels or 2
         tracks.append(Track(metadata.music_file, render.music_gain, channels, loops=True))
+    logo = metadata.render.logo
     return make_plan(
         Canvas(width, height, exact_rate(metadata.render.frame_rate)),
+        Profile(encoder, render.quality, render.preset, render.audio_kbps),
         seconds=metadata.voice_duration,
-        clips=metadata.video_files,
-        clip_seconds={name: inputs[name].seconds or 0.0 for name in metadata.video_files},
+        clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
+        layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
         tracks=tracks,
-        logo=metadata.render.logo,
     )
 
 
 def render_task(
-    job: Job,
-    settings: Render,
-    encoder: Encoder,
-    ffmpeg: Ffmpeg,
-    *,
-    stopping: Callable[[], bool],
-    on_report: Callable[[Report], None],
+    job: Job, settings: Render, encoder: str, cache: SegmentCache, tool: Tool, on_report: Callable[[Report], None]
 ) -> RenderRecord:
     """Make ``final.mp4``, ``poster.jpg``, ``metadata.json`` and ``render.json`` in the attempt's folder.
 
@@ -106,42 +101,31 @@ def render_task(
         RenderFailed, GateClosed, PlanError, InputMissing: this input cannot be rendered as it is.
         ChildTimeout: ffmpeg made no progress.
         MachineTrouble: this node is at fault, such as a full disk.
-        Stopped: `stopping` turned true.
+        Stopped: the tool was asked to stop.
     """
     started_at, clock = utc_now(), _Stopwatch()
     _check_inputs(job)
-    plan = plan_of(job.metadata, settings)
-    scratch = job.folder / SCRATCH
-    scratch.mkdir()
-    run = _Run(ffmpeg, job, plan, settings, stopping, on_report)
-    encoding = command.Encoding(encoder, settings.quality, settings.preset, settings.audio_kbps)
-    final = job.folder / FINAL
-    if len(plan.shots) <= MOST_SHOTS:
-        run.ffmpeg("rendering", command.direct(plan, job.task, final, encoding), plan.frames)
-    else:
-        _render_in_pieces(run, plan, scratch, final, encoding)
-    clock.lap("render")
-    checks = gate.inspect(final, plan, ffmpeg, scratch, job.errors_to, stopping)
-    clock.lap("gate")
-    run.ffmpeg("poster", _poster(final, job.folder / POSTER, plan.seconds), 1)
-    shutil.rmtree(scratch)
-    digest = _sha256(final)
-    clock.lap("describe")
+    plan = plan_of(job.metadata, settings, encoder)
+    rendering = _Rendering(job, plan, tool, Work(plan, on_report), clock)
+    made = rendering.by_segments(cache) if settings.mode == "segments" else rendering.directly()
+    shutil.rmtree(job.scratch)
     record = RenderRecord(
         task_id=job.metadata.task_id,
         attempt=job.attempt,
         token=job.token,
-        node=job.node,
+        node=tool.node,
         program=PROGRAM,
-        ffmpeg=ffmpeg.version,
-        encoder=encoder.name,
-        mode="direct" if len(plan.shots) <= MOST_SHOTS else "pieces",
-        plan=_plain(asdict(plan)),
-        checks=checks,
-        sha256=digest,
-        size=final.stat().st_size,
+        ffmpeg=tool.ffmpeg.version,
+        encoder=encoder,
+        mode=made.mode,
+        plan=plain(asdict(plan)),
+        checks=made.checks,
+        sha256=made.sha256,
+        size=(job.folder / FINAL).stat().st_size,
         seconds=plan.seconds,
         frames=plan.frames,
+        fallback=made.fallback,
+        counts=dict(made.counts),
         timings=clock.laps,
         started_at=started_at,
         finished_at=utc_now(),
@@ -151,58 +135,57 @@ def render_task(
     return record
 
 
-@dataclass
-class _Run:
-    """The ffmpeg runs of one job, with progress counted over all of them."""
+@dataclass(frozen=True)
+class _Rendering:
+    """One attempt under way."""
 
-    tool: Ffmpeg
     job: Job
     plan: RenderPlan
-    settings: Render
-    stopping: Callable[[], bool]
-    on_report: Callable[[Report], None]
-    done_frames: int = 0
+    tool: Tool
+    work: Work
+    clock: _Stopwatch
 
-    def ffmpeg(self, phase: str, arguments: list[str], frames: int) -> None:
-        def on_progress(progress: Progress) -> None:
-            self.on_report(self._report(phase, progress))
+    @property
+    def final(self) -> Path:
+        return self.job.folder / FINAL
 
-        ended, _ = self.tool.run(
-            arguments,
-            limits=Limits(silence_seconds=self.settings.stall_seconds),
-            stopping=self.stopping,
-            on_progress=on_progress,
-            errors_to=self.job.errors_to,
-            folder=self.job.folder,
-        )
-        if ended.code != 0:
-            raise RenderFailed(
-                f"ffmpeg ended with status {ended.code} while {phase}: {last_line(ended.errors) or 'it said nothing'}"
-            )
-        self.done_frames += frames
+    def directly(self) -> Made:
+        """All in one command."""
+        self.work.begin("rendering")
+        self.tool.run("rendering", direct(self.plan, self.job.task, self.final), self.work.at)
+        self.clock.lap("render")
+        self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
+        self.clock.lap("poster")
+        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True)
+        checks = gate.check(seen, self.plan)
+        self.clock.lap("gate")
+        return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames})
 
-    def _report(self, phase: str, progress: Progress) -> Report:
-        rate = float(self.plan.canvas.rate)
-        frames = min(self.plan.frames, self.done_frames + max(progress.frame, round(progress.seconds * rate)))
-        left = (self.plan.frames - frames) / progress.fps if progress.fps else None
-        return Report(phase, 100 * frames / self.plan.frames, progress.fps, progress.speed, left)
+    def by_segments(self, cache: SegmentCache) -> Made:
+        """Of segments, once more if one of them proves damaged; directly if they cannot be joined."""
+        uses = uses_of(self.plan, self.job.metadata, self.job.task, self.tool.ffmpeg.version)
+        assembly = Assembly(self.plan, uses, cache, self.tool, self.job.scratch)
+        try:
+            try:
+                return self._join(assembly)
+            except Damaged as damaged:
+                for key in damaged.keys:
+                    cache.remove(key)
+                return self._join(assembly)
+        except (NotJoinable, Damaged) as error:
+            return replace(self.directly(), fallback=str(error))
 
-
-def _render_in_pieces(run: _Run, plan: RenderPlan, scratch: Path, final: Path, encoding: command.Encoding) -> None:
-    pieces = [(f"piece_{i:04d}.mp4", part) for i, part in enumerate(plan.pieces(_piece_size(len(plan.shots))), start=1)]
-    for name, part in pieces:
-        run.ffmpeg("rendering", command.piece(part, run.job.task, scratch / name, encoding), part.frames)
-    listing = scratch / "pieces.ffconcat"
-    listing.write_text(command.piece_list(pieces), "utf-8")
-    run.ffmpeg("joining", command.join(plan, run.job.task, listing, final, encoding), 0)
-
-
-def _piece_size(shots: int) -> int:
-    """How many shots go into a piece so that the last piece is no stub.
-
-    A stub of one or two frames has no B-frames to reorder and thus other decoding times: its join has a hole.
-    """
-    return max(range(MOST_SHOTS // 2 + 1, MOST_SHOTS + 1), key=lambda size: (shots - 1) % size)
+    def _join(self, assembly: Assembly) -> Made:
+        assembled = assembly.assemble(self.job.task, self.final, self.work, self.clock.lap)
+        shutil.copyfile(assembled.poster, self.job.folder / POSTER)
+        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=False)
+        assembled.check_whole(seen.stream("h264").packets)
+        try:
+            checks = gate.check(seen, self.plan, assembled.packets)
+        except GateClosed as closed:
+            raise NotJoinable(str(closed)) from closed
+        self.clock.lap("gate")
+        return Made("segments", seen.sha256, checks, assembled.counts)
 
 
 def _check_inputs(job: Job) -> None:
@@ -225,17 +208,13 @@ def _poster(final: Path, poster: Path, seconds: float) -> list[str]:
     return ["-ss", at, "-f", "mov", "-i", file_url(final), "-frames:v", "1", "-q:v", "3", "-y", file_url(poster)]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it; fractions become text."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value if isinstance(value, int | float | str | None) else str(value)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class _Stopwatch:
@@ -244,5 +223,7 @@ class _Stopwatch:
         self.laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
+        """Add the time since the last lap to a phase."""
         now = time.monotonic()
-        self.laps[name], self._last = round(now - self._last, 3), now
+        self.laps[name] = round(self.laps.get(name, 0.0) + now - self._last, 3)
+        self._last = now

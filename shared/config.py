@@ -177,6 +177,9 @@ class Render(Section):
         LOGO_AUTO, description='Logo file in assets/; "auto" uses logo.png when it is there, "" uses none.'
     )
     output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
+    mode: Literal["segments", "direct"] = Field(
+        "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
+    )
     encoder: Literal["auto", "libx264"] = Field("auto", description="Video encoder.")
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         Field("medium", description="Effort of the encoder: faster is larger.")
@@ -200,6 +203,12 @@ class Worker(Section):
     max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
     max_starts: int = Field(
         10, ge=1, description="Starts before a task is given up, even those that do not count as attempts."
+    )
+    cache_bytes: int = Field(
+        100_000_000_000, ge=0, description="Room for conformed clips in .farm/cache/, in bytes; the oldest go first."
+    )
+    conform_when_idle: bool = Field(
+        True, description="Whether a worker without a task conforms clips of the library ahead of need."
     )
     min_free_bytes: int = Field(1_000_000_000, ge=0, description="No task is started with less free space, in bytes.")
 

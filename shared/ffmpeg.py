@@ -41,7 +41,7 @@ class Ffmpeg:
         on_line: Callable[[str], None] | None = None,
         on_cost: Callable[[Progress, float], None] | None = None,
         errors_to: Path | None = None,
-        folder: Path | None = None,
+        nice: int = 0,
     ) -> tuple[Ended, Progress]:
         """Run ffmpeg with `arguments` after :data:`QUIET`; returns how it ended and its last progress.
 
@@ -70,7 +70,7 @@ class Ffmpeg:
             on_line=read,
             on_cost=(lambda used: on_cost(last, used)) if on_cost else None,
             errors_to=errors_to,
-            folder=folder,
+            nice=nice,
         )
         check_machine(ended, "ffmpeg")
         return ended, last

@@ -147,7 +147,9 @@ class Preparer:
         seconds = facts.seconds if facts else None
         channels = sidecar.audio.channels if sidecar.audio else None
         path = str(self._layout.relative(entry.path))
-        return Input(path=path, sha256=sidecar.sha256, size=sidecar.size, seconds=seconds, channels=channels)
+        return Input(
+            path=path, sha256=sidecar.sha256, size=sidecar.size, seconds=seconds, channels=channels, video=sidecar.video
+        )
 
     def _stage(self, metadata: Metadata) -> Path:
         """The task's folder, complete, under a private name on the filesystem it will be renamed on."""

@@ -22,6 +22,7 @@ STDERR = "stderr.log"
 VIDEO_LIST = "video_list.txt"
 RETIRED = ".retired"
 REASON_SUFFIX = ".reason.json"
+SEGMENT, SEGMENT_RECORD, THUMBNAIL = "segment.mp4", "segment.json", "thumbnail.jpg"
 SCRATCH = "scratch"  # within an attempt, gone before it is published
 
 
@@ -85,6 +86,14 @@ class Layout:
     def cache(self) -> Path:
         """What can be made again and is kept only to save time."""
         return self.farm / "cache"
+
+    @property
+    def segments(self) -> Path:
+        """Clips that were conformed once, each in a folder named by everything that went into it."""
+        return self.cache / "segments"
+
+    def segment(self, key: str) -> Path:
+        return self.segments / key
 
     @property
     def logs(self) -> Path:

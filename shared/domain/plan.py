@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from shared.domain.errors import ReelmillError
+from shared.domain.media import VideoFacts
+
+_HD_LINES = 720  # from here on cameras mean BT.709 when they do not say what they mean (BT.601 below)
 
 
 class PlanError(ReelmillError):
@@ -24,11 +28,43 @@ class Canvas:
 
 
 @dataclass(frozen=True)
+class Treatment:
+    """What a clip needs to look right on a canvas, beyond turning, scaling and timing, which every clip gets.
+
+    Attributes:
+        fields: for interlaced pictures, the order of their fields; ``auto`` where each picture says it.
+        doubled: whether each field becomes a frame, where the canvas has room for them.
+        tone_map: the transfer of a high dynamic range that is mapped to an ordinary screen's.
+        matrix: what the colours are coded with, where the clip does not say it.
+    """
+
+    fields: Literal["tff", "bff", "auto"] | None = None
+    doubled: bool = False
+    tone_map: Literal["PQ", "HLG"] | None = None
+    matrix: Literal["bt709"] | None = None
+
+
+@dataclass(frozen=True)
 class Shot:
-    """The first `frames` frames of one clip, counted at the canvas rate."""
+    """The first `frames` frames of one clip, counted at the canvas rate.
+
+    Attributes:
+        clip_frames: how many frames the whole clip has at that rate.
+    """
 
     source: str
     frames: int
+    clip_frames: int
+    treatment: Treatment = Treatment()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A picture laid over all shots: its file in the task, its left upper corner in pixels of the canvas."""
+
+    source: str
+    left: int
+    top: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +78,23 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """How picture and sound are encoded.
+
+    Attributes:
+        encoder: as ffmpeg names it.
+        quality: constant quality on the scale of x264's CRF; lower is better and larger.
+        preset: effort of the encoder, in x264's words.
+        audio_kbps: bit rate of the sound, in kbit/s.
+    """
+
+    encoder: str
+    quality: int
+    preset: str
+    audio_kbps: int
+
+
+@dataclass(frozen=True)
 class RenderPlan:
     """Everything a renderer needs to know; nothing about how it does it.
 
@@ -51,21 +104,21 @@ class RenderPlan:
     """
 
     canvas: Canvas
+    profile: Profile
     seconds: float
     frames: int
     shots: tuple[Shot, ...]
+    layers: tuple[Layer, ...]
     tracks: tuple[Track, ...]
-    logo: str | None
 
-    def pieces(self, most_shots: int) -> tuple[RenderPlan, ...]:
-        """The same picture as consecutive silent plans of at most `most_shots` shots each."""
-        groups = [self.shots[i : i + most_shots] for i in range(0, len(self.shots), most_shots)]
-        pieces = []
-        for shots in groups:
-            frames = sum(shot.frames for shot in shots)
-            seconds = float(frames / self.canvas.rate)
-            pieces.append(replace(self, shots=shots, frames=frames, seconds=seconds, tracks=()))
-        return tuple(pieces)
+
+@dataclass(frozen=True)
+class Clip:
+    """What a plan needs to know of a clip: its name in the task, seconds, and facts where they are known."""
+
+    source: str
+    seconds: float
+    facts: VideoFacts | None = None
 
 
 def exact_rate(value: float) -> Fraction:
@@ -87,14 +140,34 @@ def frames_to_cover(seconds: float, rate: Fraction) -> int:
     return max(1, math.ceil(Fraction(seconds - 1e-6) * rate))
 
 
+def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
+    """What a clip needs on a canvas of so many frames per second."""
+    if facts is None:
+        return Treatment()
+    fields = _FIELDS.get(facts.scan or "")
+    return Treatment(
+        fields=fields,
+        doubled=fields is not None and rate >= Fraction(3, 2) * Fraction(facts.frame_rate),
+        tone_map=facts.hdr,
+        matrix="bt709" if facts.matrix is None and facts.height >= _HD_LINES else None,
+    )
+
+
+_FIELDS: Mapping[str, Literal["tff", "bff", "auto"]] = {
+    "top field first": "tff",
+    "bottom field first": "bff",
+    "interlaced": "auto",
+}
+
+
 def make_plan(
     canvas: Canvas,
+    profile: Profile,
     *,
     seconds: float,
-    clips: Sequence[str],
-    clip_seconds: Mapping[str, float],
+    clips: Sequence[Clip],
+    layers: Sequence[Layer],
     tracks: Sequence[Track],
-    logo: str | None,
 ) -> RenderPlan:
     """Lay the clips end to end until the voice is covered; the last shot is cut to the exact frame.
 
@@ -107,13 +180,14 @@ def make_plan(
     for clip in clips:
         if left == 0:
             break
-        frames = min(left, frames_in(clip_seconds[clip], canvas.rate))
-        if frames:
-            shots.append(Shot(clip, frames))
+        whole = frames_in(clip.seconds, canvas.rate)
+        if whole:
+            frames = min(left, whole)
+            shots.append(Shot(clip.source, frames, whole, treatment_of(clip.facts, canvas.rate)))
             left -= frames
     if left:
         raise PlanError(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "
             "a task needs clips that are together as long as its voice"
         )
-    return RenderPlan(canvas, seconds, wanted, tuple(shots), tuple(tracks), logo)
+    return RenderPlan(canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks))

@@ -30,13 +30,17 @@ class RenderRecord(Record):
     program: str
     ffmpeg: str
     encoder: str
-    mode: str = Field(description="direct: one command; pieces: parts of it joined by copy.")
+    mode: str = Field(description="segments: conformed clips joined by copy; direct: all in one command.")
     plan: dict[str, Any]
     checks: tuple[Check, ...]
     sha256: str
     size: int
     seconds: float = Field(description="Length of the video.")
     frames: int
+    fallback: str | None = Field(None, description="Why segments would not do, where mode is direct for that.")
+    counts: dict[str, int] = Field(
+        default_factory=dict, description="Segments conformed and reused, frames encoded for this video alone."
+    )
     timings: dict[str, float] = Field(description="Seconds spent in each phase.")
     started_at: str
     finished_at: str

@@ -1,0 +1,28 @@
+"""The specification's command: a whole plan in one ffmpeg.
+
+It differs from the template in what real clips make necessary: the clips are joined by the concat *filter*, after each
+has been brought to the canvas; the concat *demuxer* keeps the first clip's codec and silently drops every clip of
+another one (exit status 0). One ffmpeg opens all clips at once (measured with 300 inputs: 9 MB for each 720p clip).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from render_worker.commands.outputs import arguments, audio_options, container, video_options
+from render_worker.commands.pictures import Stretch, picture
+from render_worker.commands.sounds import mix
+from shared.domain.plan import RenderPlan
+
+
+def direct(plan: RenderPlan, task: Path, target: Path) -> list[str]:
+    """The whole plan in one command: picture and sound are encoded into `target`."""
+    stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
+    outputs = [picture(stretches, plan.canvas, plan.layers, task), mix(plan.tracks, task, plan.seconds)]
+    options = {
+        **video_options(plan.canvas, plan.profile),
+        **audio_options(plan.profile),
+        **container(plan.canvas),
+        "movflags": "+faststart",
+    }
+    return arguments(outputs, target, options)

@@ -1,0 +1,72 @@
+"""Segments joined by stream copy, with one continuous sound.
+
+What measurements taught (docs/segments.md): each part is left *in decoding time*, half a frame before the first packet
+that does not belong to it; the list says how long each part is, since files round to milliseconds; these lengths are
+rounded to microseconds so that their sum is never off by more than half of one; and `auto_convert` is off, so that
+packets arrive as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import ffmpeg
+
+from render_worker.commands.outputs import arguments, audio_options, container
+from render_worker.commands.sounds import mix
+from shared.domain.plan import RenderPlan
+from shared.ffmpeg import file_url
+
+_INDEX_BYTES_PER_FRAME = 24  # sizes, times and places of its packet in the index
+_INDEX_BYTES_PER_SECOND = 47 * 16  # of the sound's packets
+_INDEX_BYTES = 65_536  # the rest of the index
+
+
+@dataclass(frozen=True)
+class Part:
+    """Frames `start` to `start + frames` of a file, all of them where `whole`.
+
+    `delay` is by how many frames decoding runs ahead of display in that file.
+    """
+
+    name: str
+    start: int
+    frames: int
+    delay: int
+    whole: bool
+
+
+def part_list(parts: Sequence[Part], rate: Fraction) -> str:
+    """The ffconcat list of a video's parts."""
+    lines, frames, told = ["ffconcat version 1.0"], 0, 0
+    for part in parts:
+        lines.append(f"file {part.name}")
+        if part.start:
+            lines.append(f"inpoint {_seconds(part.start / rate)}")
+        if not part.whole:
+            lines.append(f"outpoint {_seconds((part.start + part.frames - part.delay - Fraction(1, 2)) / rate)}")
+        frames += part.frames
+        microseconds = round(frames / rate * 1_000_000)
+        lines.append(f"duration {_seconds(Fraction(microseconds - told, 1_000_000))}")
+        told = microseconds
+    return "\n".join(lines) + "\n"
+
+
+def join(plan: RenderPlan, task: Path, parts: Path, target: Path) -> list[str]:
+    """Join the parts listed in an ffconcat file by stream copy and encode the sound once over all of them."""
+    picture = ffmpeg.input(file_url(parts), f="concat", safe=0, auto_convert=0, protocol_whitelist="file")
+    options = {"c:v": "copy", **audio_options(plan.profile), **container(plan.canvas), "moov_size": index_bytes(plan)}
+    return arguments([picture["v:0"], mix(plan.tracks, task, plan.seconds)], target, options)
+
+
+def index_bytes(plan: RenderPlan) -> int:
+    """Room kept in front of the packets for the index, so that the file need not be written twice."""
+    sound = round(plan.seconds * _INDEX_BYTES_PER_SECOND)
+    return _INDEX_BYTES + plan.frames * _INDEX_BYTES_PER_FRAME + sound
+
+
+def _seconds(value: Fraction) -> str:
+    return f"{float(value):.6f}"

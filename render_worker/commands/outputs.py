@@ -1,0 +1,51 @@
+"""What stands behind a command's filters: codecs, clocks, container, and how it is spelled out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from render_worker.commands.encoders import ENCODERS
+from render_worker.commands.sounds import SAMPLE_RATE
+from shared.domain.plan import Canvas, Profile
+from shared.ffmpeg import file_url
+
+GOP_SECONDS = 2
+_MIN_TIMESCALE = 10_000
+
+
+def gop_frames(rate: Fraction) -> int:
+    """Frames from one keyframe to the next."""
+    return round(GOP_SECONDS * rate)
+
+
+def timescale(rate: Fraction) -> int:
+    """A track time scale in which one frame is a whole number of ticks."""
+    scale = rate.numerator
+    while scale < _MIN_TIMESCALE:
+        scale *= 10
+    return scale
+
+
+def video_options(canvas: Canvas, profile: Profile) -> dict[str, Any]:
+    encoder = ENCODERS[profile.encoder]
+    return {**encoder.options(profile.quality, profile.preset, gop_frames(canvas.rate)), "r": str(canvas.rate)}
+
+
+def audio_options(profile: Profile) -> dict[str, Any]:
+    return {"c:a": "aac", "b:a": f"{profile.audio_kbps}k", "ar": SAMPLE_RATE, "ac": 2}
+
+
+def container(canvas: Canvas) -> dict[str, Any]:
+    """One clock for every file of a canvas: files of mixed clocks join to a wrong length, without a complaint."""
+    return {"video_track_timescale": timescale(canvas.rate), "map_metadata": -1}
+
+
+def arguments(streams: Sequence[Any], target: Path, options: Mapping[str, Any]) -> list[str]:
+    """The argument list, without the executable."""
+    command: list[str] = ffmpeg.output(*streams, file_url(target), f="mp4", **options).compile(overwrite_output=True)
+    return command[1:]  # the executable is chosen by the one who runs it

@@ -1,0 +1,106 @@
+"""Clips brought to the canvas, as filters: cut, timed, deinterlaced, mapped, scaled, padded, laid over.
+
+What every clip gets: it is turned upright (ffmpeg does that by itself), brought to the canvas's frame rate, scaled
+by its display aspect ratio, since `scale` ignores pixels that are not square, and padded; all come out in BT.709,
+limited range and 4:2:0, since segments that differ in these join without a word and show wrong colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from shared.domain.plan import Canvas, Layer, Treatment
+from shared.ffmpeg import file_url
+
+# A clip may end up to half a second before its declared length (variable frame rates, edit lists):
+# its last picture is held for that long at most; anything shorter than that is caught by the gate.
+HOLD_SECONDS = 0.5
+# A stretch that begins inside a clip is read from this much before, so that the picture that is shown at its
+# beginning is seen, however long ago it came (variable frame rates).
+_RUN_UP_SECONDS = 10
+_PAINT = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+# Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
+_TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
+_WHITE = 100
+
+# Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
+_CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
+_PICTURE = {"protocol_whitelist": "file", "format_whitelist": "image2,png_pipe,jpeg_pipe,webp_pipe"}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some frames of a clip, counted at the canvas rate from its first."""
+
+    path: Path
+    start: int
+    frames: int
+    treatment: Treatment
+
+
+def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path) -> Any:
+    """The stretches one after the other, with the layers (files in `folder`) over them."""
+    shots = [_stretch(stretch, canvas) for stretch in stretches]
+    base = ffmpeg.filter(shots, "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
+    for layer in layers:
+        over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"]
+        base = ffmpeg.filter([base, over], "overlay", layer.left, layer.top)
+    return base.filter("format", "yuv420p") if layers else base
+
+
+def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
+    run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
+    skipped = stretch.start - run_up
+    seek = {"ss": f"{float(skipped / canvas.rate):.6f}"} if skipped else {}
+    stream = ffmpeg.input(file_url(stretch.path), **seek, **_CLIP)["V:0"]
+    treatment = stretch.treatment
+    if treatment.fields:
+        mode = "send_field" if treatment.doubled else "send_frame"
+        deint = "interlaced" if treatment.fields == "auto" else "all"
+        stream = stream.filter("bwdif", mode=mode, parity=treatment.fields, deint=deint)
+    stream = (
+        stream.filter("fps", str(canvas.rate), **({"start_time": 0} if stretch.start else {}))
+        .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * canvas.rate))
+        .filter("trim", **({"start_frame": run_up} if run_up else {}), end_frame=run_up + stretch.frames)
+        .filter("setpts", "PTS-STARTPTS")
+    )
+    if treatment.tone_map:
+        stream = _mapped(_scaled(stream, canvas), treatment)
+    else:
+        assumed = {"in_color_matrix": treatment.matrix} if treatment.matrix else {}
+        stream = _scaled(stream, canvas, **assumed, out_range="tv", out_color_matrix="bt709")
+    return (
+        stream.filter("setparams", **_PAINT)
+        .filter("pad", canvas.width, canvas.height, "(ow-iw)/2", "(oh-ih)/2", color="black")
+        .filter("setsar", 1)
+        .filter("format", "yuv420p")
+    )
+
+
+def _scaled(stream: Any, canvas: Canvas, **options: str) -> Any:
+    width, height = canvas.width, canvas.height
+    return stream.filter(
+        "scale",
+        w=f"max(2,min({width},trunc({height}*dar/2)*2))",
+        h=f"max(2,min({height},trunc({width}/dar/2)*2))",
+        flags="bicubic",
+        **options,
+    )
+
+
+def _mapped(stream: Any, treatment: Treatment) -> Any:
+    """From a high dynamic range and BT.2020 to BT.709, in linear light (ITU-R BT.2390 describes the problem)."""
+    source = {"tin": _TRANSFERS[treatment.tone_map or ""], "pin": "bt2020", "min": "bt2020nc"}
+    return (
+        stream.filter("zscale", **source, t="linear", npl=_WHITE)
+        .filter("format", "gbrpf32le")
+        .filter("zscale", p="bt709")
+        .filter("tonemap", "hable", desat=0)
+        .filter("zscale", t="bt709", m="bt709", r="limited")
+        .filter("format", "yuv420p")
+    )

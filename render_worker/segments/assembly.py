@@ -1,0 +1,266 @@
+"""Carries out a plan with segments: has every one that is missing conformed, cuts them to the frame, joins them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from render_worker.commands.conform import Recipe, encoded_end
+from render_worker.commands.join import Part, join, part_list
+from render_worker.commands.outputs import gop_frames
+from render_worker.packets import Packet, Stream, parse_packets
+from render_worker.progress import Work
+from render_worker.segments.cache import SegmentCache, link_segment
+from render_worker.segments.conforming import Wanted, conform
+from render_worker.segments.cuts import Cut, Footage, Piece, fit, windows
+from render_worker.tool import RenderFailed, Tool
+from shared.domain.errors import Stopped
+from shared.domain.plan import Canvas, RenderPlan
+from shared.ffmpeg import file_url
+from shared.records.metadata import Metadata
+from shared.records.segment import SegmentRecord
+
+WINDOW_SECONDS = 30  # longer clips are conformed in parts, so that a short video need not wait for a long clip
+_MOST_THREADS = 16  # more help x264 little at 1080p
+_LISTING = "parts.ffconcat"
+
+
+class NotJoinable(RenderFailed):
+    """Segments that cannot be joined by copy, although they were made alike."""
+
+
+class Damaged(RenderFailed):
+    """Segments are not what they were when they were judged; names them."""
+
+    def __init__(self, keys: frozenset[str]) -> None:
+        super().__init__(f"{len(keys)} conformed clips are not what they were: {', '.join(sorted(keys))}")
+        self.keys = keys
+
+
+@dataclass(frozen=True)
+class Use:
+    """Frames of one segment, from its first on, that a plan wants; `may_give` as in :class:`Piece`."""
+
+    wanted: Wanted
+    frames: int
+    may_give: bool
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A joined video.
+
+    Attributes:
+        packets: bytes and checksum of every packet of its picture, as they were judged.
+        keys: of the segment each of them came from, where it came from one.
+        poster: a picture of it.
+    """
+
+    packets: tuple[tuple[int, str], ...]
+    keys: tuple[str, ...]
+    poster: Path
+    counts: Mapping[str, int]
+
+    def check_whole(self, found: Sequence[Packet]) -> None:
+        """Raise Damaged where packets in the joined film are not those that were judged in their segments."""
+        pairs = zip(found, self.packets, self.keys, strict=False)
+        damaged = frozenset(key for packet, wanted, key in pairs if key and (packet.size, packet.checksum) != wanted)
+        if damaged:
+            raise Damaged(damaged)
+
+
+def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str) -> list[Use]:
+    """The segments a plan wants, in the order of the video."""
+    most = _window_frames(plan.canvas)
+    layers = tuple((layer, metadata.inputs[layer.source].sha256) for layer in plan.layers)
+    uses: list[Use] = []
+    for shot in plan.shots:
+        source = metadata.inputs[shot.source]
+        for start, frames in windows(shot.clip_frames, most):
+            if start >= shot.frames:
+                break
+            recipe = Recipe(source.sha256, start, frames, shot.treatment, plan.canvas, plan.profile, layers)
+            wanted = Wanted(recipe, recipe.key(version), task / shot.source, source.path, task)
+            end = min(start + frames, shot.frames)
+            uses.append(Use(wanted, end - start, may_give=end == shot.frames))
+    return uses
+
+
+def _window_frames(canvas: Canvas) -> int:
+    gop = gop_frames(canvas.rate)
+    return max(1, round(WINDOW_SECONDS * canvas.rate / gop)) * gop
+
+
+class Assembly:
+    """One attempt's use of segments; films are linked into `scratch` and stay whole until it goes."""
+
+    def __init__(self, plan: RenderPlan, uses: Sequence[Use], cache: SegmentCache, tool: Tool, scratch: Path) -> None:
+        self._plan = plan
+        self._uses = uses
+        self._cache = cache
+        self._tool = tool
+        self._scratch = scratch
+
+    def missing(self) -> list[Wanted]:
+        """The segments that the cache seems not to have, longest first."""
+        wanted = {use.wanted.key: use.wanted for use in self._uses}
+        missing = [one for one in wanted.values() if not self._cache.has(one.key)]
+        return sorted(missing, key=lambda one: -one.recipe.frames)
+
+    def assemble(self, task: Path, final: Path, work: Work, lap: Callable[[str], None]) -> Assembled:
+        """Make the video of the plan; `lap` is told the name of each phase that has ended.
+
+        Raises:
+            RenderFailed, GateClosed: a clip cannot be conformed; NotJoinable where that is the join's fault.
+            ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
+        """
+        missing = self.missing()
+        records = self._gather(missing, work)
+        lap("conform")
+        if len({record.extradata for record in records.values()}) > 1:
+            raise NotJoinable("the segments differ in their codec's parameters")
+        pieces = [Piece(_footage(records[use.wanted.key]), use.frames, use.may_give) for use in self._uses]
+        cuts = fit(pieces, gop_frames(self._plan.canvas.rate))
+        parts, packets, keys = self._parts(cuts, records)
+        listing = self._scratch / _LISTING
+        listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
+        lap("cut")
+        work.begin("joining")
+        self._tool.run("joining", join(self._plan, task, listing, final), work.at)
+        lap("join")
+        return Assembled(
+            packets=tuple(packets),
+            keys=tuple(keys),
+            poster=self._scratch / f"{self._uses[0].wanted.key}.jpg",
+            counts={
+                "segments_conformed": len(missing),
+                "segments_reused": len(records) - len(missing),
+                "encoded_frames": sum(cut.encoded for cut in cuts),
+            },
+        )
+
+    # -- having all segments ---------------------------------------------------------------------
+
+    def _gather(self, missing: Sequence[Wanted], work: Work) -> dict[str, SegmentRecord]:
+        """Every segment's record, with its film linked into scratch."""
+        work.begin("conforming", sum(one.recipe.frames for one in missing))
+        made = conform_all(missing, self._cache, self._tool, self._scratch, work.add)
+        records = {**made}
+        for use in self._uses:
+            key = use.wanted.key
+            if key not in records:
+                records[key] = self._cache.take(key, self._scratch) or self._again(use.wanted, work)
+        return records
+
+    def _again(self, wanted: Wanted, work: Work) -> SegmentRecord:
+        """A segment that went, or proved damaged, since it was looked for."""
+        return conform_all([wanted], self._cache, self._tool, self._scratch, work.add)[wanted.key]
+
+    # -- cutting ---------------------------------------------------------------------------------
+
+    def _parts(
+        self, cuts: Sequence[Cut], records: dict[str, SegmentRecord]
+    ) -> tuple[list[Part], list[tuple[int, str]], list[str]]:
+        parts: list[Part] = []
+        packets: list[tuple[int, str]] = []
+        keys: list[str] = []
+        for cut in cuts:
+            key = self._uses[cut.piece].wanted.key
+            record = records[key]
+            copied = cut.frames - cut.encoded
+            if copied:
+                whole = (cut.start, copied) == (0, record.frames)
+                parts.append(Part(f"{key}.mp4", cut.start, copied, record.delay, whole))
+                packets += record.packets[cut.start : cut.start + copied]
+                keys += [key] * copied
+            if cut.encoded:
+                name, stream = self._encode_end(key, record, (cut.end - cut.encoded, cut.end))
+                parts.append(Part(name, 0, cut.encoded, record.delay, whole=True))
+                packets += [(packet.size, packet.checksum) for packet in stream.packets]
+                keys += [""] * cut.encoded
+        return parts, packets, keys
+
+    def _encode_end(self, key: str, record: SegmentRecord, frames: tuple[int, int]) -> tuple[str, Stream]:
+        """Encode some frames of a segment anew; returns the file's name and its packets, after decoding it whole."""
+        name, table = "end.mp4", self._scratch / "end.txt"
+        target, plan = self._scratch / name, self._plan
+        command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target)
+        self._tool.run("encoding the last frames", command)
+        source = ["-f", "mov", "-i", file_url(target)]
+        listed = ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)]
+        decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
+        ended, progress = self._tool.run("judging the last frames", [*source, *decoded, *listed])
+        stream = parse_packets(table.read_text("utf-8"))[0]
+        if progress.frame != frames[1] - frames[0] or ended.errors:
+            raise RenderFailed(f"{progress.frame} of the last {frames[1] - frames[0]} frames came out: {ended.errors}")
+        if stream.facts.get("extradata") != record.extradata:
+            raise NotJoinable("the last frames differ from their segment in their codec's parameters")
+        return name, stream
+
+
+def conform_all(
+    missing: Sequence[Wanted], cache: SegmentCache, tool: Tool, folder: Path, on_frames: Callable[[int], None]
+) -> dict[str, SegmentRecord]:
+    """Conform segments in their order, several at a time, keep them in the cache, and link each into `folder`.
+
+    The first failure ends all.
+    """
+    jobs, threads = parallel(os.cpu_count() or 1)
+    failed = False
+
+    def stopping() -> bool:
+        return failed or tool.stopping()
+
+    def make(wanted: Wanted) -> SegmentRecord:
+        nonlocal failed
+        try:
+            return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, on_frames)
+        except BaseException:
+            failed = True
+            raise
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="conform") as pool:
+        futures = {wanted.key: pool.submit(make, wanted) for wanted in missing}
+    errors = [error for future in futures.values() if (error := future.exception())]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, Stopped)), errors[0])
+    return {key: future.result() for key, future in futures.items()}
+
+
+def _make(
+    wanted: Wanted, cache: SegmentCache, tool: Tool, folder: Path, threads: int, on_frames: Callable[[int], None]
+) -> SegmentRecord:
+    seen = 0
+
+    def on_frame(frame: int) -> None:
+        nonlocal seen
+        on_frames(max(0, frame - seen))
+        seen = max(frame, seen)
+
+    bench = cache.bench()
+    try:
+        conform(wanted, bench, replace(tool, scratch=bench), threads=threads, on_frame=on_frame)
+        record = link_segment(bench, wanted.key, folder)  # before anybody may drop it
+        cache.put(wanted.key, bench)
+    finally:
+        shutil.rmtree(bench, ignore_errors=True)  # it has been put in place, or is of no use
+    on_frame(wanted.recipe.frames)
+    return record
+
+
+def parallel(cores: int) -> tuple[int, int]:
+    """How many segments are conformed at the same time, and with how many threads each.
+
+    Decoding and filtering need some of a core beside the encoder, so two at a time keep even two cores busy; and the
+    last one to end has all of them.
+    """
+    threads = min(cores, _MOST_THREADS)
+    return max(2, cores // 4) if cores > 1 else 1, threads
+
+
+def _footage(record: SegmentRecord) -> Footage:
+    return Footage(record.frames, record.keyframes, record.anchors)

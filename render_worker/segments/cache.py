@@ -1,0 +1,162 @@
+"""The segments of a root: found by what they were made of, put in place by one rename, dropped when space is wanted.
+
+    .farm/cache/segments/<key>/segment.mp4, segment.json, thumbnail.jpg
+    .farm/cache/segments/.<node>-<token>/            a segment that is being made
+
+A folder without a dot is complete. Two workers may make the same segment: the second rename finds the place taken,
+and nothing is lost but time. Whoever uses a segment links it into his own folder first, so it may be dropped any time.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL, Layout
+from shared.files import fsync_path, remove_tree
+from shared.records.record import RecordError
+from shared.records.segment import SegmentRecord
+
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+_ABANDONED_SECONDS = 86_400.0  # no segment takes a day; its maker is dead, wherever it ran
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One segment in the cache: when it was last used (seconds of the file's clock) and its bytes."""
+
+    key: str
+    used_at: float
+    size: int
+
+
+class SegmentCache:
+    """The segments of one root, as one node uses them."""
+
+    def __init__(self, layout: Layout, node: str, budget_bytes: int) -> None:
+        self._layout = layout
+        self._node = node
+        self._budget = budget_bytes
+
+    def take(self, key: str, folder: Path) -> SegmentRecord | None:
+        """Link a segment's film and thumbnail into `folder` as ``<key>.mp4`` and ``<key>.jpg``; None if there is none.
+
+        A damaged one is removed, so that it is made again. Only its size is looked at here: its packets are compared
+        with the record's when they have been joined.
+        """
+        entry = self._layout.segment(key)
+        try:
+            record = link_segment(entry, key, folder)
+            os.utime(entry)
+        except FileNotFoundError:
+            if not entry.exists():
+                return None
+        except RecordError:
+            pass
+        else:
+            return record
+        self.remove(key)
+        return None
+
+    def has(self, key: str) -> bool:
+        """Whether a segment is there; nothing is read."""
+        return self._layout.segment(key).is_dir()
+
+    def bench(self) -> Path:
+        """A new folder in which a segment can be made."""
+        folder = self._layout.segments / f".{self._node}-{secrets.token_hex(6)}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def put(self, key: str, made: Path) -> None:
+        """Put a complete segment in its place, and drop those that were not used for longest if there are too many."""
+        for path in made.iterdir():
+            fsync_path(path)
+        fsync_path(made)
+        try:
+            made.rename(self._layout.segment(key))
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            remove_tree(made)  # another worker was faster
+            return
+        fsync_path(self._layout.segments)
+        self.shrink()
+
+    def remove(self, key: str) -> None:
+        """Drop a segment: out of sight by one rename, then deleted."""
+        target = self._layout.removed / f"segment-{secrets.token_hex(6)}"
+        try:
+            self._layout.segment(key).rename(target)
+        except FileNotFoundError:
+            return
+        remove_tree(target)
+
+    def shrink(self) -> None:
+        """Drop what was not used for longest until the rest fits into the budget."""
+        kept = sorted(self._kept(), key=lambda entry: entry.used_at)
+        excess = sum(entry.size for entry in kept) - self._budget
+        for entry in kept:
+            if excess <= 0:
+                return
+            self.remove(entry.key)
+            excess -= entry.size
+
+    def tidy(self) -> None:
+        """Remove what this node, or one that is long dead, left half made."""
+        with suppress(FileNotFoundError):
+            for path in list(self._layout.segments.iterdir()):
+                mine = path.name.startswith(f".{self._node}-")
+                if path.name.startswith(".") and (mine or _age(path) > _ABANDONED_SECONDS):
+                    remove_tree(path)
+
+    def _kept(self) -> Iterator[Kept]:
+        for path in self._layout.segments.iterdir():
+            if not path.name.startswith("."):
+                with suppress(FileNotFoundError):
+                    size = sum(entry.stat().st_size for entry in path.iterdir())
+                    yield Kept(path.name, path.stat().st_mtime, size)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def link_segment(entry: Path, key: str, folder: Path) -> SegmentRecord:
+    """Link the film and the thumbnail of a complete segment into `folder`, as ``<key>.mp4`` and ``<key>.jpg``.
+
+    Raises:
+        FileNotFoundError: some of it is missing.
+        RecordError: its record is damaged, or is not of this film.
+    """
+    record = SegmentRecord.read(entry / SEGMENT_RECORD)
+    film, thumbnail = folder / f"{key}.mp4", folder / f"{key}.jpg"
+    _link(entry / SEGMENT, film)
+    _link(entry / THUMBNAIL, thumbnail)
+    if record.key != key or film.stat().st_size != record.size:
+        film.unlink()
+        thumbnail.unlink()
+        raise RecordError(f"{entry / SEGMENT_RECORD} is not of the film beside it")
+    return record
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link, or a copy where there are none: what is dropped from the cache stays whole for who uses it."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)

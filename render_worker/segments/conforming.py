@@ -1,0 +1,100 @@
+"""Makes one segment: conforms the frames of a clip, then decodes and judges what came out, once for all its uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from render_worker.commands.conform import Recipe, judge
+from render_worker.gate import GateClosed, equal
+from render_worker.packets import Stream, parse_packets
+from render_worker.segments.cuts import footage_of
+from render_worker.tool import Tool
+from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL
+from shared.ffmpeg import last_line
+from shared.records.record import utc_now
+from shared.records.render import Check
+from shared.records.segment import SegmentRecord
+
+_PACKETS = "packets.txt"
+_THUMBNAIL_SECONDS = 3  # films often begin black
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A segment to be had: what it is made of, its name in the cache, and the files.
+
+    Attributes:
+        path: the clip.
+        source: its place in the library, for people.
+        folder: where the layers are.
+    """
+
+    recipe: Recipe
+    key: str
+    path: Path
+    source: str
+    folder: Path
+
+
+def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: Callable[[int], None]) -> None:
+    """Make a complete segment in the empty folder `bench`.
+
+    Args:
+        on_frame: told how many frames are encoded so far.
+
+    Raises:
+        RenderFailed, GateClosed: it cannot be made of this clip.
+        ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
+    """
+    started, recipe = time.monotonic(), wanted.recipe
+    film = bench / SEGMENT
+    command = recipe.command(wanted.path, wanted.folder, film, threads=threads)
+    tool.run(f"conforming {wanted.source}", command, lambda progress: on_frame(progress.frame))
+    stream, checks = _judge(wanted, bench, tool)
+    footage = footage_of(stream.order(), [packet.is_key for packet in stream.packets])
+    first = stream.packets[0]
+    SegmentRecord(
+        key=wanted.key,
+        source=wanted.source,
+        sha256=recipe.sha256,
+        start=recipe.start,
+        frames=recipe.frames,
+        keyframes=footage.keyframes,
+        anchors=footage.anchors,
+        delay=(first.pts - first.dts) // (stream.steps[0] if stream.steps else 1),
+        packets=tuple((packet.size, packet.checksum) for packet in stream.packets),
+        extradata=stream.facts.get("extradata", ""),
+        size=film.stat().st_size,
+        checks=checks,
+        encoder=recipe.profile.encoder,
+        node=tool.node,
+        seconds_taken=round(time.monotonic() - started, 3),
+        made_at=utc_now(),
+    ).write(bench / SEGMENT_RECORD)
+
+
+def _judge(wanted: Wanted, bench: Path, tool: Tool) -> tuple[Stream, tuple[Check, ...]]:
+    recipe, table = wanted.recipe, bench / _PACKETS
+    frame = min(recipe.frames // 3, round(_THUMBNAIL_SECONDS * recipe.canvas.rate))
+    command = judge(bench / SEGMENT, table, bench / THUMBNAIL, frame)
+    ended, progress = tool.run(f"judging the segment of {wanted.source}", command)
+    streams = parse_packets(table.read_text("utf-8"))
+    table.unlink()
+    stream = streams[0] if streams else Stream()
+    keys = [packet.is_key for packet in stream.packets]
+    canvas = recipe.canvas
+    ticks = [] if recipe.frames == 1 else [1 / (canvas.rate * stream.tick)] if stream.tick else [None]
+    checks = (
+        equal("complaints of the decoder", last_line(ended.errors), ""),
+        equal("frames", progress.frame, recipe.frames),
+        equal("packets", len(stream.packets), recipe.frames),
+        equal("packet steps", [str(step) for step in stream.steps], [str(step) for step in ticks]),
+        equal("size", stream.facts.get("dimensions"), f"{canvas.width}x{canvas.height}"),
+        equal("begins with a keyframe", keys[:1], [True]),
+    )
+    if not all(check.passed for check in checks):
+        raise GateClosed(checks, f"the segment of {wanted.source}")
+    return stream, checks

@@ -1,0 +1,81 @@
+"""ffmpeg as one attempt, or one idle node, uses it: the same patience, stop and error log for every run."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.child import Ended, Limits
+from shared.domain.errors import ReelmillError
+from shared.domain.progress import Progress
+from shared.ffmpeg import Ffmpeg, last_line
+
+
+class RenderFailed(ReelmillError):
+    """ffmpeg could not make the video of this input."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One way of running ffmpeg.
+
+    Attributes:
+        scratch: folder for files of its own.
+        stall_seconds: a run without progress for this long is killed.
+        errors_to: file for its standard error.
+        nice: how much others go before it, as nice(1) counts.
+    """
+
+    ffmpeg: Ffmpeg
+    node: str
+    scratch: Path
+    stall_seconds: float
+    stopping: Callable[[], bool]
+    errors_to: Path | None = None
+    nice: int = 0
+
+    def run(
+        self, doing: str, arguments: Sequence[str], on_progress: Callable[[Progress], None] | None = None
+    ) -> tuple[Ended, Progress]:
+        """Run ffmpeg to a good end; `doing` completes "ffmpeg failed while".
+
+        Raises:
+            RenderFailed: it ended badly.
+            ChildTimeout: it made no progress.
+            MachineTrouble: this node is at fault, such as a full disk.
+            Stopped: this was asked to stop.
+        """
+        ended, progress = self.watch(arguments, on_progress)
+        if ended.code != 0:
+            words = last_line(ended.errors) or "it said nothing"
+            raise RenderFailed(f"ffmpeg ended with status {ended.code} while {doing}: {words}")
+        return ended, progress
+
+    def watch(
+        self, arguments: Sequence[str], on_progress: Callable[[Progress], None] | None = None
+    ) -> tuple[Ended, Progress]:
+        """Run ffmpeg to any end; raises as :meth:`run` but for RenderFailed."""
+        errors = self.scratch / f"{secrets.token_hex(6)}.stderr"
+        try:
+            return self.ffmpeg.run(
+                arguments,
+                limits=Limits(silence_seconds=self.stall_seconds),
+                stopping=self.stopping,
+                on_progress=on_progress,
+                errors_to=errors,
+                nice=self.nice,
+            )
+        finally:
+            self._keep(errors)
+
+    def _keep(self, errors: Path) -> None:
+        """Add what a run said to the log of all, as a whole: several run at the same time."""
+        with suppress(FileNotFoundError):  # the attempt was taken away
+            said = errors.read_bytes()
+            errors.unlink()
+            if said and self.errors_to:
+                with self.errors_to.open("ab") as stream:
+                    stream.write(said)
