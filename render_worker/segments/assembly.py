@@ -17,6 +17,7 @@ from render_worker.progress import Work
 from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.conforming import Wanted, conform
 from render_worker.segments.cuts import Cut, Footage, Piece, fit, windows
+from render_worker.soundtrack import make_sound
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.errors import Stopped
 from shared.domain.plan import Canvas, RenderPlan
@@ -26,7 +27,7 @@ from shared.records.segment import SegmentRecord
 
 WINDOW_SECONDS = 30  # longer clips are conformed in parts, so that a short video need not wait for a long clip
 _MOST_THREADS = 16  # more help x264 little at 1080p
-_LISTING = "parts.ffconcat"
+_LISTING, _SOUND = "parts.ffconcat", "sound.aac"
 
 
 class NotJoinable(RenderFailed):
@@ -119,8 +120,13 @@ class Assembly:
             ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
         """
         missing = self.missing()
-        records = self._gather(missing, work)
-        lap("conform")
+        sound = self._scratch / _SOUND
+        with ThreadPoolExecutor(1, thread_name_prefix="sound") as beside:
+            mixing = beside.submit(make_sound, self._plan, task, sound, self._tool)
+            records = self._gather(missing, work)
+            lap("conform")
+            mixing.result()
+        lap("sound")
         if len({record.extradata for record in records.values()}) > 1:
             raise NotJoinable("the segments differ in their codec's parameters")
         pieces = [Piece(_footage(records[use.wanted.key]), use.frames, use.may_give) for use in self._uses]
@@ -130,7 +136,7 @@ class Assembly:
         listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
         lap("cut")
         work.begin("joining")
-        self._tool.run("joining", join(self._plan, task, listing, final), work.at)
+        self._tool.run("joining", join(self._plan, listing, sound, final), work.at)
         lap("join")
         return Assembled(
             packets=tuple(packets),
