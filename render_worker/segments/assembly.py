@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from render_worker.commands.conform import Recipe, encoded_end
 from render_worker.commands.join import Part, join, part_list
 from render_worker.commands.outputs import gop_frames
 from render_worker.packets import Packet, Stream, parse_packets
+from render_worker.pipe import make_pipe
 from render_worker.progress import Work
 from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.conforming import Wanted, conform
@@ -120,13 +123,8 @@ class Assembly:
             ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
         """
         missing = self.missing()
-        sound = self._scratch / _SOUND
-        with ThreadPoolExecutor(1, thread_name_prefix="sound") as beside:
-            mixing = beside.submit(make_sound, self._plan, task, sound, self._tool)
-            records = self._gather(missing, work)
-            lap("conform")
-            mixing.result()
-        lap("sound")
+        records = self._gather(missing, work)
+        lap("conform")
         if len({record.extradata for record in records.values()}) > 1:
             raise NotJoinable("the segments differ in their codec's parameters")
         pieces = [Piece(_footage(records[use.wanted.key]), use.frames, use.may_give) for use in self._uses]
@@ -136,7 +134,7 @@ class Assembly:
         listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
         lap("cut")
         work.begin("joining")
-        self._tool.run("joining", join(self._plan, listing, sound, final), work.at)
+        self._join(listing, task, final, work)
         lap("join")
         return Assembled(
             packets=tuple(packets),
@@ -148,6 +146,30 @@ class Assembly:
                 "encoded_frames": sum(cut.encoded for cut in cuts),
             },
         )
+
+    def _join(self, listing: Path, task: Path, final: Path, work: Work) -> None:
+        """Join picture and sound while the sound is being made, through a pipe; the first failure ends both."""
+        sound = self._scratch / _SOUND
+        command = join(self._plan, listing, sound, final)
+        if not make_pipe(sound):
+            make_sound(self._plan, task, sound, self._tool)
+            self._tool.run("joining", command, work.at)
+            return
+        no_sound = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="join") as beside:
+            joiner = replace(self._tool, stopping=lambda: no_sound.is_set() or self._tool.stopping())
+            joining = beside.submit(joiner.run, "joining", command, work.at)
+            listened = replace(self._tool, stopping=lambda: _has_failed(joining) or self._tool.stopping())
+            try:
+                make_sound(self._plan, task, sound, listened)
+            except BaseException as error:
+                no_sound.set()
+                cause = joining.exception()
+                if cause is None or isinstance(cause, Stopped):
+                    raise
+                raise cause from error
+            joining.result()
+        sound.unlink()
 
     # -- having all segments ---------------------------------------------------------------------
 
@@ -266,6 +288,10 @@ def parallel(cores: int) -> tuple[int, int]:
     """
     threads = min(cores, _MOST_THREADS)
     return max(2, cores // 4) if cores > 1 else 1, threads
+
+
+def _has_failed(future: Future[Any]) -> bool:
+    return future.done() and future.exception() is not None
 
 
 def _footage(record: SegmentRecord) -> Footage:
