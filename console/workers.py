@@ -18,8 +18,8 @@ def worker_command(package: str, layout: Layout, config: Path | None, *flags: st
     return [sys.executable, "-P", "-m", package, "--root", str(layout.root), *named, *flags]
 
 
-def _become(package: str, given_root: Path | None, config: Path | None) -> None:
-    command = worker_command(package, chosen_root(given_root), config)
+def _become(package: str, given_root: Path | None, config: Path | None, *flags: str) -> None:
+    command = worker_command(package, chosen_root(given_root), config, *flags)
     os.execv(command[0], command)  # noqa: S606 - the worker takes this process over, signals and all
 
 
@@ -35,7 +35,8 @@ def main_worker(given_root: Path | None, config: Path | None) -> None:
 @click.command("render")
 @root_option
 @config_option
+@click.option("--dry-run", is_flag=True, help="Print the plans of waiting tasks as JSON, a line each, and end.")
 @plain_errors
-def render_worker(given_root: Path | None, config: Path | None) -> None:
+def render_worker(given_root: Path | None, config: Path | None, *, dry_run: bool) -> None:
     """Run a render worker: turn tasks into videos."""
-    _become("render_worker", given_root, config)
+    _become("render_worker", given_root, config, *(["--dry-run"] if dry_run else []))

@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 from main_worker.daemon import MainWorker
 from main_worker.once import run_once
 from main_worker.rehearsal import rehearse
-from main_worker.tasks.material import find_logo
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.ffmpeg import find_ffmpeg
 from shared.files import as_machine_trouble
 from shared.lifesign import hold
 from shared.log import log_to_file
+from shared.logo import find_logo
 from shared.process import EXIT_FAILED, EXIT_FINE, Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from render_worker.explanation import explain
 from render_worker.gate import GateClosed
+from render_worker.idle import Ahead
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
 from render_worker.render import InputMissing, Job, render_task
@@ -60,6 +61,9 @@ class RenderWorker:
         self._rest_seconds = _TROUBLE_SECONDS
         self._low_disk = False
         self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
+        self._ahead = Ahead(
+            config, layout, self._cache, tools.ffmpeg, tools.encoder, node, log, stopping=self._is_wanted
+        )
         self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.encoder)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
@@ -75,12 +79,13 @@ class RenderWorker:
             name="worker_started",
             node=self._node,
         )
+        self._cache.tidy()
         self._pulse.start()
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
         try:
             while not self._stop.is_set():
-                if not self._work_once():
+                if not (self._work_once() or self._work_ahead()):
                     self._stop.wait(self._config.worker.poll_seconds)
         finally:
             self._stop.set()
@@ -106,6 +111,25 @@ class RenderWorker:
                 return True
         self._pulse.say(Doing("idle"))
         return False
+
+    def _work_ahead(self) -> bool:
+        """Without a task, conform a clip of the library; False when there is none to conform."""
+        if not self._config.worker.conform_when_idle or self._low_disk or time.monotonic() < self._rest_until:
+            return False
+        try:
+            wanted = self._ahead.next(time.monotonic())
+            if wanted is None:
+                return False
+            self._pulse.say(Doing("conforming", label=wanted.source))
+            self._ahead.make(wanted)
+        except (MachineTrouble, ToolError, OSError) as error:
+            self._rest(as_machine_trouble(error, "cannot conform") if isinstance(error, OSError) else error)
+            return False
+        return True
+
+    def _is_wanted(self) -> bool:
+        """Whether there is something better to do than conforming ahead of need."""
+        return self._stop.is_set() or self._store.has(TaskState.WAITING)
 
     def _may_work(self) -> bool:
         if time.monotonic() < self._rest_until:

@@ -13,8 +13,9 @@ from render_worker import gate
 from render_worker.commands.direct import direct
 from render_worker.gate import GateClosed
 from render_worker.progress import Report, Work
-from render_worker.segments.assembly import Assembly, Damaged, NotJoinable, uses_of
+from render_worker.segments.assembly import Assembly, Damaged, NotJoinable
 from render_worker.segments.cache import SegmentCache
+from render_worker.segments.uses import uses_of
 from render_worker.tool import Tool
 from shared.config import Render
 from shared.domain.errors import ReelmillError
@@ -164,7 +165,7 @@ class _Rendering:
     def by_segments(self, cache: SegmentCache) -> Made:
         """Of segments, once more if one of them proves damaged; directly if they cannot be joined."""
         uses = uses_of(self.plan, self.job.metadata, self.job.task, self.tool.ffmpeg.version)
-        assembly = Assembly(self.plan, uses, cache, self.tool, self.job.scratch)
+        assembly = Assembly(self.plan, uses, cache, self.tool)
         try:
             try:
                 return self._join(assembly)

@@ -76,6 +76,14 @@ class Store:
         except FileNotFoundError:
             return []
 
+    def has(self, state: TaskState) -> bool:
+        """Whether any task is in a state; cheap where there are many."""
+        try:
+            with os.scandir(self._layout.state(state)) as entries:
+                return any(is_task_id(entry.name) for entry in entries)
+        except FileNotFoundError:
+            return False
+
     def find(self, task_id: str) -> TaskState | None:
         """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
         order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from main_worker.shelves.library import Library, Place
 from main_worker.tasks.picking import pick_clips, pick_music
-from shared.config import LOGO_AUTO, Config
+from shared.config import Config
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
 from shared.domain.plan import exact_rate
+from shared.logo import find_logo
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
@@ -148,23 +149,6 @@ class Gathering:
         if wants.music is not False and any((Kind.MUSIC, name) in coming for name in preferred):
             return "better tracks of music"
         return None
-
-
-def find_logo(layout: Layout, config: Config) -> Path | None:
-    """The logo file the configuration asks for, or None where it asks for none.
-
-    Raises:
-        RootError: the named file is not in ``assets/``.
-    """
-    name = config.render.logo
-    if not name:
-        return None
-    path = layout.assets / ("logo.png" if name == LOGO_AUTO else name)
-    if path.is_file():
-        return path
-    if name == LOGO_AUTO:
-        return None
-    raise RootError(f'render.logo = "{name}": there is no assets/{name}; put it there, or set render.logo to ""')
 
 
 def _or(places: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Segments joined by stream copy, with one continuous sound.
+"""Segments and one continuous sound joined by stream copy.
 
 What measurements taught (docs/segments.md): each part is left *in decoding time*, half a frame before the first packet
 that does not belong to it; the list says how long each part is, since files round to milliseconds; these lengths are
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import ffmpeg
 
-from render_worker.commands.outputs import arguments, audio_options, container
-from render_worker.commands.sounds import mix
+from render_worker.commands.outputs import arguments, container
+from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE, packet_times, samples_of
 from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 
 _INDEX_BYTES_PER_FRAME = 24  # sizes, times and places of its packet in the index
-_INDEX_BYTES_PER_SECOND = 47 * 16  # of the sound's packets
+_INDEX_BYTES_PER_PACKET = 16  # the same of the sound's
 _INDEX_BYTES = 65_536  # the rest of the index
 
 
@@ -55,17 +55,18 @@ def part_list(parts: Sequence[Part], rate: Fraction) -> str:
     return "\n".join(lines) + "\n"
 
 
-def join(plan: RenderPlan, task: Path, parts: Path, target: Path) -> list[str]:
-    """Join the parts listed in an ffconcat file by stream copy and encode the sound once over all of them."""
-    picture = ffmpeg.input(file_url(parts), f="concat", safe=0, auto_convert=0, protocol_whitelist="file")
-    options = {"c:v": "copy", **audio_options(plan.profile), **container(plan.canvas), "moov_size": index_bytes(plan)}
-    return arguments([picture["v:0"], mix(plan.tracks, task, plan.seconds)], target, options)
+def join(plan: RenderPlan, parts: Path, sound: Path, target: Path) -> list[str]:
+    """Copy the parts listed in an ffconcat file, and the packets of an ADTS file, into one film."""
+    picture = ffmpeg.input(file_url(parts), f="concat", safe=0, auto_convert=0, protocol_whitelist="file")["v:0"]
+    packets = ffmpeg.input(file_url(sound), f="aac", protocol_whitelist="file")["a:0"]
+    options = {"c": "copy", "bsf:a": packet_times(samples_of(plan)), "moov_size": index_bytes(plan)}
+    return arguments([picture, packets], target, {**options, **container(plan.canvas)})
 
 
 def index_bytes(plan: RenderPlan) -> int:
     """Room kept in front of the packets for the index, so that the file need not be written twice."""
-    sound = round(plan.seconds * _INDEX_BYTES_PER_SECOND)
-    return _INDEX_BYTES + plan.frames * _INDEX_BYTES_PER_FRAME + sound
+    packets = round(plan.seconds * SAMPLE_RATE / PACKET_SAMPLES)
+    return _INDEX_BYTES + plan.frames * _INDEX_BYTES_PER_FRAME + packets * _INDEX_BYTES_PER_PACKET
 
 
 def _seconds(value: Fraction) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import ffmpeg
 
 from render_worker.commands.encoders import ENCODERS
-from render_worker.commands.sounds import SAMPLE_RATE
 from shared.domain.plan import Canvas, Profile
 from shared.ffmpeg import file_url
 
@@ -34,10 +33,6 @@ def timescale(rate: Fraction) -> int:
 def video_options(canvas: Canvas, profile: Profile) -> dict[str, Any]:
     encoder = ENCODERS[profile.encoder]
     return {**encoder.options(profile.quality, profile.preset, gop_frames(canvas.rate)), "r": str(canvas.rate)}
-
-
-def audio_options(profile: Profile) -> dict[str, Any]:
-    return {"c:a": "aac", "b:a": f"{profile.audio_kbps}k", "ar": SAMPLE_RATE, "ac": 2}
 
 
 def container(canvas: Canvas) -> dict[str, Any]:

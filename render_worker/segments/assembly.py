@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from render_worker.commands.conform import Recipe, encoded_end
+from render_worker.commands.conform import encoded_end
 from render_worker.commands.join import Part, join, part_list
 from render_worker.commands.outputs import gop_frames
 from render_worker.packets import Packet, Stream, parse_packets
+from render_worker.pipe import make_pipe
 from render_worker.progress import Work
-from render_worker.segments.cache import SegmentCache, link_segment
-from render_worker.segments.conforming import Wanted, conform
-from render_worker.segments.cuts import Cut, Footage, Piece, fit, windows
+from render_worker.segments.cache import SegmentCache
+from render_worker.segments.conforming import Wanted, conform_all
+from render_worker.segments.cuts import Cut, Footage, Piece, fit
+from render_worker.segments.uses import Use
+from render_worker.soundtrack import make_sound
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.errors import Stopped
-from shared.domain.plan import Canvas, RenderPlan
+from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
-from shared.records.metadata import Metadata
 from shared.records.segment import SegmentRecord
 
-WINDOW_SECONDS = 30  # longer clips are conformed in parts, so that a short video need not wait for a long clip
-_MOST_THREADS = 16  # more help x264 little at 1080p
-_LISTING = "parts.ffconcat"
+_LISTING, _SOUND = "parts.ffconcat", "sound.aac"
 
 
 class NotJoinable(RenderFailed):
@@ -39,15 +39,6 @@ class Damaged(RenderFailed):
     def __init__(self, keys: frozenset[str]) -> None:
         super().__init__(f"{len(keys)} conformed clips are not what they were: {', '.join(sorted(keys))}")
         self.keys = keys
-
-
-@dataclass(frozen=True)
-class Use:
-    """Frames of one segment, from its first on, that a plan wants; `may_give` as in :class:`Piece`."""
-
-    wanted: Wanted
-    frames: int
-    may_give: bool
 
 
 @dataclass(frozen=True)
@@ -73,37 +64,15 @@ class Assembled:
             raise Damaged(damaged)
 
 
-def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str) -> list[Use]:
-    """The segments a plan wants, in the order of the video."""
-    most = _window_frames(plan.canvas)
-    layers = tuple((layer, metadata.inputs[layer.source].sha256) for layer in plan.layers)
-    uses: list[Use] = []
-    for shot in plan.shots:
-        source = metadata.inputs[shot.source]
-        for start, frames in windows(shot.clip_frames, most):
-            if start >= shot.frames:
-                break
-            recipe = Recipe(source.sha256, start, frames, shot.treatment, plan.canvas, plan.profile, layers)
-            wanted = Wanted(recipe, recipe.key(version), task / shot.source, source.path, task)
-            end = min(start + frames, shot.frames)
-            uses.append(Use(wanted, end - start, may_give=end == shot.frames))
-    return uses
-
-
-def _window_frames(canvas: Canvas) -> int:
-    gop = gop_frames(canvas.rate)
-    return max(1, round(WINDOW_SECONDS * canvas.rate / gop)) * gop
-
-
 class Assembly:
-    """One attempt's use of segments; films are linked into `scratch` and stay whole until it goes."""
+    """One attempt's use of segments; films are linked into its scratch folder and stay whole until that goes."""
 
-    def __init__(self, plan: RenderPlan, uses: Sequence[Use], cache: SegmentCache, tool: Tool, scratch: Path) -> None:
+    def __init__(self, plan: RenderPlan, uses: Sequence[Use], cache: SegmentCache, tool: Tool) -> None:
         self._plan = plan
         self._uses = uses
         self._cache = cache
         self._tool = tool
-        self._scratch = scratch
+        self._scratch = tool.scratch
 
     def missing(self) -> list[Wanted]:
         """The segments that the cache seems not to have, longest first."""
@@ -130,7 +99,7 @@ class Assembly:
         listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
         lap("cut")
         work.begin("joining")
-        self._tool.run("joining", join(self._plan, task, listing, final), work.at)
+        self._join(listing, task, final, work)
         lap("join")
         return Assembled(
             packets=tuple(packets),
@@ -142,6 +111,30 @@ class Assembly:
                 "encoded_frames": sum(cut.encoded for cut in cuts),
             },
         )
+
+    def _join(self, listing: Path, task: Path, final: Path, work: Work) -> None:
+        """Join picture and sound while the sound is being made, through a pipe; the first failure ends both."""
+        sound = self._scratch / _SOUND
+        command = join(self._plan, listing, sound, final)
+        if not make_pipe(sound):
+            make_sound(self._plan, task, sound, self._tool)
+            self._tool.run("joining", command, work.at)
+            return
+        no_sound = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="join") as beside:
+            joiner = replace(self._tool, stopping=lambda: no_sound.is_set() or self._tool.stopping())
+            joining = beside.submit(joiner.run, "joining", command, work.at)
+            listened = replace(self._tool, stopping=lambda: _has_failed(joining) or self._tool.stopping())
+            try:
+                make_sound(self._plan, task, sound, listened)
+            except BaseException as error:
+                no_sound.set()
+                cause = joining.exception()
+                if cause is None or isinstance(cause, Stopped):
+                    raise
+                raise cause from error
+            joining.result()
+        sound.unlink()
 
     # -- having all segments ---------------------------------------------------------------------
 
@@ -202,64 +195,8 @@ class Assembly:
         return name, stream
 
 
-def conform_all(
-    missing: Sequence[Wanted], cache: SegmentCache, tool: Tool, folder: Path, on_frames: Callable[[int], None]
-) -> dict[str, SegmentRecord]:
-    """Conform segments in their order, several at a time, keep them in the cache, and link each into `folder`.
-
-    The first failure ends all.
-    """
-    jobs, threads = parallel(os.cpu_count() or 1)
-    failed = False
-
-    def stopping() -> bool:
-        return failed or tool.stopping()
-
-    def make(wanted: Wanted) -> SegmentRecord:
-        nonlocal failed
-        try:
-            return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, on_frames)
-        except BaseException:
-            failed = True
-            raise
-
-    with ThreadPoolExecutor(jobs, thread_name_prefix="conform") as pool:
-        futures = {wanted.key: pool.submit(make, wanted) for wanted in missing}
-    errors = [error for future in futures.values() if (error := future.exception())]
-    if errors:
-        raise next((error for error in errors if not isinstance(error, Stopped)), errors[0])
-    return {key: future.result() for key, future in futures.items()}
-
-
-def _make(
-    wanted: Wanted, cache: SegmentCache, tool: Tool, folder: Path, threads: int, on_frames: Callable[[int], None]
-) -> SegmentRecord:
-    seen = 0
-
-    def on_frame(frame: int) -> None:
-        nonlocal seen
-        on_frames(max(0, frame - seen))
-        seen = max(frame, seen)
-
-    bench = cache.bench()
-    try:
-        conform(wanted, bench, replace(tool, scratch=bench), threads=threads, on_frame=on_frame)
-        record = link_segment(bench, wanted.key, folder)  # before anybody may drop it
-        cache.put(wanted.key, bench)
-    finally:
-        shutil.rmtree(bench, ignore_errors=True)  # it has been put in place, or is of no use
-    on_frame(wanted.recipe.frames)
-    return record
-
-
-def parallel(cores: int) -> tuple[int, int]:
-    """How many segments are conformed at the same time, and with how many threads each.
-
-    Decoding and filtering need some of a core beside the encoder, so two at a time keep even two cores busy; and the
-    last one to end has all of them.
-    """
-    threads = min(cores, _MOST_THREADS)
-    return max(2, cores // 4) if cores > 1 else 1, threads
+def _has_failed(future: Future[Any]) -> bool:
+    return future.done() and future.exception() is not None
 
 
 def _footage(record: SegmentRecord) -> Footage:

@@ -26,6 +26,7 @@ from shared.records.segment import SegmentRecord
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+_NEARLY = 0.9
 _ABANDONED_SECONDS = 86_400.0  # no segment takes a day; its maker is dead, wherever it ran
 
 
@@ -45,6 +46,7 @@ class SegmentCache:
         self._layout = layout
         self._node = node
         self._budget = budget_bytes
+        self._used = 0
 
     def take(self, key: str, folder: Path) -> SegmentRecord | None:
         """Link a segment's film and thumbnail into `folder` as ``<key>.mp4`` and ``<key>.jpg``; None if there is none.
@@ -91,6 +93,11 @@ class SegmentCache:
         fsync_path(self._layout.segments)
         self.shrink()
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether what is made ahead of need would soon drive out what is in use, as of when this was last counted."""
+        return self._used >= _NEARLY * self._budget
+
     def remove(self, key: str) -> None:
         """Drop a segment: out of sight by one rename, then deleted."""
         target = self._layout.removed / f"segment-{secrets.token_hex(6)}"
@@ -103,23 +110,25 @@ class SegmentCache:
     def shrink(self) -> None:
         """Drop what was not used for longest until the rest fits into the budget."""
         kept = sorted(self._kept(), key=lambda entry: entry.used_at)
-        excess = sum(entry.size for entry in kept) - self._budget
+        self._used = sum(entry.size for entry in kept)
         for entry in kept:
-            if excess <= 0:
+            if self._used <= self._budget:
                 return
             self.remove(entry.key)
-            excess -= entry.size
+            self._used -= entry.size
 
     def tidy(self) -> None:
-        """Remove what this node, or one that is long dead, left half made."""
+        """Remove what this node, or one that is long dead, left half made; then keep to the budget."""
+        self._layout.segments.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             for path in list(self._layout.segments.iterdir()):
                 mine = path.name.startswith(f".{self._node}-")
                 if path.name.startswith(".") and (mine or _age(path) > _ABANDONED_SECONDS):
                     remove_tree(path)
+        self.shrink()
 
     def _kept(self) -> Iterator[Kept]:
-        for path in self._layout.segments.iterdir():
+        for path in list(self._layout.segments.iterdir()):
             if not path.name.startswith("."):
                 with suppress(FileNotFoundError):
                     size = sum(entry.stat().st_size for entry in path.iterdir())

@@ -1,17 +1,22 @@
-"""Makes one segment: conforms the frames of a clip, then decodes and judges what came out, once for all its uses."""
+"""Makes segments: conforms the frames of a clip, then decodes and judges what came out, once for all its uses."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from render_worker.commands.conform import Recipe, judge
 from render_worker.gate import GateClosed, equal
 from render_worker.packets import Stream, parse_packets
+from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.cuts import footage_of
 from render_worker.tool import Tool
+from shared.domain.errors import Stopped
 from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL
 from shared.ffmpeg import last_line
 from shared.records.record import utc_now
@@ -19,6 +24,7 @@ from shared.records.render import Check
 from shared.records.segment import SegmentRecord
 
 _PACKETS = "packets.txt"
+_MOST_THREADS = 16  # more help x264 little at 1080p
 _THUMBNAIL_SECONDS = 3  # films often begin black
 
 
@@ -98,3 +104,63 @@ def _judge(wanted: Wanted, bench: Path, tool: Tool) -> tuple[Stream, tuple[Check
     if not all(check.passed for check in checks):
         raise GateClosed(checks, f"the segment of {wanted.source}")
     return stream, checks
+
+
+def conform_all(
+    missing: Sequence[Wanted], cache: SegmentCache, tool: Tool, folder: Path, on_frames: Callable[[int], None]
+) -> dict[str, SegmentRecord]:
+    """Conform segments in their order, several at a time, keep them in the cache, and link each into `folder`.
+
+    The first failure ends all.
+    """
+    jobs, threads = parallel(os.cpu_count() or 1)
+    failed = False
+
+    def stopping() -> bool:
+        return failed or tool.stopping()
+
+    def make(wanted: Wanted) -> SegmentRecord:
+        nonlocal failed
+        try:
+            return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, on_frames)
+        except BaseException:
+            failed = True
+            raise
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="conform") as pool:
+        futures = {wanted.key: pool.submit(make, wanted) for wanted in missing}
+    errors = [error for future in futures.values() if (error := future.exception())]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, Stopped)), errors[0])
+    return {key: future.result() for key, future in futures.items()}
+
+
+def _make(
+    wanted: Wanted, cache: SegmentCache, tool: Tool, folder: Path, threads: int, on_frames: Callable[[int], None]
+) -> SegmentRecord:
+    seen = 0
+
+    def on_frame(frame: int) -> None:
+        nonlocal seen
+        on_frames(max(0, frame - seen))
+        seen = max(frame, seen)
+
+    bench = cache.bench()
+    try:
+        conform(wanted, bench, replace(tool, scratch=bench), threads=threads, on_frame=on_frame)
+        record = link_segment(bench, wanted.key, folder)  # before anybody may drop it
+        cache.put(wanted.key, bench)
+    finally:
+        shutil.rmtree(bench, ignore_errors=True)  # it has been put in place, or is of no use
+    on_frame(wanted.recipe.frames)
+    return record
+
+
+def parallel(cores: int) -> tuple[int, int]:
+    """How many segments are conformed at the same time, and with how many threads each.
+
+    Decoding and filtering need some of a core beside the encoder, so two at a time keep even two cores busy; and the
+    last one to end has all of them.
+    """
+    threads = min(cores, _MOST_THREADS)
+    return max(2, cores // 4) if cores > 1 else 1, threads

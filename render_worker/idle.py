@@ -1,0 +1,147 @@
+"""What a node does without a task: it conforms clips of the library ahead of need, as new videos will want them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from render_worker.gate import GateClosed
+from render_worker.render import LOGO_CORNER
+from render_worker.segments.cache import SegmentCache
+from render_worker.segments.conforming import Wanted, conform_all
+from render_worker.segments.uses import Look, Source, segments_of
+from render_worker.tool import RenderFailed, Tool
+from shared.child import ChildTimeout
+from shared.config import Config
+from shared.domain.drop import Kind
+from shared.domain.errors import RootError, Stopped
+from shared.domain.layout import Layout, retired_of, sidecar_of
+from shared.domain.plan import Canvas, Layer, Profile, exact_rate, frames_in, treatment_of
+from shared.ffmpeg import Ffmpeg
+from shared.files import remove_tree
+from shared.log import Logger
+from shared.logo import find_logo
+from shared.records.record import RecordError
+from shared.records.sidecar import Sidecar
+
+_LOOK_AGAIN_SECONDS = 60.0  # a library may hold a hundred thousand clips
+_LOWEST = 19  # nice(1)
+
+
+@dataclass
+class Ahead:
+    """Conforms one segment at a time; clips that were looked at once are not looked at again by this process."""
+
+    config: Config
+    layout: Layout
+    cache: SegmentCache
+    ffmpeg: Ffmpeg
+    encoder: str
+    node: str
+    log: Logger
+    stopping: Callable[[], bool]
+    _known: set[Path] = field(default_factory=set)
+    _clips: deque[Path] = field(default_factory=deque)
+    _waiting: deque[Wanted] = field(default_factory=deque)
+    _looked_at: float = -_LOOK_AGAIN_SECONDS
+
+    def next(self, now: float) -> Wanted | None:
+        """A segment that is missing; None when there is none, or no room for more."""
+        if self.cache.is_nearly_full:
+            return None
+        while True:
+            while self._waiting:
+                if not self.cache.has((wanted := self._waiting.popleft()).key):  # another node may have been faster
+                    return wanted
+            if not self._clips and not self._look(now):
+                return None
+            self._waiting.extend(self._missing(self._clips.popleft()))
+
+    def make(self, wanted: Wanted) -> None:
+        """Conform a segment at the lowest priority.
+
+        Where `stopping` turns true, since there is a task now or the worker ends, it comes first another time.
+
+        Raises:
+            MachineTrouble, OSError: this node is at fault.
+        """
+        bench = self.cache.bench()
+        tool = Tool(
+            ffmpeg=self.ffmpeg,
+            node=self.node,
+            scratch=bench,
+            stall_seconds=self.config.render.stall_seconds,
+            stopping=self.stopping,
+            nice=_LOWEST,
+        )
+        started = time.monotonic()
+        try:
+            conform_all([wanted], self.cache, tool, bench, lambda _: None)
+        except Stopped:
+            self._waiting.appendleft(wanted)
+        except (RenderFailed, GateClosed, ChildTimeout) as error:
+            self.log.warning(f"Cannot conform {wanted.source} ahead of need: {error}", name="conform_failed")
+        else:
+            seconds = time.monotonic() - started
+            self.log.info(
+                f"Conformed {wanted.source} ahead of need: {wanted.recipe.frames} frames in {seconds:.1f} s",
+                name="segment_made",
+                key=wanted.key,
+            )
+        finally:
+            remove_tree(bench)
+
+    def _look(self, now: float) -> bool:
+        """See what clips there are that are not known yet; False when there are none, or it is too early to look."""
+        if now < self._looked_at + _LOOK_AGAIN_SECONDS:
+            return False
+        self._looked_at = now
+        found = [path for path in self._library() if path not in self._known]
+        self._known.update(found)
+        # Nodes begin at different places, so that they rarely conform the same clip.
+        found.sort(key=lambda path: hashlib.sha256(f"{self.node}/{path.name}".encode("utf-8", "replace")).digest())
+        self._clips.extend(found)
+        return bool(found)
+
+    def _library(self) -> Iterator[Path]:
+        for folder, _, names in os.walk(self.layout.scanned / Kind.VIDEO.value):
+            yield from (Path(folder, name) for name in names if name.endswith(".mp4"))
+
+    def _missing(self, clip: Path) -> list[Wanted]:
+        look = self._usual_look()
+        if look is None or retired_of(clip).exists():
+            return []
+        try:
+            sidecar = Sidecar.read(sidecar_of(clip))
+        except (OSError, RecordError):  # the main worker says what is the matter with it
+            return []
+        if sidecar.video is None:
+            return []
+        rate = look.canvas.rate
+        frames = frames_in(sidecar.video.seconds, rate)
+        place = str(self.layout.relative(clip))
+        source = Source(clip, place, sidecar.sha256, frames, treatment_of(sidecar.video, rate))
+        found = segments_of(source, look, self.layout.assets) if frames else []
+        return [wanted for wanted in found if not self.cache.has(wanted.key)]
+
+    def _usual_look(self) -> Look | None:
+        """What new tasks ask for, as the configuration stands."""
+        render = self.config.render
+        width, height = map(int, render.resolution.split("x"))
+        try:
+            logo = find_logo(self.layout, self.config)
+            layers = [(logo, hashlib.sha256(logo.read_bytes()).hexdigest())] if logo else []
+        except (OSError, RootError):
+            return None
+        profile = Profile(self.encoder, render.quality, render.preset, render.audio_kbps)
+        return Look(
+            Canvas(width, height, exact_rate(render.frame_rate)),
+            profile,
+            tuple((Layer(path.name, LOGO_CORNER, LOGO_CORNER), sha256) for path, sha256 in layers),
+            self.ffmpeg.version,
+        )
