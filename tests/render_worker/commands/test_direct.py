@@ -48,7 +48,7 @@ X264 = {
     "-r": "30000/1001",
     "-sc_threshold": "0",
 }
-AAC = {"-ac": "2", "-ar": "48000", "-b:a": "192k", "-c:a": "aac"}
+AAC = {"-aac_coder": "fast", "-ac": "2", "-ar": "48000", "-b:a": "192k", "-c:a": "aac"}
 CONTAINER = {"-map_metadata": "-1", "-movflags": "+faststart", "-video_track_timescale": "30000"}
 
 
@@ -98,12 +98,13 @@ def test_two_clips_with_logo_and_music_are_one_command() -> None:
             sound("3:a:0", 21, "1.41421"),
             sound("4:a:0", 24, "0.25"),
             "[s23][s26]amix=duration=first:inputs=2:normalize=0[s27]",
-            "[s27]atrim=end=12.340000[s28]",
+            "[s27]apad=whole_len=592320[s28]",
+            "[s28]atrim=end_sample=592320[s29]",
         ]
     )
     assert direct(PLAN, TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s28]"),
+        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s29]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
@@ -118,12 +119,13 @@ def test_without_music_there_is_no_mix() -> None:
             "[s18][2:v:0]overlay=20:20[s19]",
             "[s19]format=yuv420p[s20]",
             sound("3:a:0", 21, "1.41421"),
-            "[s23]atrim=end=12.340000[s24]",
+            "[s23]apad=whole_len=592320[s24]",
+            "[s24]atrim=end_sample=592320[s25]",
         ]
     )
     assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
-        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s24]"),
+        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s25]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
@@ -136,13 +138,14 @@ def test_one_clip_without_logo_is_neither_joined_nor_laid_over() -> None:
             sound("1:a:0", 9, "1.41421"),
             sound("2:a:0", 12, "0.25"),
             "[s11][s14]amix=duration=first:inputs=2:normalize=0[s15]",
-            "[s15]atrim=end=12.340000[s16]",
+            "[s15]apad=whole_len=592320[s16]",
+            "[s16]atrim=end_sample=592320[s17]",
         ]
     )
     plan = replace(PLAN, shots=(Shot("video_part1.mp4", 370, 400),), layers=())
     assert direct(plan, TASK, TARGET) == [
         *(*PART_1, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s8]", "-map", "[s16]"),
+        *("-filter_complex", graph, "-map", "[s8]", "-map", "[s17]"),
         *ending(X264, AAC, CONTAINER),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,24 +27,25 @@ PLAN = RenderPlan(
     layers=(),
     tracks=(Track("voice.mp3", 1.0, channels=1), Track("music.mp3", 0.25, channels=2, loops=True)),
 )
-GRAPH = (
-    "[1:a:0]aresample=48000[s0];[s0]aformat=channel_layouts=stereo[s1];[s1]volume=1.41421[s2];"
-    "[2:a:0]aresample=48000[s3];[s3]aformat=channel_layouts=stereo[s4];[s4]volume=0.25[s5];"
-    "[s2][s5]amix=duration=first:inputs=2:normalize=0[s6];[s6]atrim=end=12.340000[s7]"
-)
+SOUND = TASK / "attempt-1-ab/scratch/sound.aac"
+TIMES = "setts=ts=(N-1)*1024/(48000*TB):duration=if(eq(N\\,579)\\,448\\,1024)/(48000*TB)"
 
 
-def test_a_join_copies_the_picture_and_encodes_the_sound() -> None:
-    """The join opens the list of parts and the sounds, copies the picture, and keeps room for the index in front."""
-    assert join(PLAN, TASK, LISTING, TARGET) == [
+def test_a_join_copies_picture_and_sound() -> None:
+    """The join opens the list of parts and the sound's packets, copies both, and keeps room for the index in front."""
+    assert join(PLAN, LISTING, SOUND, TARGET) == [
         *("-f", "concat", "-auto_convert", "0", "-protocol_whitelist", "file", "-safe", "0", "-i", f"file:{LISTING}"),
-        *("-f", "mp3", "-format_whitelist", "mp3", "-protocol_whitelist", "file", "-i", f"file:{TASK}/voice.mp3"),
-        *("-f", "mp3", "-format_whitelist", "mp3", "-protocol_whitelist", "file"),
-        *("-stream_loop", "-1", "-i", f"file:{TASK}/music.mp3"),
-        *("-filter_complex", GRAPH, "-map", "0:v:0", "-map", "[s7]", "-f", "mp4"),
-        *("-ac", "2", "-ar", "48000", "-b:a", "192k", "-c:a", "aac", "-c:v", "copy", "-map_metadata", "-1"),
+        *("-f", "aac", "-protocol_whitelist", "file", "-i", f"file:{SOUND}", "-map", "0:v:0", "-map", "1:a:0"),
+        *("-f", "mp4", "-bsf:a", TIMES, "-c", "copy", "-map_metadata", "-1"),
         *("-moov_size", str(index_bytes(PLAN)), "-video_track_timescale", "30000", f"file:{TARGET}", "-y"),
     ]
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.5, 15), (60.0, 1800), (3600.0, 108_000)])
+def test_the_room_for_the_index_is_a_small_share(seconds: float, frames: int) -> None:
+    """There is room for every packet, and little more than that."""
+    room = index_bytes(replace(PLAN, seconds=seconds, frames=frames))
+    assert 65_536 + 24 * frames < room < 70_000 + 24 * frames + 800 * seconds
 
 
 def test_whole_parts_are_listed_with_their_lengths() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from render_worker.commands.outputs import audio_options, container, gop_frames, timescale, video_options
+from render_worker.commands.outputs import container, gop_frames, timescale, video_options
 from shared.domain.plan import Canvas, Profile, exact_rate
 
 CANVAS = Canvas(1920, 1080, exact_rate(59.94))
@@ -43,11 +43,6 @@ def test_the_picture_is_encoded_as_the_profile_says() -> None:
         "pix_fmt": "yuv420p",
         "r": "60000/1001",
     }
-
-
-def test_the_sound_is_stereo_at_one_rate() -> None:
-    """AAC at the profile's bit rate."""
-    assert audio_options(PROFILE) == {"c:a": "aac", "b:a": "128k", "ar": 48_000, "ac": 2}
 
 
 def test_every_file_of_a_canvas_has_one_clock_and_no_foreign_tags() -> None:
