@@ -76,7 +76,12 @@ def test_several_threads_tell_in_one_order() -> None:
     reports: list[Report] = []
     work = Work(plan_of(10), reports.append)
     work.begin("conforming", 4_000)
-    threads = [threading.Thread(target=lambda: [work.add(1) for _ in range(1_000)]) for _ in range(4)]
+
+    def tell() -> None:
+        for _ in range(1_000):
+            work.add(1)
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
