@@ -265,7 +265,7 @@ class Measuring:
     def warm(self, name: str) -> float:
         """The command's time over that of a task with nothing to conform."""
         canvas = self._scale.canvases[name]
-        self._bench.render(self._wish(canvas, self._media.clips, self._scale.seconds[1]))
+        self._warm_up(canvas)
         ratios = []
         for _ in range(self._runs):
             wish = self._wish(canvas, self._media.clips)
@@ -289,6 +289,7 @@ class Measuring:
     def hour(self) -> float:
         """The time of a long video over its limit."""
         canvas, seconds = self._scale.canvases["1080p"], self._scale.hour
+        self._warm_up(canvas)
         clips = self._media.clips * (1 + int(seconds / _CLIP_SECONDS / len(self._media.clips)))
         ratios = []
         for _ in range(self._runs):
@@ -298,6 +299,10 @@ class Measuring:
             _say(f"{seconds:.0f} s warm: here {ours:.1f} s, copy {copy:.1f} s, audio filters {filters:.1f} s")
             shutil.rmtree(output.parent)
         return statistics.median(ratios)
+
+    def _warm_up(self, canvas: str) -> None:
+        """Have all clips conformed."""
+        self._bench.render(self._wish(canvas, self._media.clips, _CLIP_SECONDS * _CLIPS - 0.5))
 
     def _wish(self, canvas: str, clips: Sequence[Path], seconds: float | None = None) -> Wish:
         length = seconds or self._random.uniform(*self._scale.seconds)
