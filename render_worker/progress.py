@@ -34,7 +34,7 @@ class Work:
         self._on_report = on_report
         self._mutex = threading.Lock()
         self._conform, self._conformed, self._joined = 0, 0, 0
-        self._phase = ""
+        self._phase, self._percent = "", 0.0
         self._began = time.monotonic()
 
     def begin(self, phase: str, frames: int = 0) -> None:
@@ -50,8 +50,7 @@ class Work:
             took = time.monotonic() - self._began
             fps = self._conformed / took if took else 0.0
             left = (self._conform - self._conformed) / fps if fps else None
-            report = Report(self._phase, self._percent(), fps, fps / float(self._plan.canvas.rate), left)
-        self._on_report(report)
+            self._tell(fps, fps / float(self._plan.canvas.rate), left)
 
     def at(self, progress: Progress) -> None:
         """The one ffmpeg that makes the video, or joins it, has come so far."""
@@ -59,9 +58,11 @@ class Work:
             reached = max(progress.frame, round(progress.seconds * float(self._plan.canvas.rate)))
             self._joined = min(self._plan.frames, reached)
             left = (self._plan.frames - self._joined) / progress.fps if progress.fps else None
-            report = Report(self._phase, self._percent(), progress.fps, progress.speed, left)
-        self._on_report(report)
+            self._tell(progress.fps, progress.speed, left)
 
-    def _percent(self) -> float:
+    def _tell(self, fps: float, speed: float, left: float | None) -> None:
+        """Report, in the order in which things happened; what has to be made again does not turn percent back."""
         whole = self._conform + self._plan.frames * _JOIN_SHARE
-        return 100 * (self._conformed + self._joined * _JOIN_SHARE) / whole
+        reached = 100 * (self._conformed + self._joined * _JOIN_SHARE) / whole
+        self._percent = max(self._percent, reached)
+        self._on_report(Report(self._phase, self._percent, fps, speed, left))

@@ -127,6 +127,8 @@ def _gifts(pieces: Sequence[Piece], gop: int) -> Iterator[tuple[int, dict[int, i
     found: dict[int, dict[int, int]] = {0: {}}
     for number in range(len(pieces) - 1, -1, -1):
         piece = pieces[number]
+        if len(found) == gop:  # nothing new can come of the rest
+            return
         if not piece.may_give:
             continue
         gifts = [piece.frames - length for length in piece.footage.lengths() if 0 < piece.frames - length < gop]

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import array
+import hashlib
 import os
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console.init import lay_out
-from render_worker.encoders import LIBX264
-from render_worker.render import Job, Report, render_task
+from render_worker.progress import Report
+from render_worker.render import Job, render_task
+from render_worker.segments.cache import SegmentCache
+from render_worker.tool import Tool
 from shared.config import Render
-from shared.domain.layout import METADATA, Layout
+from shared.domain.layout import METADATA, SCRATCH, Layout
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.records.metadata import Input, Metadata, RenderRequest
@@ -147,8 +151,14 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             target.hardlink_to(original)
         place.symlink_to(os.path.relpath(target, place.parent))
         seconds, channels = _LENGTHS.get(target.name, (2.0, None))
-        size = target.stat().st_size
-        return Input(path=f"scanned/{target.name}", sha256="0" * 64, size=size, seconds=seconds, channels=channels)
+        content = target.read_bytes()
+        return Input(
+            path=f"scanned/{target.name}",
+            sha256=hashlib.sha256(content).hexdigest(),
+            size=len(content),
+            seconds=seconds,
+            channels=channels,
+        )
 
     def fill(
         folder: Path,
@@ -200,28 +210,64 @@ def prepare(
         task, library = tmp_path / "task", tmp_path / "library"
         library.mkdir()
         metadata = fill_task(task, task_id=str(uuid.uuid4()), library=library, **wanted)
-        folder = task / "attempt-1-abcd"
-        folder.mkdir()
-        return Job(metadata, task, (library,), folder, tmp_path / "stderr.log", attempt=1, token="abcd", node="here")
+        return _attempt(Job(metadata, task, (library,), task, task, attempt=0, token="abcd"))
 
     return make
 
 
 @pytest.fixture
-def render(ffmpeg: Ffmpeg) -> Callable[..., RenderRecord]:
-    """Render a job; keywords are settings of [render], `tool` and `stopping` replace what is there."""
+def again() -> Callable[[Job], Job]:
+    """Make the folder of one more attempt at a task, by the same node."""
+    return _attempt
+
+
+def _attempt(job: Job) -> Job:
+    number = job.attempt + 1
+    folder = job.task / f"attempt-{number}-{job.token}"
+    (folder / SCRATCH).mkdir(parents=True)
+    return replace(job, folder=folder, scratch=folder / SCRATCH, attempt=number)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """A root of which only the cache is used."""
+    layout = Layout(tmp_path / "cached")
+    layout.removed.mkdir(parents=True)
+    return layout
+
+
+@pytest.fixture
+def cache(layout: Layout) -> SegmentCache:
+    """The segments of that root, with room for all."""
+    return SegmentCache(layout, "here", budget_bytes=10**12)
+
+
+@pytest.fixture
+def tool(ffmpeg: Ffmpeg, tmp_path: Path) -> Tool:
+    """The real ffmpeg as an attempt uses it, with all that it complains of in ``stderr.log``."""
+    scratch = tmp_path / "tool"
+    scratch.mkdir()
+    return Tool(ffmpeg, "here", scratch, DEADLINE, lambda: False, tmp_path / "stderr.log")
+
+
+@pytest.fixture
+def render(tool: Tool, cache: SegmentCache) -> Callable[..., RenderRecord]:
+    """Render a job; keywords are settings of [render], `program` and `stopping` replace what is there."""
+    usual = cache
 
     def run(
         job: Job,
         *,
-        tool: Ffmpeg = ffmpeg,
-        stopping: Callable[[], bool] = lambda: False,
+        program: Ffmpeg = tool.ffmpeg,
+        stopping: Callable[[], bool] = tool.stopping,
+        cache: SegmentCache = usual,
         on_report: Callable[[Report], None] = lambda _: None,
         preset: str = "ultrafast",
         **settings: Any,
     ) -> RenderRecord:
         chosen = Render.model_validate({"preset": preset, **settings})
-        return render_task(job, chosen, LIBX264, tool, stopping=stopping, on_report=on_report)
+        own = replace(tool, ffmpeg=program, scratch=job.scratch, stall_seconds=chosen.stall_seconds, stopping=stopping)
+        return render_task(job, chosen, "libx264", cache, own, on_report)
 
     return run
 

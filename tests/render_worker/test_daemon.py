@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.layout import FINAL, METADATA, POSTER, REASON, RENDER_RECORD, STDERR, Layout
+from shared.domain.layout import FINAL, METADATA, POSTER, REASON, RENDER_RECORD, SEGMENT, STDERR, Layout
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
@@ -49,10 +49,8 @@ def finished(store: Store, wait_until: WaitUntil) -> Callable[..., None]:
 
 @pytest.fixture
 def in_the_middle(farm: Layout, wait_until: WaitUntil, children: Children) -> Callable[[], None]:
-    """Wait until an ffmpeg is working on a task and has begun its file."""
-    return lambda: wait_until(
-        lambda: children() and list(farm.state(TaskState.PROCESSING).glob(f"*/attempt-*/{FINAL}"))
-    )
+    """Wait until an ffmpeg is working on a task and has begun to conform a clip of it."""
+    return lambda: wait_until(lambda: children() and list(farm.segments.glob(f".*/{SEGMENT}")))
 
 
 def names(folder: Path) -> set[str]:
@@ -121,7 +119,7 @@ def test_a_worker_says_what_it_is_doing(
     wait_until(farm.node_record("a").exists)
     wait_until(lambda: record().task_id == task_id and (record().percent or 0) > 0)
     shown = record()
-    assert (shown.state, shown.encoder, shown.phase) == ("rendering", "libx264", "rendering")
+    assert (shown.state, shown.encoder, shown.phase) == ("rendering", "libx264", "conforming")
     assert shown.label == f"fantasy/dragon_flight/chapter_{task_id[:8]}"
     assert 0 < (shown.percent or 0) < 100
     lock = farm.lock(task_id, 1)
@@ -258,7 +256,7 @@ def test_a_task_whose_clip_is_broken_fails_with_an_explanation_and_the_next_one_
     [
         ("link", "render_failed", "video_part1.mp4 (scanned/h264.mp4) cannot be read"),
         ("metadata", "bad_metadata", "is not JSON"),
-        ("early end", "render_failed", "frames is 75, must be 76"),
+        ("early end", "render_failed", "the segment of scanned/h264.mp4 did not pass the gate: frames is 75"),
     ],
 )
 def test_a_damaged_task_says_what_is_wrong_with_it(
@@ -455,23 +453,22 @@ def test_a_node_in_trouble_puts_the_task_back_and_rests(
     assert store.find(task_id) is TaskState.WAITING
 
 
-def test_a_node_without_a_tool_puts_the_task_back_and_rests(
+def test_a_node_that_lost_its_tool_puts_the_task_back_and_rests(
+    farm: Layout,
     store: Store,
     add_task: AddTask,
     start_worker: StartWorker,
     wait_until: WaitUntil,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    script: Callable[[str], Ffmpeg],
 ) -> None:
-    """A node whose MediaInfo cannot be loaded survives it, and another node may do the task."""
-    package = tmp_path / "without" / "pymediainfo.py"
-    package.parent.mkdir()
-    package.write_text("class MediaInfo:\n    can_parse = staticmethod(lambda: False)\n", "utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    """A node whose ffmpeg was removed while it ran survives it, and another node may do the task."""
+    program = script('exec "$FFMPEG" "$@"')
+    worker = start_worker(worker__node="a", ffmpeg__path=program.path)
+    wait_until(farm.node_record("a").exists)
+    Path(program.path).unlink()
     task_id = add_task(**QUICK)
-    worker = start_worker()
     wait_until(lambda: [one.ended for one in store.attempts(TaskState.WAITING, task_id)] == [Ending.NODE_TROUBLE])
-    assert "MediaInfo" in (store.attempts(TaskState.WAITING, task_id)[0].why or "")
+    assert "does not start" in (store.attempts(TaskState.WAITING, task_id)[0].why or "")
     assert worker.poll() is None
 
 

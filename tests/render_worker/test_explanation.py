@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from render_worker.encoders import ENCODERS, LIBX264, choose_encoder
 from render_worker.explanation import explain
 from render_worker.gate import GateClosed
-from render_worker.render import InputMissing, RenderFailed
+from render_worker.render import InputMissing
+from render_worker.tool import RenderFailed
 from shared.child import ChildTimeout
 from shared.domain.errors import ReelmillError
 from shared.domain.plan import PlanError
@@ -39,24 +39,3 @@ def test_a_closed_gate_gives_the_figures_of_what_failed() -> None:
     assert str(error) == "the result did not pass the gate: frames is 75, must be 76"
     reason = explain("id", "render_failed", error)
     assert reason.measured == {"checks": [{"name": "frames", "passed": False, "measured": 75, "limit": 76}]}
-
-
-def test_the_encoder_of_a_name() -> None:
-    """``auto`` takes what works everywhere; each encoder is found under ffmpeg's name for it."""
-    assert choose_encoder("auto") is LIBX264
-    assert all(choose_encoder(name).name == name for name in ENCODERS)
-
-
-def test_x264_makes_closed_groups_on_a_fixed_grid() -> None:
-    """These options are what lets pieces of one setting be joined by copy."""
-    assert LIBX264.options(21, "medium", 60) == {
-        "c:v": "libx264",
-        "preset": "medium",
-        "crf": 21,
-        "g": 60,
-        "keyint_min": 60,
-        "sc_threshold": 0,
-        "flags": "+cgop",
-        "profile:v": "high",
-        "pix_fmt": "yuv420p",
-    }

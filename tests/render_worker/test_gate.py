@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from render_worker import command
-from render_worker.encoders import LIBX264
-from render_worker.gate import GateClosed, inspect, is_fast_start, packet_times
+from render_worker.commands.direct import direct
+from render_worker.gate import Decoded, GateClosed, Seen, boxes_of, check, look
+from render_worker.packets import Packet, Stream
+from render_worker.tool import Tool
 from shared.domain.errors import Stopped
-from shared.domain.plan import Canvas, RenderPlan, Shot, Track
-from shared.ffmpeg import Ffmpeg
+from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track
 
 RunFfmpeg = Callable[..., bytes]
 
 PLAN = RenderPlan(
     Canvas(320, 180, Fraction(30)),
+    Profile("libx264", quality=21, preset="ultrafast", audio_kbps=192),
     seconds=1.99,
     frames=60,
-    shots=(Shot("h264.mp4", 60),),
+    shots=(Shot("h264.mp4", 60, 60),),
+    layers=(),
     tracks=(Track("voice.mp3", 1.0, channels=1),),
-    logo=None,
 )
 
 PICTURE = ("-c:v", "libx264", "-preset", "ultrafast", "-video_track_timescale", "30000")
@@ -71,17 +73,17 @@ def good(tmp_path_factory: pytest.TempPathFactory, media: Callable[[str], Path],
     (task / "h264.mp4").symlink_to(media("h264.mp4"))
     (task / "voice.mp3").symlink_to(media("voice.mp3"))
     final = task / "final.mp4"
-    run_ffmpeg(*command.direct(PLAN, task, final, command.Encoding(LIBX264, 21, "ultrafast", 192)))
+    run_ffmpeg(*direct(PLAN, task, final))
     return final
 
 
 @pytest.fixture
-def judge(tmp_path: Path, ffmpeg: Ffmpeg) -> Callable[[Path], set[str]]:
+def judge(tool: Tool) -> Callable[[Path], set[str]]:
     """The names of the checks that a file fails."""
 
     def failed(final: Path) -> set[str]:
         try:
-            inspect(final, PLAN, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: False)
+            check(look(final, tool, tool.scratch, decode_picture=True), PLAN)
         except GateClosed as closed:
             return {check.name for check in closed.checks if not check.passed}
         return set()
@@ -89,13 +91,102 @@ def judge(tmp_path: Path, ffmpeg: Ffmpeg) -> Callable[[Path], set[str]]:
     return failed
 
 
-def test_a_good_result_passes_every_check(good: Path, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+@pytest.fixture
+def seen(good: Path, tool: Tool) -> Seen:
+    """What is seen of the good result without decoding its picture, as if it were a join."""
+    return look(good, tool, tool.scratch, decode_picture=False)
+
+
+def judged(seen: Seen) -> list[tuple[int, str]]:
+    """The packets of a picture as they stand in the records of its segments."""
+    return [(packet.size, packet.checksum) for packet in seen.stream("h264").packets]
+
+
+def with_packets(seen: Seen, change: Callable[[list[Packet]], list[Packet]]) -> Seen:
+    """The same file with other packets in its picture."""
+    picture, sound = seen.streams
+    return replace(seen, streams=(Stream(picture.facts, change(list(picture.packets))), sound))
+
+
+def test_a_good_result_passes_every_check(good: Path, tool: Tool) -> None:
     """All checks are told, all are passed, and the gate leaves nothing behind."""
-    checks = inspect(good, PLAN, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: False)
+    checks = check(look(good, tool, tool.scratch, decode_picture=True), PLAN)
     assert all(check.passed for check in checks)
     assert {"frames", "packets", "streams", "seconds of sound", "index in front"} <= {check.name for check in checks}
-    assert [path.name for path in tmp_path.iterdir()] == ["stderr.log"]
-    assert (tmp_path / "stderr.log").read_bytes() == b""
+    assert not list(tool.scratch.iterdir())
+    assert tool.errors_to
+    assert not tool.errors_to.exists()
+
+
+def test_a_good_join_passes_by_its_packets(seen: Seen) -> None:
+    """Where packets are those judged before, the picture is not decoded again."""
+    checks = check(seen, PLAN, judged(seen))
+    assert all(check.passed for check in checks)
+    assert "packets that are not those judged before" in {check.name for check in checks}
+    assert "frames" not in {check.name for check in checks}
+
+
+STRANGE: dict[str, tuple[Callable[[list[Packet]], list[Packet]], int, str]] = {
+    "one has another content": (
+        lambda packets: [*packets[:9], replace(packets[9], checksum="0x00000000"), *packets[10:]],
+        1,
+        "packets that are not those judged before",
+    ),
+    "one has another size": (
+        lambda packets: [*packets[:-1], replace(packets[-1], size=packets[-1].size + 1)],
+        1,
+        "packets that are not those judged before",
+    ),
+    "two have changed places": (
+        lambda packets: [*packets[:4], packets[5], packets[4], *packets[6:]],
+        2,
+        "packets that are not those judged before",
+    ),
+    "the last one is missing": (lambda packets: packets[:-1], 1, "packets"),
+    "the first one comes twice": (lambda packets: [packets[0], *packets], 60, "different packet steps"),
+    "there are none": (lambda _: [], 60, "first packet is a keyframe"),
+    "one is shown late": (
+        lambda packets: [*packets[:-1], replace(packets[-1], pts=packets[-1].pts + 1)],
+        0,
+        "different packet steps",
+    ),
+    "they begin within a group of pictures": (
+        lambda packets: [replace(packets[0], is_key=False), *packets[1:]],
+        0,
+        "first packet is a keyframe",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", STRANGE)
+def test_a_planted_fault_of_a_join_is_found(fault: str, seen: Seen) -> None:
+    """Packets that are not those judged before are counted, and the check that is there for the fault fails."""
+    change, count, name = STRANGE[fault]
+    with pytest.raises(GateClosed) as closed:
+        check(with_packets(seen, change), PLAN, judged(seen))
+    failed = {check.name: check.measured for check in closed.value.checks if not check.passed}
+    assert name in failed
+    assert failed.get("packets that are not those judged before", 0) == count
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_planted_in_a_joined_file_is_found(
+    fault: str, good: Path, seen: Seen, tool: Tool, tmp_path: Path, run_ffmpeg: RunFfmpeg
+) -> None:
+    """What closes the gate for a decoded picture closes it for one that is judged by its packets."""
+    arguments, _ = FAULTS[fault]
+    bad = tmp_path / "bad.mp4"
+    run_ffmpeg("-i", good, *(arguments if "-f" in arguments else (*arguments, "-f", "mp4")), bad)
+    with pytest.raises(GateClosed):
+        check(look(bad, tool, tool.scratch, decode_picture=False), PLAN, judged(seen))
+
+
+def test_a_picture_that_decodes_badly_is_found(seen: Seen) -> None:
+    """An exit status or a complaint closes the gate, even with every frame there."""
+    for decoded in (Decoded(1, 60, 2.0, ""), Decoded(0, 60, 2.0, "error while decoding MB"), Decoded(0, 59, 2.0, "")):
+        with pytest.raises(GateClosed):
+            check(replace(seen, picture=decoded), PLAN)
+    assert check(replace(seen, picture=Decoded(0, 60, 2.0, "")), PLAN)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -125,37 +216,38 @@ def test_damage_in_the_middle_is_found(good: Path, tmp_path: Path, judge: Callab
     middle = len(content) // 2
     content[middle : middle + 2000] = b"\xff" * 2000
     hurt.write_bytes(content)
-    assert "complaints of the decoder" in judge(hurt)
+    assert "complaints of the picture's decoder" in judge(hurt)
 
 
-def test_every_fault_is_told_with_figures(good: Path, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+def test_damage_in_a_joined_file_is_found(good: Path, seen: Seen, tool: Tool, tmp_path: Path) -> None:
+    """A single changed byte of a packet is found without decoding it."""
+    hurt = tmp_path / "hurt.mp4"
+    content = bytearray(good.read_bytes())
+    content[content.index(b"mdat") + 3000] ^= 1
+    hurt.write_bytes(content)
+    with pytest.raises(GateClosed, match="packets that are not those judged before is 1, must be 0"):
+        check(look(hurt, tool, tool.scratch, decode_picture=False), PLAN, judged(seen))
+
+
+def test_every_fault_is_told_with_figures(good: Path, tool: Tool) -> None:
     """The error names each failed check with what was measured and what it must be."""
-    longer = RenderPlan(PLAN.canvas, 3.0, 90, PLAN.shots, PLAN.tracks, None)
+    longer = replace(PLAN, seconds=3.0, frames=90)
     with pytest.raises(GateClosed, match="frames is 60, must be 90") as closed:
-        inspect(good, longer, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: False)
+        check(look(good, tool, tool.scratch, decode_picture=True), longer)
     assert "seconds of sound is 1.99" in str(closed.value)
     assert len(closed.value.checks) > sum(not check.passed for check in closed.value.checks)
 
 
-def test_checking_can_be_stopped(good: Path, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+def test_checking_can_be_stopped(good: Path, tool: Tool) -> None:
     """A worker that is asked to stop does not finish decoding first."""
     with pytest.raises(Stopped):
-        inspect(good, PLAN, ffmpeg, tmp_path, tmp_path / "stderr.log", lambda: True)
+        look(good, replace(tool, stopping=lambda: True), tool.scratch, decode_picture=True)
 
 
 def test_a_copy_of_a_good_result_is_good(good: Path, tmp_path: Path, judge: Callable[[Path], set[str]]) -> None:
     """The gate judges the content, not the name."""
     shutil.copy(good, tmp_path / "a copy with blanks: 1%.bin")
     assert judge(tmp_path / "a copy with blanks: 1%.bin") == set()
-
-
-def test_packet_times_are_sorted_presentation_times() -> None:
-    """Packets come in decoding order with comments between them; the third column counts."""
-    rows = ["0, -2000, 0, 1000, 9, 0xa", "0, -1000, 3000, 1000, 9, 0xb, F=0x0", "0, 0, 1000, 1000, 9, 0xc"]
-    table = "\n".join(["#software: x", "#tb 0: 1/30000", *rows, ""])
-    assert packet_times(table) == [0, 1000, 3000]
-    assert packet_times("") == []
-    assert packet_times("#tb 0: 1/30000\n") == []
 
 
 def box(kind: bytes, content: bytes = b"", size: int | None = None) -> bytes:
@@ -183,4 +275,4 @@ def test_the_index_is_in_front_when_moov_comes_first(tmp_path: Path, content: by
     """Boxes are skipped by their sizes, long ones included; sizes that cannot be are no index in front."""
     path = tmp_path / "boxes.mp4"
     path.write_bytes(content)
-    assert is_fast_start(path) is in_front
+    assert (boxes_of(path)[-1:] == ("moov",)) is in_front

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
-from render_worker.render import Report
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
 from shared.records.lock import LockRecord

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shared.domain.plan import Canvas, PlanError, RenderPlan, Track, exact_rate, frames_in, frames_to_cover, make_plan
+from shared.domain.media import VideoFacts
+from shared.domain.plan import (
+    Canvas,
+    Clip,
+    Layer,
+    PlanError,
+    Profile,
+    RenderPlan,
+    Track,
+    Treatment,
+    exact_rate,
+    frames_in,
+    frames_to_cover,
+    make_plan,
+    treatment_of,
+)
 
 RATES = {
     23.976: Fraction(24000, 1001),
@@ -21,18 +37,19 @@ RATES = {
     60: Fraction(60),
 }
 VOICE = Track("voice.mp3", 1.0, 1)
+LOGO = Layer("logo.png", 20, 20)
+PROFILE = Profile("libx264", 21, "medium", 192)
 MICROSECOND = Fraction(1, 1_000_000)
 
 
 def plan_of(rate: float, seconds: float, clip_seconds: list[float]) -> RenderPlan:
-    clips = [f"part{number}" for number in range(len(clip_seconds))]
     return make_plan(
         Canvas(640, 360, exact_rate(rate)),
+        PROFILE,
         seconds=seconds,
-        clips=clips,
-        clip_seconds=dict(zip(clips, clip_seconds, strict=True)),
+        clips=[Clip(f"part{number}", length) for number, length in enumerate(clip_seconds)],
+        layers=[LOGO],
         tracks=[VOICE],
-        logo=None,
     )
 
 
@@ -71,7 +88,8 @@ def test_a_shot_has_a_frame_and_no_more_than_its_clip(rate: float, clip_seconds:
     for shot in plan.shots:
         seconds = clip_seconds[int(shot.source.removeprefix("part"))]
         assert shot.frames >= 1
-        assert shot.frames / exact <= Fraction(seconds) + 2 * MICROSECOND
+        assert shot.frames <= shot.clip_frames
+        assert shot.clip_frames / exact <= Fraction(seconds) + 2 * MICROSECOND
 
 
 @given(st.sampled_from(sorted(RATES)), st.integers(1, 200_000))
@@ -83,25 +101,26 @@ def test_a_clip_of_whole_frames_has_all_of_them(rate: float, frames: int) -> Non
     assert frames_to_cover(float(frames / exact), exact) == frames
 
 
-@given(st.sampled_from(sorted(RATES)), st.lists(st.floats(0.1, 30.0), min_size=1, max_size=50), st.integers(1, 60))
-def test_pieces_add_up_to_the_whole(rate: float, clip_seconds: list[float], most: int) -> None:
-    """Rendering in pieces renders the same shots in the same order, without sound."""
-    plan = plan_of(rate, sum(clip_seconds) / 2, clip_seconds)
-    pieces = plan.pieces(most)
-    assert tuple(shot for piece in pieces for shot in piece.shots) == plan.shots
-    assert sum(piece.frames for piece in pieces) == plan.frames
-    for piece in pieces:
-        assert 1 <= len(piece.shots) <= most
-        assert piece.frames == sum(shot.frames for shot in piece.shots)
-        assert frames_to_cover(piece.seconds, plan.canvas.rate) == piece.frames
-        assert not piece.tracks
+@pytest.mark.parametrize("rate", RATES)
+def test_nothing_drifts_over_a_thousand_shots(rate: float) -> None:
+    """A thousand clips of lengths that are no whole frames are covered to the frame, each shot by its own frames."""
+    exact = RATES[rate]
+    clip_seconds = [1 + number * 0.0137 % 3 for number in range(1_000)]
+    seconds = float(sum(frames_in(length, exact) for length in clip_seconds) / exact) - 0.004
+    plan = plan_of(rate, seconds, clip_seconds)
+    assert len(plan.shots) == 1_000
+    assert sum(shot.frames for shot in plan.shots) == plan.frames == frames_to_cover(seconds, exact)
+    assert 0 <= plan.frames / exact - Fraction(seconds) < 1 / exact
+    for shot, length in zip(plan.shots[:-1], clip_seconds, strict=False):
+        assert shot.frames == shot.clip_frames == frames_in(length, exact)
 
 
 def test_the_last_shot_is_cut_and_later_clips_are_not_used() -> None:
     """Clips are laid end to end until the voice is covered."""
     plan = plan_of(25, 3.0, [2.0, 2.0, 2.0])
     assert [(shot.source, shot.frames) for shot in plan.shots] == [("part0", 50), ("part1", 25)]
-    assert plan.tracks == (VOICE,)
+    assert [shot.clip_frames for shot in plan.shots] == [50, 50]
+    assert (plan.tracks, plan.layers, plan.profile) == ((VOICE,), (LOGO,), PROFILE)
 
 
 def test_a_clip_too_short_for_a_frame_is_passed_over() -> None:
@@ -118,3 +137,32 @@ def test_clips_that_do_not_cover_the_voice_are_an_error_with_figures() -> None:
 def test_a_voice_of_no_length_still_gives_a_frame() -> None:
     """There is no video without a picture."""
     assert plan_of(30, 0.0, [1.0]).frames == 1
+
+
+FACTS = VideoFacts(1920, 1080, 1920, 1080, 0, 1.0, 25.0, 10.0, 250, "AVC", matrix="BT.709")
+
+
+@pytest.mark.parametrize(
+    ("facts", "treatment"),
+    [
+        (None, Treatment()),
+        (FACTS, Treatment()),
+        (replace(FACTS, scan="progressive"), Treatment()),
+        (replace(FACTS, scan="top field first"), Treatment(fields="tff", doubled=True)),
+        (replace(FACTS, scan="bottom field first", frame_rate=50.0), Treatment(fields="bff")),
+        (replace(FACTS, scan="interlaced"), Treatment(fields="auto", doubled=True)),
+        (replace(FACTS, hdr="HLG", matrix="BT.2020"), Treatment(tone_map="HLG")),
+        (replace(FACTS, matrix=None), Treatment(matrix="bt709")),
+        (replace(FACTS, matrix=None, height=576), Treatment()),
+    ],
+)
+def test_what_is_known_of_a_clip_decides_its_treatment(facts: VideoFacts | None, treatment: Treatment) -> None:
+    """Fields, dynamic range and unsaid colours are treated; an ordinary clip, or one nothing is known of, is not."""
+    assert treatment_of(facts, Fraction(50)) == treatment
+
+
+def test_a_shot_carries_the_treatment_of_its_clip() -> None:
+    """The plan knows of each shot what its clip needs."""
+    clip = Clip("part0", 10.0, replace(FACTS, scan="top field first"))
+    plan = make_plan(Canvas(640, 360, Fraction(25)), PROFILE, seconds=1.0, clips=[clip], layers=[], tracks=[VOICE])
+    assert plan.shots[0].treatment == Treatment(fields="tff")

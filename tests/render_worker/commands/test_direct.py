@@ -1,4 +1,4 @@
-"""ffmpeg's arguments, word for word: whoever changes one sees here which others move with it."""
+"""The direct command, word for word: whoever changes one argument sees here which others move with it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
-import pytest
-
-from render_worker.command import Encoding, direct, join, piece, piece_list, timescale
-from render_worker.encoders import LIBX264
-from shared.domain.plan import Canvas, RenderPlan, Shot, Track, exact_rate
+from render_worker.commands.direct import direct
+from shared.domain.plan import Canvas, Layer, Profile, RenderPlan, Shot, Track, exact_rate
 
 TASK = Path("/farm/processing/id")
 TARGET = Path("/farm/processing/id/attempt-1-ab/final.mp4")
-ENCODING = Encoding(LIBX264, quality=21, preset="medium", audio_kbps=192)
 
 VOICE = Track("voice.mp3", 1.0, channels=1)
 MUSIC = Track("music.mp3", 0.25, channels=2, loops=True)
 PLAN = RenderPlan(
     Canvas(1920, 1080, exact_rate(29.97)),
+    Profile("libx264", quality=21, preset="medium", audio_kbps=192),
     seconds=12.34,
     frames=370,
-    shots=(Shot("video_part1.mp4", 300), Shot("video_part2.mp4", 70)),
+    shots=(Shot("video_part1.mp4", 300, 300), Shot("video_part2.mp4", 70, 240)),
+    layers=(Layer("logo.png", 20, 20),),
     tracks=(VOICE, MUSIC),
-    logo="logo.png",
 )
 
 CLIP_CAGE = ["-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file"]
@@ -52,7 +48,7 @@ X264 = {
     "-r": "30000/1001",
     "-sc_threshold": "0",
 }
-AAC = {"-ac": "2", "-ar": "48000", "-b:a": "192k", "-c:a": "aac"}
+AAC = {"-aac_coder": "fast", "-ac": "2", "-ar": "48000", "-b:a": "192k", "-c:a": "aac"}
 CONTAINER = {"-map_metadata": "-1", "-movflags": "+faststart", "-video_track_timescale": "30000"}
 
 
@@ -65,7 +61,7 @@ def shot(source: str, first: int, frames: int) -> str:
         "tpad=stop=14:stop_mode=clone",
         f"trim=end_frame={frames}",
         "setpts=PTS-STARTPTS",
-        f"scale=flags=fast_bilinear:h={height}:out_color_matrix=bt709:out_range=tv:w={width}",
+        f"scale=flags=bicubic:h={height}:out_color_matrix=bt709:out_range=tv:w={width}",
         "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv",
         "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black",
         "setsar=1",
@@ -83,11 +79,11 @@ def sound(source: str, first: int, gain: str) -> str:
     )
 
 
-def ending(*options: dict[str, str], target: Path = TARGET) -> list[str]:
+def ending(*options: dict[str, str]) -> list[str]:
     """What stands behind the maps: the output's options in alphabetical order, and its name."""
     together = {name: value for table in options for name, value in table.items()}
     words = [word for name in sorted(together) for word in (name, together[name])]
-    return ["-f", "mp4", *words, f"file:{target}", "-y"]
+    return ["-f", "mp4", *words, f"file:{TARGET}", "-y"]
 
 
 def test_two_clips_with_logo_and_music_are_one_command() -> None:
@@ -102,12 +98,13 @@ def test_two_clips_with_logo_and_music_are_one_command() -> None:
             sound("3:a:0", 21, "1.41421"),
             sound("4:a:0", 24, "0.25"),
             "[s23][s26]amix=duration=first:inputs=2:normalize=0[s27]",
-            "[s27]atrim=end=12.340000[s28]",
+            "[s27]apad=whole_len=592320[s28]",
+            "[s28]atrim=end_sample=592320[s29]",
         ]
     )
-    assert direct(PLAN, TASK, TARGET, ENCODING) == [
+    assert direct(PLAN, TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s28]"),
+        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s29]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
@@ -122,12 +119,13 @@ def test_without_music_there_is_no_mix() -> None:
             "[s18][2:v:0]overlay=20:20[s19]",
             "[s19]format=yuv420p[s20]",
             sound("3:a:0", 21, "1.41421"),
-            "[s23]atrim=end=12.340000[s24]",
+            "[s23]apad=whole_len=592320[s24]",
+            "[s24]atrim=end_sample=592320[s25]",
         ]
     )
-    assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET, ENCODING) == [
+    assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
-        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s24]"),
+        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s25]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
@@ -140,64 +138,16 @@ def test_one_clip_without_logo_is_neither_joined_nor_laid_over() -> None:
             sound("1:a:0", 9, "1.41421"),
             sound("2:a:0", 12, "0.25"),
             "[s11][s14]amix=duration=first:inputs=2:normalize=0[s15]",
-            "[s15]atrim=end=12.340000[s16]",
+            "[s15]apad=whole_len=592320[s16]",
+            "[s16]atrim=end_sample=592320[s17]",
         ]
     )
-    plan = replace(PLAN, shots=(Shot("video_part1.mp4", 370),), logo=None)
-    assert direct(plan, TASK, TARGET, ENCODING) == [
+    plan = replace(PLAN, shots=(Shot("video_part1.mp4", 370, 400),), layers=())
+    assert direct(plan, TASK, TARGET) == [
         *(*PART_1, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s8]", "-map", "[s16]"),
+        *("-filter_complex", graph, "-map", "[s8]", "-map", "[s17]"),
         *ending(X264, AAC, CONTAINER),
     ]
-
-
-def test_a_piece_has_the_same_picture_and_no_sound() -> None:
-    """A piece differs from the direct command only by having no sound, no length and no index in front."""
-    (first, second) = PLAN.pieces(1)
-    target = Path("/farm/processing/id/attempt-1-ab/scratch/piece_0002.mp4")
-    graph = f"{shot('0:V:0', 0, 70)};[s8][1:v:0]overlay=20:20[s9];[s9]format=yuv420p[s10]"
-    assert first.shots == PLAN.shots[:1]
-    assert piece(second, TASK, target, ENCODING) == [
-        *(*PART_2, *LOGO),
-        *("-filter_complex", graph, "-map", "[s10]"),
-        *ending(X264, {"-video_track_timescale": "30000"}, target=target),
-    ]
-
-
-def test_a_join_copies_the_picture_and_encodes_the_sound() -> None:
-    """The join opens the list of pieces and the sounds, and copies the picture."""
-    listing = Path("/farm/processing/id/attempt-1-ab/scratch/pieces.ffconcat")
-    graph = ";".join(
-        [
-            sound("1:a:0", 0, "1.41421"),
-            sound("2:a:0", 3, "0.25"),
-            "[s2][s5]amix=duration=first:inputs=2:normalize=0[s6]",
-            "[s6]atrim=end=12.340000[s7]",
-        ]
-    )
-    assert join(PLAN, TASK, listing, TARGET, ENCODING) == [
-        *("-f", "concat", "-protocol_whitelist", "file", "-safe", "0", "-i", f"file:{listing}"),
-        *(*VOICE_IN, *MUSIC_IN, "-filter_complex", graph, "-map", "0:v:0", "-map", "[s7]"),
-        *ending({"-c:v": "copy"}, AAC, CONTAINER),
-    ]
-
-
-def test_the_list_of_pieces_gives_each_its_length() -> None:
-    """Each piece is named with its length to the microsecond, because MP4 rounds to milliseconds."""
-    pieces = [(f"piece_{number:04d}.mp4", part) for number, part in enumerate(PLAN.pieces(1), start=1)]
-    assert piece_list(pieces) == (
-        "ffconcat version 1.0\nfile piece_0001.mp4\nduration 10.010000\nfile piece_0002.mp4\nduration 2.335667\n"
-    )
-
-
-@pytest.mark.parametrize("rate", [23.976, 24, 25, 29.97, 30, 50, 59.94, 60])
-def test_one_frame_is_a_whole_number_of_ticks(rate: float) -> None:
-    """At every usual rate the track's clock can name the time of every frame exactly."""
-    exact = exact_rate(rate)
-    ticks = timescale(exact) / exact
-    assert isinstance(ticks, Fraction)
-    assert ticks.denominator == 1
-    assert timescale(exact) >= 10_000
 
 
 _PRINT = """
@@ -205,19 +155,19 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from fractions import Fraction
-from render_worker.command import Encoding, direct
-from render_worker.encoders import LIBX264
-from shared.domain.plan import Canvas, RenderPlan, Shot, Track
-shots = tuple(Shot(f"video_part{n}.mp4", 30) for n in range(1, 13))
+from render_worker.commands.direct import direct
+from shared.domain.plan import Canvas, Layer, Profile, RenderPlan, Shot, Track
+shots = tuple(Shot(f"video_part{n}.mp4", 30, 60) for n in range(1, 13))
 tracks = (Track("voice.mp3", 1.0, 1), Track("music.mp3", 0.25, 2, True))
-plan = RenderPlan(Canvas(1920, 1080, Fraction(30)), 12.0, 360, shots, tracks, "logo.png")
-print(json.dumps(direct(plan, Path("/t"), Path("/o"), Encoding(LIBX264, 21, "medium", 192))))
+canvas, profile = Canvas(1920, 1080, Fraction(30)), Profile("libx264", 21, "medium", 192)
+plan = RenderPlan(canvas, profile, 12.0, 360, shots, (Layer("logo.png", 20, 20),), tracks)
+print(json.dumps(direct(plan, Path("/t"), Path("/o"))))
 """
 
 
 def test_arguments_do_not_depend_on_the_process() -> None:
     """Two processes that hash differently spell the same plan in the same words."""
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     spelled = []
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}

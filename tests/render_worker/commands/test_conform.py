@@ -1,0 +1,156 @@
+"""Conforming commands, word for word, and the name a segment gets from what it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from render_worker.commands.conform import Recipe, encoded_end, judge
+from shared.domain.plan import Canvas, Layer, Profile, Treatment, exact_rate
+
+TASK = Path("/farm/processing/id")
+CLIP = TASK / "video_part1.mp4"
+BENCH = Path("/farm/.farm/cache/segments/.node-ab")
+CANVAS = Canvas(1920, 1080, exact_rate(29.97))
+PROFILE = Profile("libx264", quality=21, preset="medium", audio_kbps=192)
+LOGO = (Layer("logo.png", 20, 20), "beef")
+PLAIN = Recipe("cafe", start=0, frames=70, treatment=Treatment(), canvas=CANVAS, profile=PROFILE, layers=())
+
+SIZE = "h=max(2\\,min(1080\\,trunc(1920/dar/2)*2))", "w=max(2\\,min(1920\\,trunc(1080*dar/2)*2))"
+PAINT = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+PLACE = "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black", "setsar=1", "format=yuv420p"
+CAGE = ("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file")
+IN_FRONT = ("-filter_threads", "4", *CAGE)
+X264 = (
+    *("-f", "mp4", "-c:v", "libx264", "-crf", "21", "-flags", "+cgop", "-g", "60", "-keyint_min", "60"),
+    *("-map_metadata", "-1", "-pix_fmt", "yuv420p", "-preset", "medium", "-profile:v", "high"),
+    *("-r", "30000/1001", "-sc_threshold", "0"),
+)
+CLOCK = ("-video_track_timescale", "30000")
+
+
+def chain(*steps: str) -> str:
+    links = ["0:V:0", *(f"s{number}" for number in range(len(steps)))]
+    return ";".join(f"[{links[number]}]{step}[{links[number + 1]}]" for number, step in enumerate(steps))
+
+
+def command(recipe: Recipe) -> list[str]:
+    return recipe.command(CLIP, TASK, BENCH / "segment.mp4", threads=4)
+
+
+def test_an_ordinary_clip_becomes_a_segment() -> None:
+    """Timed, cut to its frames, scaled, painted in BT.709, padded; one clock, closed groups, no sound."""
+    graph = chain(
+        "fps=30000/1001",
+        "tpad=stop=14:stop_mode=clone",
+        "trim=end_frame=70",
+        "setpts=PTS-STARTPTS",
+        f"scale=flags=bicubic:{SIZE[0]}:out_color_matrix=bt709:out_range=tv:{SIZE[1]}",
+        PAINT,
+        *PLACE,
+    )
+    assert command(PLAIN) == [
+        *(*IN_FRONT, "-i", f"file:{CLIP}", "-filter_complex", graph, "-map", "[s8]", *X264, "-threads", "4", *CLOCK),
+        *(f"file:{BENCH}/segment.mp4", "-y"),
+    ]
+
+
+def test_a_difficult_clip_gets_its_treatment() -> None:
+    """Fields become frames, highlights are mapped, a logo lies over it; a late part is read from ten seconds before."""
+    graph = chain(
+        "bwdif=deint=all:mode=send_field:parity=tff",
+        "fps=30000/1001:start_time=0",
+        "tpad=stop=14:stop_mode=clone",
+        "trim=end_frame=370:start_frame=300",
+        "setpts=PTS-STARTPTS",
+        f"scale=flags=bicubic:{SIZE[0]}:{SIZE[1]}",
+        "zscale=min=bt2020nc:npl=100:pin=bt2020:t=linear:tin=arib-std-b67",
+        "format=gbrpf32le",
+        "zscale=p=bt709",
+        "tonemap=hable:desat=0",
+        "zscale=m=bt709:r=limited:t=bt709",
+        "format=yuv420p",
+        PAINT,
+        *PLACE,
+    )
+    graph += ";[s15][1:v:0]overlay=20:20[s16];[s16]format=yuv420p[s17]"
+    treatment = Treatment(fields="tff", doubled=True, tone_map="HLG")
+    assert command(replace(PLAIN, start=1800, treatment=treatment, layers=(LOGO,))) == [
+        *(*IN_FRONT, "-ss", "50.050000", "-i", f"file:{CLIP}"),
+        *("-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"),
+        *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph, "-map", "[s17]", *X264, "-threads", "4", *CLOCK),
+        *(f"file:{BENCH}/segment.mp4", "-y"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("treatment", "words"),
+    [
+        (Treatment(fields="auto"), "[0:V:0]bwdif=deint=interlaced:mode=send_frame:parity=auto[s0]"),
+        (Treatment(fields="bff"), "[0:V:0]bwdif=deint=all:mode=send_frame:parity=bff[s0]"),
+        (Treatment(matrix="bt709"), ":in_color_matrix=bt709:out_color_matrix=bt709:out_range=tv:"),
+        (Treatment(tone_map="PQ"), "tin=smpte2084"),
+    ],
+)
+def test_each_treatment_has_its_filter(treatment: Treatment, words: str) -> None:
+    """What the clip's facts ask for stands in the command."""
+    assert words in " ".join(command(replace(PLAIN, treatment=treatment)))
+
+
+def test_a_part_that_begins_within_the_run_up_is_read_from_the_beginning() -> None:
+    """Nothing is skipped in front of a part that begins five seconds into its clip."""
+    words = command(replace(PLAIN, start=150))
+    assert "-ss" not in words
+    assert "trim=end_frame=220:start_frame=150" in " ".join(words)
+
+
+CHANGES: dict[str, Recipe] = {
+    "content": replace(PLAIN, sha256="f00d"),
+    "first frame": replace(PLAIN, start=60),
+    "frames": replace(PLAIN, frames=71),
+    "treatment": replace(PLAIN, treatment=Treatment(matrix="bt709")),
+    "width": replace(PLAIN, canvas=replace(CANVAS, width=1918)),
+    "rate": replace(PLAIN, canvas=replace(CANVAS, rate=exact_rate(30))),
+    "quality": replace(PLAIN, profile=replace(PROFILE, quality=22)),
+    "preset": replace(PLAIN, profile=replace(PROFILE, preset="slow")),
+    "a layer": replace(PLAIN, layers=(LOGO,)),
+    "another layer": replace(PLAIN, layers=((LOGO[0], "dead"),)),
+    "its place": replace(PLAIN, layers=((Layer("logo.png", 21, 20), "beef"),)),
+}
+
+
+def test_whatever_changes_the_picture_changes_the_name() -> None:
+    """No two of these segments share a name; another ffmpeg makes another name, too."""
+    keys = {recipe.key("ffmpeg 9") for recipe in (PLAIN, *CHANGES.values())} | {PLAIN.key("ffmpeg 8")}
+    assert len(keys) == len(CHANGES) + 2
+    assert all(len(key) == 64 for key in keys)
+
+
+def test_what_does_not_change_the_picture_does_not_change_the_name() -> None:
+    """A layer's file name and the bit rate of the sound leave a segment as it is."""
+    named = replace(PLAIN, layers=((Layer("other.png", 20, 20), "beef"),))
+    assert named.key("9") == replace(PLAIN, layers=(LOGO,)).key("9")
+    assert replace(PLAIN, profile=replace(PROFILE, audio_kbps=64)).key("9") == PLAIN.key("9")
+
+
+def test_a_segment_is_decoded_listed_and_pictured_in_one_run() -> None:
+    """Judging decodes every frame, lists every packet and keeps one frame."""
+    assert judge(BENCH / "segment.mp4", BENCH / "packets.txt", BENCH / "thumbnail.jpg", 90) == [
+        *("-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
+        *("-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"),
+        *("-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", f"file:{BENCH}/packets.txt"),
+        *("-map", "0:v:0", "-vf", "select=eq(n\\,90)", "-frames:v", "1", "-q:v", "3", "-f", "image2"),
+        *("-update", "1", "-y", f"file:{BENCH}/thumbnail.jpg"),
+    ]
+
+
+def test_an_end_is_encoded_with_the_settings_of_its_segment() -> None:
+    """Some frames of a segment, cut out, with the same encoder settings and the same clock."""
+    target = TASK / "attempt-1-ab/scratch/end.mp4"
+    assert encoded_end(BENCH / "segment.mp4", CANVAS, PROFILE, (60, 70), target) == [
+        *("-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
+        *("-filter_complex", "[0:v:0]trim=end_frame=70:start_frame=60[s0];[s0]setpts=PTS-STARTPTS[s1]"),
+        *("-map", "[s1]", *X264, *CLOCK, f"file:{target}", "-y"),
+    ]

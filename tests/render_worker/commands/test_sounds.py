@@ -1,0 +1,115 @@
+"""The sound's commands, word for word, and its division into parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from render_worker.commands.sounds import (
+    Part,
+    audio_options,
+    encode_part,
+    encode_whole,
+    mix_down,
+    packet_times,
+    packets_of,
+    parts_of,
+    samples_of,
+)
+from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track, exact_rate
+
+TASK = Path("/farm/processing/id")
+SCRATCH = TASK / "attempt-1-ab/scratch"
+PROFILE = Profile("libx264", quality=21, preset="medium", audio_kbps=192)
+PLAN = RenderPlan(
+    Canvas(1920, 1080, exact_rate(29.97)),
+    PROFILE,
+    seconds=12.34,
+    frames=370,
+    shots=(Shot("video_part1.mp4", 370, 370),),
+    layers=(),
+    tracks=(Track("voice.mp3", 1.0, channels=1), Track("music.mp3", 0.25, channels=2, loops=True)),
+)
+CAGE = ("-f", "mp3", "-format_whitelist", "mp3", "-protocol_whitelist", "file")
+INPUTS = (*CAGE, "-i", f"file:{TASK}/voice.mp3", *CAGE, "-stream_loop", "-1", "-i", f"file:{TASK}/music.mp3")
+MIX = (
+    "[0:a:0]aresample=48000[s0];[s0]aformat=channel_layouts=stereo[s1];[s1]volume=1.41421[s2];"
+    "[1:a:0]aresample=48000[s3];[s3]aformat=channel_layouts=stereo[s4];[s4]volume=0.25[s5];"
+    "[s2][s5]amix=duration=first:inputs=2:normalize=0[s6];"
+    "[s6]apad=whole_len=592320[s7];[s7]atrim=end_sample=592320[s8]"
+)
+AAC = ("-aac_coder", "fast", "-ac", "2", "-ar", "48000", "-b:a", "192k")
+
+
+def test_a_short_sound_is_mixed_and_encoded_at_once() -> None:
+    """Voice and looped music become ADTS of exactly the plan's samples."""
+    assert encode_whole(PLAN, TASK, SCRATCH / "sound.aac") == [
+        *(*INPUTS, "-filter_complex", MIX, "-map", "[s8]", "-f", "adts", *AAC, "-c:a", "aac"),
+        *(f"file:{SCRATCH}/sound.aac", "-y"),
+    ]
+
+
+def test_a_long_sound_is_mixed_first() -> None:
+    """The same mix, as plain samples."""
+    assert mix_down(PLAN, TASK, SCRATCH / "mixed.s16") == [
+        *(*INPUTS, "-filter_complex", MIX, "-map", "[s8]", "-f", "s16le", "-ac", "2", "-ar", "48000"),
+        *("-c:a", "pcm_s16le", f"file:{SCRATCH}/mixed.s16", "-y"),
+    ]
+
+
+def test_a_voice_alone_is_not_mixed() -> None:
+    """One track has no amix."""
+    alone = replace(PLAN, tracks=PLAN.tracks[:1])
+    assert "amix" not in " ".join(encode_whole(alone, TASK, SCRATCH / "sound.aac"))
+
+
+def test_a_part_is_encoded_with_packets_around_it() -> None:
+    """The encoder starts four packets early and ends four late; the bitstream filter drops those again."""
+    assert encode_part(Part(100, 200), SCRATCH / "mixed.s16", SCRATCH / "sound-100.aac", PROFILE) == [
+        *("-f", "s16le", "-ac", "2", "-ar", "48000", "-skip_initial_bytes", str(96 * 1024 * 4)),
+        *("-i", f"file:{SCRATCH}/mixed.s16", "-filter_complex", f"[0:a:0]atrim=end_sample={108 * 1024}[s0]"),
+        *("-map", "[s0]", "-f", "adts", *AAC, "-bsf:a", "noise=drop=lt(n\\,4)+gte(n\\,104)", "-c:a", "aac"),
+        *(f"file:{SCRATCH}/sound-100.aac", "-y"),
+    ]
+
+
+def test_the_first_part_begins_with_the_sound() -> None:
+    """There is nothing before it that could be dropped."""
+    words = " ".join(encode_part(Part(0, 100), SCRATCH / "mixed.s16", SCRATCH / "sound-0.aac", PROFILE))
+    assert "-skip_initial_bytes 0 " in words
+    assert "noise=drop=lt(n\\,0)+gte(n\\,100)" in words
+
+
+def test_the_sound_is_stereo_at_one_rate() -> None:
+    """AAC at the profile's bit rate."""
+    options = audio_options(replace(PROFILE, audio_kbps=128))
+    assert options == {"c:a": "aac", "aac_coder": "fast", "b:a": "128k", "ar": 48_000, "ac": 2}
+
+
+def test_packets_are_told_their_times() -> None:
+    """The encoder's first packet lies before zero, and the last one is as long as the sound has samples left."""
+    assert packet_times(48_000) == ("setts=ts=(N-1)*1024/(48000*TB):duration=if(eq(N\\,47)\\,896\\,1024)/(48000*TB)")
+
+
+@given(st.integers(1, 48_000 * 36_000), st.integers(1, 20_000))
+def test_parts_are_the_whole_sound(samples: int, most: int) -> None:
+    """Every packet is in exactly one part; no part is empty or too long, and all are of nearly one length."""
+    parts = parts_of(samples, max(most, samples // 1_000_000))
+    assert parts[0].first == 0
+    assert parts[-1].end == packets_of(samples)
+    assert all(earlier.end == later.first for earlier, later in pairwise(parts))
+    lengths = {part.end - part.first for part in parts}
+    assert 1 <= min(lengths) <= max(lengths) <= max(most, samples // 1_000_000)
+    assert max(lengths) - min(lengths) <= 1
+
+
+@given(st.floats(0.01, 36_000))
+def test_the_sound_is_as_long_as_the_voice(seconds: float) -> None:
+    """To the sample; and its packets hold all samples and the encoder's first one besides."""
+    samples = samples_of(replace(PLAN, seconds=seconds))
+    assert abs(samples - seconds * 48_000) <= 0.5
+    assert (packets_of(samples) - 2) * 1024 < samples <= (packets_of(samples) - 1) * 1024
