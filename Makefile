@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
-        bench-ingest clean
+        bench-ingest bench-render clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -44,6 +44,9 @@ fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
 
 bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
 	$(BIN)/python -m benchmarks.ingest
+
+bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
+	$(BIN)/python -m benchmarks.render
 
 format: $(STAMP)    ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -24,6 +24,7 @@ from shared.records.record import Record
 from shared.records.render import RenderRecord
 from shared.records.retired import RetiredRecord
 from shared.records.retries import RetriesRecord
+from shared.records.segment import SegmentRecord
 from shared.records.sidecar import Sidecar
 
 _SCHEMAS: dict[str, type[Record]] = {
@@ -38,6 +39,7 @@ _SCHEMAS: dict[str, type[Record]] = {
     "render": RenderRecord,
     "retired": RetiredRecord,
     "retries": RetriesRecord,
+    "segment": SegmentRecord,
     "sidecar": Sidecar,
 }
 

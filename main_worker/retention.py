@@ -115,11 +115,15 @@ class Retention:
                 yield from _kept("a finished video", path, path / RENDER_RECORD, _finished_at)
 
     def _cached(self) -> Iterator[Kept]:
-        top = self._layout.cache
-        for folder, _, names in os.walk(top) if not top.is_symlink() else ():
-            for path in (Path(folder, name) for name in names):
-                with suppress(FileNotFoundError):
-                    yield Kept("a cached file", path, datetime.fromtimestamp(path.lstat().st_mtime, UTC))
+        """Conformed clips; whoever uses one changes the time of its folder. What begins with a dot is being made."""
+        top = self._layout.segments
+        if top.is_symlink() or self._layout.cache.is_symlink():
+            return
+        for entry in _entries(top):
+            with suppress(FileNotFoundError):
+                if not entry.name.startswith("."):
+                    used_at = entry.stat(follow_symlinks=False).st_mtime
+                    yield Kept("a conformed clip", Path(entry.path), datetime.fromtimestamp(used_at, UTC))
 
     # -- how it goes -----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
     .farm/cache/segments/<key>/segment.mp4, segment.json, thumbnail.jpg
     .farm/cache/segments/.<node>-<token>/            a segment that is being made
+    .farm/cache/segments/.gone.<token>/              one that is being deleted
 
 A folder without a dot is complete. Two workers may make the same segment: the second rename finds the place taken,
 and nothing is lost but time. Whoever uses a segment links it into his own folder first, so it may be dropped any time.
@@ -26,6 +27,7 @@ from shared.records.segment import SegmentRecord
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+_GONE = ".gone."
 _NEARLY = 0.9
 _ABANDONED_SECONDS = 86_400.0  # no segment takes a day; its maker is dead, wherever it ran
 
@@ -99,8 +101,8 @@ class SegmentCache:
         return self._used >= _NEARLY * self._budget
 
     def remove(self, key: str) -> None:
-        """Drop a segment: out of sight by one rename, then deleted."""
-        target = self._layout.removed / f"segment-{secrets.token_hex(6)}"
+        """Drop a segment: out of sight by one rename, on the same disk, then deleted."""
+        target = self._layout.segments / f"{_GONE}{secrets.token_hex(6)}"
         try:
             self._layout.segment(key).rename(target)
         except FileNotFoundError:
@@ -122,7 +124,7 @@ class SegmentCache:
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             for path in list(self._layout.segments.iterdir()):
-                mine = path.name.rpartition("-")[0] == f".{self._node}"
+                mine = path.name.rpartition("-")[0] == f".{self._node}" or path.name.startswith(_GONE)
                 if path.name.startswith(".") and (mine or _age(path) > _ABANDONED_SECONDS):
                     remove_tree(path)
         self.shrink()

@@ -200,29 +200,31 @@ def test_a_crash_between_link_and_video_is_finished_by_the_next_sweep(
     assert not output.exists()
 
 
-def test_unused_cached_files_go(layout: Layout, sweep: Callable[..., int]) -> None:
-    """By the time of their last use; a link in the cache goes itself, not what it leads to."""
-    folder = layout.cache / "segments/ab"
-    folder.mkdir(parents=True)
+def test_unused_conformed_clips_go(layout: Layout, sweep: Callable[..., int]) -> None:
+    """By the time their folder was last used; one that is being made stays, and links are not followed."""
     library = layout.scanned / "video/clip.mp4"
     library.write_bytes(b"library")
-    for name, age in (("old", 8), ("new", 1)):
-        (folder / name).write_bytes(b"x")
+    for name, age in (("old", 8), ("new", 1), (".node-being-made", 9)):
+        segment = layout.segment(name)
+        segment.mkdir(parents=True)
+        (segment / "segment.mp4").write_bytes(b"x")
         used = (NOW - timedelta(days=age)).timestamp()
-        os.utime(folder / name, (used, used))
-    (folder / "link").symlink_to(library)
-    (layout.cache / "library").symlink_to(layout.scanned)
-    os.utime(folder / "link", (0, 0), follow_symlinks=False)
+        os.utime(segment, (used, used))
+    layout.segment("link").symlink_to(layout.scanned)
+    os.utime(layout.segment("link"), (0, 0), follow_symlinks=False)
     assert sweep(Settings(cache_days=7)) == 2
-    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert sorted(path.name for path in layout.segments.iterdir()) == [".node-being-made", "new"]
     assert library.read_bytes() == b"library"
 
 
-def test_a_cache_that_is_a_link_is_left_alone(layout: Layout, sweep: Callable[..., int]) -> None:
+@pytest.mark.parametrize("name", ["cache", "segments"])
+def test_a_cache_that_is_a_link_is_left_alone(layout: Layout, sweep: Callable[..., int], name: str) -> None:
     """Whatever it leads to is not the farm's to delete."""
     library = layout.scanned / "video/clip.mp4"
     library.write_bytes(b"library")
-    layout.cache.symlink_to(layout.scanned)
+    link = {"cache": layout.cache, "segments": layout.segments}[name]
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(layout.scanned)
     assert sweep(now=far_future()) == 0
     assert library.exists()
 

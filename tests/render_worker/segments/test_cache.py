@@ -108,7 +108,7 @@ def spoil_the_index(entry: Path) -> None:
     """The film cannot be opened any more, though its size is right."""
     content = bytearray((entry / SEGMENT).read_bytes())
     place = content.index(b"moov")
-    content[place : place + 4] = b"free"
+    content[place : place + 4] = b"junk"
     (entry / SEGMENT).write_bytes(content)
 
 
