@@ -12,7 +12,7 @@ from typing import Any
 from render_worker.commands.conform import encoded_end
 from render_worker.commands.join import Part, join, part_list
 from render_worker.commands.outputs import gop_frames
-from render_worker.packets import Packet, Stream, parse_packets
+from render_worker.packets import Packet, Stream, parse_packets, same_content
 from render_worker.pipe import make_pipe
 from render_worker.progress import Work
 from render_worker.segments.cache import SegmentCache
@@ -99,7 +99,12 @@ class Assembly:
         listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
         lap("cut")
         work.begin("joining")
-        self._join(listing, task, final, work)
+        try:
+            self._join(listing, task, final, work)
+        except NotJoinable as error:
+            if damaged := frozenset(key for key, record in records.items() if self._is_damaged(key, record)):
+                raise Damaged(damaged) from error
+            raise
         lap("join")
         return Assembled(
             packets=tuple(packets),
@@ -116,14 +121,15 @@ class Assembly:
         """Join picture and sound while the sound is being made, through a pipe; the first failure ends both."""
         sound = self._scratch / _SOUND
         command = join(self._plan, listing, sound, final)
+        sound.unlink(missing_ok=True)  # of a join that failed
         if not make_pipe(sound):
             make_sound(self._plan, task, sound, self._tool)
-            self._tool.run("joining", command, work.at)
+            _run_join(self._tool, command, work)
             return
         no_sound = threading.Event()
         with ThreadPoolExecutor(1, thread_name_prefix="join") as beside:
             joiner = replace(self._tool, stopping=lambda: no_sound.is_set() or self._tool.stopping())
-            joining = beside.submit(joiner.run, "joining", command, work.at)
+            joining = beside.submit(_run_join, joiner, command, work)
             listened = replace(self._tool, stopping=lambda: _has_failed(joining) or self._tool.stopping())
             try:
                 make_sound(self._plan, task, sound, listened)
@@ -179,20 +185,40 @@ class Assembly:
 
     def _encode_end(self, key: str, record: SegmentRecord, frames: tuple[int, int]) -> tuple[str, Stream]:
         """Encode some frames of a segment anew; returns the file's name and its packets, after decoding it whole."""
+        if self._is_damaged(key, record):  # else what is encoded would hide it
+            raise Damaged(frozenset({key}))
         name, table = "end.mp4", self._scratch / "end.txt"
         target, plan = self._scratch / name, self._plan
         command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target)
         self._tool.run("encoding the last frames", command)
         source = ["-f", "mov", "-i", file_url(target)]
-        listed = ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)]
         decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
-        ended, progress = self._tool.run("judging the last frames", [*source, *decoded, *listed])
+        ended, progress = self._tool.run("judging the last frames", [*source, *decoded, *_listed(table)])
         stream = parse_packets(table.read_text("utf-8"))[0]
         if progress.frame != frames[1] - frames[0] or ended.errors:
             raise RenderFailed(f"{progress.frame} of the last {frames[1] - frames[0]} frames came out: {ended.errors}")
         if stream.facts.get("extradata") != record.extradata:
             raise NotJoinable("the last frames differ from their segment in their codec's parameters")
         return name, stream
+
+    def _is_damaged(self, key: str, record: SegmentRecord) -> bool:
+        """Whether the packets of a film in scratch are not those that were judged."""
+        table = self._scratch / "film.txt"
+        table.touch()  # ffmpeg makes none of a film it cannot open
+        self._tool.watch(["-f", "mov", "-i", file_url(self._scratch / f"{key}.mp4"), *_listed(table)])
+        streams = parse_packets(table.read_text("utf-8"))
+        return not streams or not same_content(streams[0].packets, record.packets)
+
+
+def _run_join(tool: Tool, command: Sequence[str], work: Work) -> None:
+    try:
+        tool.run("joining", command, work.at)
+    except RenderFailed as error:
+        raise NotJoinable(str(error)) from error
+
+
+def _listed(table: Path) -> list[str]:
+    return ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)]
 
 
 def _has_failed(future: Future[Any]) -> bool:
