@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import tempfile
@@ -152,6 +153,23 @@ def test_a_damaged_segment_is_made_again(
     warm = render(third, **SETTINGS)
     assert warm.counts["segments_conformed"] == 0
     check_right(third, warm, first)
+
+
+def test_damage_in_frames_that_are_encoded_anew_is_found(
+    prepare: Prepare, render: Render, again: Again, layout: Layout, check_right: Callable[..., None]
+) -> None:
+    """What is encoded of a damaged segment would show it, with packets of its own that nobody could compare."""
+    first = prepare(clips=("h264.mp4",), voice="voice_short.mp3", music=None)
+    first = dataclasses.replace(first, metadata=first.metadata.changed(voice_duration=11 / 30))
+    assert render(first, **SETTINGS).counts["encoded_frames"] == 11
+    film = film_of(first, layout)
+    content = bytearray(film.read_bytes())
+    content[content.index(b"mdat") + 4000] ^= 0xFF
+    film.write_bytes(content)
+    second = again(first)
+    record = render(second, **SETTINGS)
+    assert record.counts["segments_conformed"] == 1
+    check_right(second, record, first)
 
 
 def test_all_that_is_damaged_is_made_again_at_once(
