@@ -1,0 +1,61 @@
+"""A long clip is conformed in parts; where one ends and the next begins, no picture is lost, doubled or moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from render_worker.render import Job
+from shared.domain.layout import FINAL
+from shared.records.render import RenderRecord
+
+Prepare = Callable[..., Job]
+Render = Callable[..., RenderRecord]
+Again = Callable[[Job], Job]
+RunFfmpeg = Callable[..., bytes]
+
+SECONDS = 47.3  # two parts at every rate
+
+
+@pytest.fixture
+def brightness(run_ffmpeg: RunFfmpeg) -> Callable[[Path], bytes]:
+    """How bright each frame of a film is."""
+
+    def measure(film: Path) -> bytes:
+        return run_ffmpeg("-i", film, "-vf", "scale=1:1:flags=area,format=gray", "-f", "rawvideo", "-")
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("clip_rate", "rate"),
+    [("30", 30), ("60", 30), ("60000/1001", 29.97), ("25", 29.97), ("24", 59.94), ("50", 25), ("30", 23.976)],
+)
+def test_parts_show_the_pictures_of_the_whole(
+    prepare: Prepare,
+    render: Render,
+    again: Again,
+    run_ffmpeg: RunFfmpeg,
+    brightness: Callable[[Path], bytes],
+    tmp_path: Path,
+    clip_rate: str,
+    rate: float,
+) -> None:
+    """Every frame of the segments is the one that the direct command shows, told by how bright it is."""
+    clip = tmp_path / "long_clip.mp4"
+    grey = f"color=black:size=64x36:rate={clip_rate}:duration={SECONDS + 0.5},geq=lum='16+mod(N*37,210)':cb=128:cr=128"
+    run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
+    job = prepare(clips=(clip,), seconds_each=SECONDS, music=None, rate=rate, resolution="64x36")
+    job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1))
+    settings = {"preset": "ultrafast", "quality": 5}
+    record = render(job, mode="segments", **settings)
+    assert (record.fallback, record.counts["segments_conformed"]) == (None, 2)
+    other = again(job)
+    render(other, mode="direct", **settings)
+    joined, whole = brightness(job.folder / FINAL), brightness(other.folder / FINAL)
+    assert len(joined) == len(whole) == record.frames
+    strange = [number for number in range(len(whole)) if abs(joined[number] - whole[number]) > 6]
+    assert not strange
