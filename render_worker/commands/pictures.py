@@ -20,8 +20,8 @@ from shared.ffmpeg import file_url
 # A clip may end up to half a second before its declared length (variable frame rates, edit lists):
 # its last picture is held for that long at most; anything shorter than that is caught by the gate.
 HOLD_SECONDS = 0.5
-# A stretch that begins inside a clip is read from this much before, so that the picture that is shown at its
-# beginning is seen, however long ago it came (variable frame rates).
+# A stretch that begins inside a clip is read from the last keyframe that lies at least this much before, and nothing
+# is dropped on the way, so that the picture that is shown at its beginning is seen, however long ago it came.
 _RUN_UP_SECONDS = 10
 _PAINT = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
 # Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
@@ -56,7 +56,7 @@ def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer
 def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
     skipped = stretch.start - run_up
-    seek = {"ss": f"{float(skipped / canvas.rate):.6f}"} if skipped else {}
+    seek = {"ss": f"{float(skipped / canvas.rate):.6f}", "noaccurate_seek": None} if skipped else {}
     stream = ffmpeg.input(file_url(stretch.path), **seek, **_CLIP)["V:0"]
     treatment = stretch.treatment
     if treatment.fields:

@@ -59,3 +59,26 @@ def test_parts_show_the_pictures_of_the_whole(
     assert len(joined) == len(whole) == record.frames
     strange = [number for number in range(len(whole)) if abs(joined[number] - whole[number]) > 6]
     assert not strange
+
+
+def test_a_picture_that_stands_for_long_is_shown_on_both_sides_of_a_seam(
+    prepare: Prepare,
+    render: Render,
+    again: Again,
+    run_ffmpeg: RunFfmpeg,
+    brightness: Callable[[Path], bytes],
+    tmp_path: Path,
+) -> None:
+    """Nothing may move on a screen for minutes: the part behind the seam begins with what was there."""
+    clip = tmp_path / "screen.mp4"
+    grey = f"color=black:size=64x36:rate=30:duration={SECONDS + 0.5},geq=lum='if(lt(T,37),60,200)':cb=128:cr=128"
+    kept = "select=eq(n\\,0)+gte(t\\,37)"
+    run_ffmpeg(*("-f", "lavfi", "-i", grey, "-vf", kept, "-fps_mode", "vfr"), *("-c:v", "libx264", "-crf", "10", clip))
+    job = prepare(clips=(clip,), seconds_each=SECONDS, music=None, resolution="64x36")
+    job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1))
+    record = render(job)
+    assert (record.mode, record.counts["segments_conformed"]) == ("segments", 2)
+    other = again(job)
+    render(other, mode="direct")
+    joined, whole = brightness(job.folder / FINAL), brightness(other.folder / FINAL)
+    assert [number for number in range(len(whole)) if abs(joined[number] - whole[number]) > 6] == []
