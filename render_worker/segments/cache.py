@@ -124,7 +124,7 @@ class SegmentCache:
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             for path in list(self._layout.segments.iterdir()):
-                mine = path.name.startswith((f".{self._node}-", _GONE))
+                mine = path.name.rpartition("-")[0] == f".{self._node}" or path.name.startswith(_GONE)
                 if path.name.startswith(".") and (mine or _age(path) > _ABANDONED_SECONDS):
                     remove_tree(path)
         self.shrink()

@@ -15,7 +15,7 @@ from render_worker.gate import GateClosed, equal
 from render_worker.packets import Stream, parse_packets
 from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.cuts import footage_of
-from render_worker.tool import Tool
+from render_worker.tool import RenderFailed, Tool
 from shared.domain.errors import Stopped
 from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL
 from shared.ffmpeg import last_line
@@ -145,11 +145,20 @@ def _make(
         on_frames(max(0, frame - seen))
         seen = max(frame, seen)
 
-    bench = cache.bench()
-    try:
+    def make() -> SegmentRecord:
         conform(wanted, bench, replace(tool, scratch=bench), threads=threads, on_frame=on_frame)
         record = link_segment(bench, wanted.key, folder)  # before anybody may drop it
         cache.put(wanted.key, bench)
+        return record
+
+    bench = cache.bench()
+    try:
+        record = make()
+    except (OSError, RenderFailed):
+        if bench.exists():
+            raise
+        bench = cache.bench()  # the whole cache was deleted meanwhile
+        record = make()
     finally:
         shutil.rmtree(bench, ignore_errors=True)  # it has been put in place, or is of no use
     on_frame(wanted.recipe.frames)
