@@ -13,6 +13,7 @@ from render_worker import gate
 from render_worker.commands.direct import direct
 from render_worker.gate import GateClosed
 from render_worker.progress import Report, Work
+from render_worker.room import check_room
 from render_worker.segments.assembly import Assembly, Damaged, NotJoinable
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
@@ -152,6 +153,7 @@ class _Rendering:
 
     def directly(self) -> Made:
         """All in one command."""
+        check_room(self.job.scratch, self.plan, 0)
         self.work.begin("rendering")
         self.tool.run("rendering", direct(self.plan, self.job.task, self.final), self.work.at)
         self.clock.lap("render")

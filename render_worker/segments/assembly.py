@@ -15,6 +15,7 @@ from render_worker.commands.outputs import gop_frames
 from render_worker.packets import Packet, Stream, parse_packets, same_content
 from render_worker.pipe import make_pipe
 from render_worker.progress import Work
+from render_worker.room import check_room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.cuts import Cut, Footage, Piece, fit
@@ -88,6 +89,7 @@ class Assembly:
             ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
         """
         missing = self.missing()
+        check_room(self._scratch, self._plan, sum(one.recipe.frames for one in missing))
         records = self._gather(missing, work)
         lap("conform")
         if len({record.extradata for record in records.values()}) > 1:

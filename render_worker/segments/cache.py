@@ -97,7 +97,7 @@ class SegmentCache:
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether what is made ahead of need would soon drive out what is in use, as of when this was last counted."""
+        """Whether what is made ahead of need would drive out what is in use, as of when that was last counted."""
         return self._used >= _NEARLY * self._budget
 
     def remove(self, key: str) -> None:
@@ -112,12 +112,12 @@ class SegmentCache:
     def shrink(self) -> None:
         """Drop what was not used for longest until the rest fits into the budget."""
         kept = sorted(self._kept(), key=lambda entry: entry.used_at)
-        self._used = sum(entry.size for entry in kept)
+        left = self._used = sum(entry.size for entry in kept)
         for entry in kept:
-            if self._used <= self._budget:
+            if left <= self._budget:
                 return
             self.remove(entry.key)
-            self._used -= entry.size
+            left -= entry.size
 
     def tidy(self) -> None:
         """Remove what this node, or one that is long dead, left half made; then keep to the budget."""

@@ -1,0 +1,64 @@
+"""Run as a script, it puts a leash on itself and becomes another program; see ``leash.py``, which starts it.
+
+It is started for every tool, some times per drop and per video, so it imports next to nothing.
+"""
+
+import ctypes
+import os
+import resource
+import sys
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # unshare(2)
+CANNOT_START = 127  # as shells say it; no tool used here ends with it by itself
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def leave_network() -> bool:
+    """Move this process into a network of its own, which has no device but a loopback that is down.
+
+    Root takes no user namespace for it: it would lose its right to read drops that belong to others.
+    """
+    if sys.platform != "linux":
+        return False
+    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
+    unshare = getattr(_LIBC, "unshare", None)
+    return unshare is not None and unshare(flags) == 0
+
+
+def _limit(values: str) -> None:
+    for value in filter(None, values.split(",")):
+        which, soft, hard = map(int, value.split("="))
+        try:
+            ceiling = resource.getrlimit(which)[1]  # one that is in force already stays
+            hard = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)
+            resource.setrlimit(which, (min(soft, hard), hard))
+        except (OSError, ValueError):
+            pass
+
+
+def become(arguments: list[str]) -> None:
+    """Become a program: parent's id, death signal, niceness, limits, offline, signals to reset, then its words."""
+    parent, death_signal, nice, limits, offline, signals, *command = arguments
+    if int(offline):
+        leave_network()  # first: a change of namespace takes the leash off
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != int(parent):  # it died before the leash was on
+        sys.exit(1)
+    for number in signals.split(","):  # Python ignores them, and the program would inherit that
+        _LIBC.signal(int(number), None)
+    if int(nice):
+        os.nice(int(nice))
+    _limit(limits)  # last: what comes after must not need more than they allow
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - becoming the program is the purpose
+    except OSError as error:
+        sys.stderr.write(f"cannot run {command[0]}: {error.strerror}\n")
+        sys.exit(CANNOT_START)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.exit(not leave_network())
+    become(sys.argv[1:])

@@ -1,0 +1,159 @@
+"""A worker without a task conforms the library, stops for a task, and finds its clips conformed when one comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from render_worker.idle import Ahead
+from render_worker.segments.cache import SegmentCache
+from shared.config import load_config
+from shared.domain.drop import Kind
+from shared.domain.layout import FINAL, RENDER_RECORD, Layout, retired_of, sidecar_of
+from shared.domain.media import VideoFacts
+from shared.domain.task import TaskState
+from shared.ffmpeg import Ffmpeg
+from shared.log import open_log
+from shared.records.record import utc_now
+from shared.records.render import RenderRecord
+from shared.records.sidecar import Origin, Sidecar
+
+StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+WaitUntil = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def shelve(farm: Layout, media: Callable[[str], Path]) -> Callable[[str], Path]:
+    """Put a clip into the library with its record, as the main worker does."""
+
+    def put(name: str, seconds: float = 2.0) -> Path:
+        path = farm.clip(Kind.VIDEO, "nature", (320, 180), seconds, Path(name).stem)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(media(name).read_bytes())
+        size, sha256 = path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
+        origin = Origin(
+            path=f"raw/{name}", sha256=sha256, size=size, device=1, inode=1, mtime_ns=1, evidence="the test says so"
+        )
+        facts = VideoFacts(320, 180, 320, 180, 0, 1.0, 30.0, seconds, int(seconds * 30), "AVC")
+        values: dict[str, Any] = {"kind": Kind.VIDEO, "category": "nature", "sha256": sha256, "size": size}
+        Sidecar(**values, origin=origin, scanned_at=utc_now(), video=facts).write(sidecar_of(path))
+        return path
+
+    return put
+
+
+@pytest.fixture
+def ahead_of(farm: Layout, ffmpeg: Ffmpeg) -> Callable[..., Ahead]:
+    """An idle node's work on the farm."""
+
+    def make(budget: int = 10**12, *, stopping: Callable[[], bool] = lambda: False) -> Ahead:
+        config = load_config(farm.config, {})
+        cache = SegmentCache(farm, "here", budget)
+        cache.tidy()
+        return Ahead(config, farm, cache, ffmpeg, "libx264", "here", open_log("render_worker", config.log), stopping)
+
+    return make
+
+
+def test_each_clip_is_conformed_once(shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]) -> None:
+    """One segment after the other, until there is none left; later ones are found at the next look."""
+    shelve("h264.mp4")
+    shelve("hevc.mp4")
+    ahead = ahead_of()
+    made = []
+    while wanted := ahead.next(0.0):
+        ahead.make(wanted)
+        made.append(wanted)
+    assert len({wanted.key for wanted in made}) == len(made) == 2
+    assert all(ahead.cache.has(wanted.key) for wanted in made)
+    shelve("mpeg4.mp4")
+    assert ahead.next(1.0) is None, "a library is not walked every second"
+    assert ahead.next(1000.0) is not None
+    assert ahead_of().next(0.0) is not None, "another process finds what is missing"
+
+
+def test_what_is_retired_or_not_understood_is_left_alone(
+    shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]
+) -> None:
+    """No work for clips that no video will use, and none for records somebody else complains of."""
+    retired_of(shelve("h264.mp4")).touch()
+    sidecar_of(shelve("hevc.mp4")).write_text("{", "utf-8")
+    sidecar_of(shelve("mpeg4.mp4")).unlink()
+    assert ahead_of().next(0.0) is None
+
+
+def test_a_clip_that_cannot_be_conformed_is_passed_over(
+    shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]
+) -> None:
+    """It is the task's business to fail on it, if it is ever used."""
+    shelve("h264.mp4").write_bytes(b"no film")
+    shelve("hevc.mp4")
+    ahead = ahead_of()
+    while wanted := ahead.next(0.0):
+        ahead.make(wanted)
+    assert len(list(ahead.layout.segments.iterdir())) == 1
+
+
+def test_what_was_interrupted_comes_first_again(shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]) -> None:
+    """A task stops it; nothing half made is left."""
+    shelve("long.mp4", seconds=12.0)
+    ahead = ahead_of(stopping=lambda: True)
+    wanted = ahead.next(0.0)
+    assert wanted is not None
+    ahead.make(wanted)
+    assert list(ahead.layout.segments.iterdir()) == []
+    assert ahead.next(0.0) == wanted
+
+
+def test_a_full_cache_is_not_filled_further(shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]) -> None:
+    """Else the library would go round and round through it."""
+    shelve("h264.mp4")
+    shelve("hevc.mp4")
+    ahead = ahead_of(budget=100_000)
+    wanted = ahead.next(0.0)
+    assert wanted is not None
+    ahead.make(wanted)
+    assert ahead.next(0.0) is None
+
+
+def test_an_idle_worker_conforms_and_a_task_is_then_only_joined(
+    farm: Layout,
+    shelve: Callable[..., Path],
+    add_task: Callable[..., str],
+    start_worker: StartWorker,
+    wait_until: WaitUntil,
+) -> None:
+    """The whole way, with a real worker: what it made ahead is what the task wants."""
+    clip = shelve("h264.mp4")
+    start_worker(render__resolution="320x180", render__logo="")
+    wait_until(lambda: list(farm.segments.glob("[!.]*")))
+    task_id = add_task(clips=(clip, clip))
+    output = farm.task(TaskState.FINISHED, task_id)
+    wait_until((output / FINAL).exists)
+    record = RenderRecord.read(output / RENDER_RECORD)
+    assert record.mode == "segments"
+    assert record.counts["segments_conformed"] == 0
+
+
+def test_plans_are_printed_and_nothing_is_changed(farm: Layout, add_task: Callable[..., str]) -> None:
+    """One line of JSON for each waiting task, a damaged one included."""
+    task_id, damaged = add_task(), add_task()
+    (farm.task(TaskState.WAITING, damaged) / "metadata.json").write_text("{", "utf-8")
+    before = sorted(farm.root.rglob("*"))
+    command = [sys.executable, "-m", "render_worker", "--root", str(farm.root), "--dry-run"]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60).stdout.decode()
+    told = {line["task"]: line for line in map(json.loads, printed.splitlines())}
+    assert set(told) == {task_id, damaged}
+    assert "metadata.json" in told[damaged]["problem"]
+    plan = told[task_id]["plan"]
+    assert plan["frames"] == sum(shot["frames"] for shot in plan["shots"]) == 76
+    assert [segment["frames"] for segment in told[task_id]["segments"]] == [60, 16]
+    assert not any(segment["conformed"] for segment in told[task_id]["segments"])
+    assert sorted(farm.root.rglob("*")) == before
