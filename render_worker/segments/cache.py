@@ -2,7 +2,7 @@
 
     .farm/cache/segments/<key>/segment.mp4, segment.json, thumbnail.jpg
     .farm/cache/segments/.<node>-<token>/            a segment that is being made
-    .farm/cache/segments/.gone.<token>/              one that is being deleted
+    .farm/cache/segments/.gone=<token>/              one that is being deleted
 
 A folder without a dot is complete. Two workers may make the same segment: the second rename finds the place taken,
 and nothing is lost but time. Whoever uses a segment links it into his own folder first, so it may be dropped any time.
@@ -27,7 +27,7 @@ from shared.records.segment import SegmentRecord
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
-_GONE = ".gone."
+_GONE = ".gone="  # no node has such a name
 _NEARLY = 0.9
 _ABANDONED_SECONDS = 86_400.0  # no segment takes a day; its maker is dead, wherever it ran
 
