@@ -118,9 +118,10 @@ class Library:
         """A library file and its record.
 
         Raises:
-            FileNotFoundError, RecordError: somebody took it away, or damaged it.
+            FileNotFoundError, RecordError: somebody took one of the two away, or damaged the record.
         """
         path = self._layout.root / relative
+        path.stat()
         return path, Sidecar.read(sidecar_of(path))
 
     def shelf(self, kind: Kind, category: str) -> Sequence[str]:
