@@ -132,7 +132,7 @@ class Mill:
         """Make the tasks that can be made, if anything has changed since this was last done."""
         if self._lost or not self._is_open:
             return
-        if self._is_behind():
+        if self._is_behind() and not self._is_lost():  # what lies in a lost folder is not gone
             self._known, self._is_stale = (self._library.version, self._arriving()), False
             arriving = self._known[1] if self._library.without_task() else ()
             self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
@@ -229,6 +229,8 @@ class Mill:
     def _prepare(self, arriving: list[Drop]) -> None:
         try:
             self._waiting = self._preparer.prepare(arriving)
+            if self._library.misses_some and not self._is_lost():
+                self._library.forget_gone()
             self._task_trouble = None
         except OSError as error:
             why = str(as_machine_trouble(error, "cannot make a task"))

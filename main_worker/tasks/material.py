@@ -107,6 +107,9 @@ class Gathering:
         except (FileNotFoundError, RecordError) as error:
             raise Missing(f"a record cannot be read: {error}; move that file back into raw/") from error
 
+    def _is_usable(self, relative: str) -> bool:
+        return self.library.has(relative) and not self.library.is_retired(relative)
+
     def _check_voice(self, voice: Entry, place: Place) -> None:
         if any(d.kind is Kind.SETTINGS and (d.category, d.story) == place[1:] for d in self.arriving):
             raise Missing("its story's settings are on their way into the library")
@@ -121,19 +124,21 @@ class Gathering:
             seconds=seconds,
             rate=exact_rate(self.config.render.frame_rate),
             seed=seed,
-            usable=lambda path: not self.library.is_retired(path),
+            usable=self._is_usable,
         )
         if not picked:
-            raise Missing(f"every clip in {_or(f'video/{name}/' for name in wants.categories)} is retired or too short")
+            raise Missing(
+                f"every clip in {_or(f'video/{name}/' for name in wants.categories)} is gone, retired or too short"
+            )
         return [self.read(path) for path in picked]
 
     def _music(self, wants: Wants, seed: int) -> Entry | None:
         if wants.music is False:
             return None
         shelves = [self.library.shelf(Kind.MUSIC, name) for name in wants.categories]
-        picked = pick_music(shelves, seed, lambda path: not self.library.is_retired(path))
+        picked = pick_music(shelves, seed, self._is_usable)
         if picked is None and wants.music:
-            raise Missing(f"all music in {_or(f'music/{name}/' for name in wants.categories)} is retired")
+            raise Missing(f"all music in {_or(f'music/{name}/' for name in wants.categories)} is gone or retired")
         return self.read(picked) if picked else None
 
     def _better_on_its_way(self, wants: Wants, clips: list[Entry], music: Entry | None) -> str | None:

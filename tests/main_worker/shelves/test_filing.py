@@ -27,7 +27,7 @@ from main_worker.shelves.library import Library
 from shared.config import Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused
-from shared.domain.layout import Layout
+from shared.domain.layout import Layout, sidecar_of
 from shared.log import open_log
 
 if TYPE_CHECKING:
@@ -410,6 +410,21 @@ def test_a_library_file_that_is_moved_back_is_filed_again(
     assert farm.library()[str(filed.relative_to(farm.layout.scanned))].sha256 == content_now
     assert len([name for name in farm.library() if "chunk_" not in name]) == 1
     assert farm.files(farm.layout.raw) == []
+
+
+@pytest.mark.parametrize("with_record", [True, False])
+def test_what_was_taken_out_and_is_dropped_again_is_no_duplicate(
+    farm: Farm, media: Media, steps: Steps, with_record: bool
+) -> None:
+    """Else the advice would be to delete the last copy; it gets its name back."""
+    farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    (filed,) = steps.filing.file(*steps.ready(), Examined(content_of(media.sound())))
+    filed.unlink()
+    if with_record:
+        sidecar_of(filed).unlink()
+    farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    assert steps.filing.file(*steps.ready(), Examined(content_of(media.sound()))) == [filed]
+    assert sha256(filed) == sha256(media.sound())
 
 
 def test_a_leftover_goes_only_where_its_library_file_is_whole(farm: Farm, media: Media, steps: Steps) -> None:

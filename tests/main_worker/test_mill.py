@@ -1,0 +1,131 @@
+"""One turn after the other of everything, in this process and with the present passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from console.init import lay_out
+from main_worker.mill import Mill
+from main_worker.once import Inline
+from shared.config import Config, Log
+from shared.domain.layout import METADATA, Layout, sidecar_of
+from shared.domain.task import TaskState
+from shared.log import open_log
+from shared.records.metadata import Metadata
+from tests.main_worker.conftest import QUICK, Changes, Media, Stock
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Stock:
+    """The library of a root that is laid out."""
+    return Stock(lay_out(tmp_path / "root", QUICK))
+
+
+@pytest.fixture
+def make_mill(stock: Stock, media: Media) -> Callable[..., Mill]:
+    """Makes a mill on the root, which does in this thread what it does beside it otherwise."""
+
+    def make(changes: Changes | None = None) -> Mill:
+        config = Config.model_validate(QUICK | (changes or {}))
+        log = open_log("main_worker", Log())
+        return Mill(config, stock.layout, media.ffmpeg, Inline(), 1, log, stopping=lambda: False)
+
+    return make
+
+
+def clips_of_tasks(layout: Layout) -> list[set[str]]:
+    """The names of the clips of every task, which are all there."""
+    found = []
+    for task in layout.state(TaskState.WAITING).iterdir():
+        links = list(task.glob("video_part*.mp4"))
+        found.append({link.resolve(strict=True).name for link in links})
+    return found
+
+
+def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+    """Of the rate that is written in the manual."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one")
+    mill = make_mill()
+    mill.look(0.0)
+    mill.prepare(0.0)
+    (task,) = stock.layout.state(TaskState.WAITING).iterdir()
+    assert Metadata.read(task / METADATA).render.frame_rate == 30
+
+
+# -- what is taken out of the library by hand ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [("file",), ("record",), ("file", "record")])
+def test_clips_taken_out_by_hand_are_not_used_any_more(
+    stock: Stock, make_mill: Callable[..., Mill], capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
+) -> None:
+    """The next voice is made of the others, and the log says once what is not used."""
+    stock.music("nature", "tune")
+    clips = [stock.clip("nature", name) for name in "abc"]
+    for name in ("one", "two", "three"):
+        stock.voice("nature", "tale", name, seconds=3.0)
+    mark = stock.layout.story_retired("nature", "tale")
+    mark.touch()
+    mill = make_mill()
+    mill.look(0.0)
+    mill.prepare(0.0)
+    assert clips_of_tasks(stock.layout) == []
+    for part in parts:
+        (clips[1] if part == "file" else sidecar_of(clips[1])).unlink()
+    mark.unlink()
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4", "1.0_c.mp4"}] * 3
+    assert mill.standing(10.0).waiting.count == 0
+    mill.look(20.0)
+    mill.prepare(20.0)
+    assert capsys.readouterr().err.count("event=library_gone") == 1
+
+
+def test_a_voice_that_is_left_without_clips_is_told_so(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+    """As if there had never been any."""
+    stock.music("nature", "tune")
+    clip = stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one", seconds=3.0)
+    mill = make_mill()
+    mill.look(0.0)
+    clip.unlink()
+    for now in (0.0, 1.0):
+        mill.prepare(now)
+    assert [voice.reason for voice in mill.standing(1.0).waiting.first] == ["there is no clip in raw/video/nature/ yet"]
+
+
+def test_a_voice_taken_out_by_hand_waits_for_nothing(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+    """It is not told of for ever."""
+    voice = stock.voice("nature", "tale", "one")
+    stock.voice("nature", "tale", "two")
+    mill = make_mill()
+    mill.look(0.0)
+    mill.prepare(0.0)
+    assert mill.standing(0.0).waiting.count == 2
+    voice.unlink()
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert [voice.voice for voice in mill.standing(10.0).waiting.first] == ["scanned/story/nature/tale/voice/two.mp3"]
+
+
+def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+    """Nothing is forgotten, and no task is made, until it is back."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one")
+    mill = make_mill()
+    mill.look(0.0)
+    folder = stock.layout.scanned / "video"
+    away = folder.rename(folder.with_name("away"))
+    mill.prepare(0.0)
+    assert mill.standing(0.0).paused
+    away.rename(folder)
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4"}]
