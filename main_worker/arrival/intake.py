@@ -91,9 +91,11 @@ class Intake:
     def distrust(self, drops: Iterable[PurePosixPath]) -> None:
         """A rename of these proves nothing from now on: they changed under examination, and were given their name back.
 
-        That is forgotten when they are gone.
+        That is forgotten when they are gone. Nor does it count that nobody had them open: somebody may have by now.
         """
-        self._distrusted.update(drops)
+        for drop in drops:
+            self._distrusted.add(drop)
+            self._unwritten.pop(drop, None)
 
     def _decide(
         self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes, *, is_file: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +130,29 @@ def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, make_mill: C
     mill.look(10.0)
     mill.prepare(10.0)
     assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4"}]
+
+
+# -- what is still written ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
+def test_a_drop_that_a_program_opens_late_is_not_examined_again_and_again(
+    stock: Stock, make_mill: Callable[..., Mill]
+) -> None:
+    """It is found out when the drop is taken, told, and waited for."""
+    path = stock.layout.raw / "story/nature/tale/story.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("priority = 60\n", "utf-8")
+    mill = make_mill()
+    mill.look(0.0)
+    mill.look(10.0)
+    with path.open("ab"):
+        mill.turn(10.0)
+        mill.look(11.0)
+        told = mill.standing(11.0).pending
+        assert list(told.values()) == ["waiting for a program that has it open for writing"]
+        assert not mill.is_taking
+    mill.look(20.0)
+    mill.turn(20.0)
+    assert not path.exists()
+    assert stock.layout.settings("nature", "tale", "story").exists()

@@ -252,6 +252,24 @@ def test_nothing_is_taken_that_a_program_has_open_for_writing(raw: Path, name: s
     assert intake.look(2 * QUIET).ready
 
 
+@linux_only
+def test_a_program_that_opens_a_drop_late_is_waited_for(raw: Path) -> None:
+    """It was found out when the drop was taken; that nobody had it open before says nothing any more."""
+    path = put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    assert intake.look(QUIET).ready
+    with path.open("ab"):
+        (ready,) = intake.look(QUIET).ready
+        assert not ready.is_at(path)
+        intake.distrust([ready.relative])
+        view = intake.look(QUIET)
+        assert not view.ready
+        assert list(view.settling.values()) == ["waiting for a program that has it open for writing"]
+        assert view.next_at == 2 * QUIET, "and not looked at all the time"
+    assert intake.look(2 * QUIET).ready
+
+
 def test_a_rename_of_what_is_distrusted_proves_nothing(raw: Path) -> None:
     """The worker gave the drop its name back itself, because it had changed."""
     path = put(raw, "video/nature/a.mp4")
