@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
 from shared.domain.plan import exact_rate
+from shared.files import as_machine_trouble
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
@@ -80,7 +82,12 @@ class Gathering:
 
         Raises:
             Missing: with what it waits for.
+            OSError: the machine's trouble, which would meet every voice.
         """
+        with _told():
+            return self._gather(voice, settings, seed)
+
+    def _gather(self, voice: Entry, settings: StorySettings, seed: int) -> Material:
         place = Place(Kind.VOICE, voice.sidecar.category, voice.sidecar.story)
         self._check_voice(voice, place)
         if voice.sidecar.audio is None:
@@ -100,12 +107,21 @@ class Gathering:
         """A file of the library with its record.
 
         Raises:
-            Missing: there is no record of it (any more), or a damaged one.
+            Missing: there is no record of it (any more), a damaged one, or one that cannot be read.
+            OSError: the machine's trouble, which would meet every file.
         """
         try:
-            return Entry(*self.library.read(relative))
+            with _told():
+                return Entry(*self.library.read(relative))
         except (FileNotFoundError, RecordError) as error:
             raise Missing(f"a record cannot be read: {error}; move that file back into raw/") from error
+
+    def is_gone(self, voice: str) -> bool:
+        """Whether a voice was certainly taken out of the library."""
+        try:
+            return not self.library.has(voice)
+        except OSError:  # reading it will tell
+            return False
 
     def _is_usable(self, relative: str) -> bool:
         return self.library.has(relative) and not self.library.is_retired(relative)
@@ -153,6 +169,20 @@ class Gathering:
         if wants.music is not False and any((Kind.MUSIC, name) in coming for name in preferred):
             return "better tracks of music"
         return None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A voice whose material cannot be read waits, and says so; what meets every file is the machine's own trouble."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        trouble = as_machine_trouble(error, "a file or its record cannot be read")
+        if trouble.everywhere:
+            raise
+        raise Missing(str(trouble)) from error
 
 
 def find_logo(layout: Layout, config: Config) -> Path | None:

@@ -58,7 +58,7 @@ class Preparer:
         first: list[WaitingVoice] = []
         count = 0
         for voice, place in sorted(self._library.without_task().items()):
-            if count < MOST_LISTED and not self._library.has(voice):  # people read of these
+            if count < MOST_LISTED and gathering.is_gone(voice):  # people read of these
                 self._said.pop(voice, None)
                 continue
             settings = self._library.settings(place.category, place.story)

@@ -12,6 +12,7 @@ from console.init import lay_out
 from main_worker.mill import Mill
 from main_worker.once import Inline
 from shared.config import Config, Log
+from shared.domain.drop import Kind
 from shared.domain.layout import METADATA, Layout, sidecar_of
 from shared.domain.task import TaskState
 from shared.log import open_log
@@ -130,6 +131,59 @@ def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, make_mill: C
     mill.look(10.0)
     mill.prepare(10.0)
     assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4"}]
+
+
+# -- what cannot be read ------------------------------------------------------------------------------
+
+
+def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(
+    stock: Stock, make_mill: Callable[..., Mill]
+) -> None:
+    """Others get their tasks; those that would use the clip wait, and say which record it is."""
+    for category in ("aaa", "bbb"):
+        stock.music(category, "tune")
+        stock.voice(category, "tale", "one")
+    record = sidecar_of(stock.clip("aaa", "a"))
+    stock.clip("bbb", "b")
+    mill = make_mill()
+    mill.look(0.0)
+    content = record.read_bytes()
+    record.unlink()
+    record.mkdir()  # which cannot be read either, whoever asks
+    mill.prepare(0.0)
+    assert clips_of_tasks(stock.layout) == [{"1.0_b.mp4"}]
+    (waiting,) = mill.standing(0.0).waiting.first
+    assert "aaa" in waiting.voice
+    assert f"{record}" in waiting.reason
+    assert "Is a directory" in waiting.reason
+    assert mill.standing(0.0).trouble is None
+    record.rmdir()
+    record.write_bytes(content)
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert len(clips_of_tasks(stock.layout)) == 2
+
+
+def test_what_cannot_even_be_looked_at_holds_up_its_own_voices_only(
+    stock: Stock, make_mill: Callable[..., Mill]
+) -> None:
+    """Clips and voices alike."""
+    for category in ("aaa", "bbb"):
+        stock.music(category, "tune")
+        stock.clip(category, "a")
+    voices = [stock.voice(category, "tale", "one") for category in ("aaa", "bbb")]
+    bad = stock.voice("bbb", "tale", "bad")
+    mill = make_mill()
+    mill.look(0.0)
+    clip = stock.layout.clip(Kind.VIDEO, "aaa", (64, 48), 1.0, "a")
+    for path in (clip, bad):
+        path.unlink()
+        path.symlink_to(path)
+    mill.prepare(0.0)
+    told = {voice.voice: voice.reason for voice in mill.standing(0.0).waiting.first}
+    assert set(told) == {str(stock.layout.relative(path)) for path in (voices[0], bad)}
+    assert all("Too many levels of symbolic links" in reason for reason in told.values())
+    assert len(clips_of_tasks(stock.layout)) == 1
 
 
 # -- what is still written ----------------------------------------------------------------------------
