@@ -112,8 +112,8 @@ class Mill:
         before, self._view = self._view, view
         for words in sorted(set(view.unreadable) - set(before.unreadable)):
             self._log.error(f"What lies in {words}; it waits until it can be read", name="raw_unreadable")
-        if not view.unreadable:
-            self._ingest.forget_all_but({ready.relative for ready in view.ready})
+        unseen = {name for name in self._ingest.troubles.drops if view.hides(name)}
+        self._ingest.forget_all_but(unseen.union(ready.relative for ready in view.ready))
         self._held_until = self._ingest.offer(view.ready, now)
         self._is_stale = True  # a logo may have come, a clip may have been brought back: what waits is looked at again
         self._looked = Pace(now, max(0.0, time.monotonic() - now))

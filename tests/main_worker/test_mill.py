@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from shared.domain.layout import METADATA, Layout, sidecar_of
 from shared.domain.task import TaskState
 from shared.log import open_log
 from shared.records.metadata import Metadata
-from tests.main_worker.conftest import QUICK, Changes, Media, Stock
+from tests.main_worker.conftest import QUICK, Media, Stock, without_privileges
 
 
 @pytest.fixture
@@ -26,16 +25,17 @@ def stock(tmp_path: Path) -> Stock:
     return Stock(lay_out(tmp_path / "root", QUICK))
 
 
+def mill_on(layout: Layout, media: Media) -> Mill:
+    """A mill that does in this thread what it does beside it otherwise."""
+    log = open_log("main_worker", Log())
+    config = Config.model_validate(QUICK)
+    return Mill(config, layout, media.ffmpeg, Inline(), 1, log, stopping=lambda: False)
+
+
 @pytest.fixture
-def make_mill(stock: Stock, media: Media) -> Callable[..., Mill]:
-    """Makes a mill on the root, which does in this thread what it does beside it otherwise."""
-
-    def make(changes: Changes | None = None) -> Mill:
-        config = Config.model_validate(QUICK | (changes or {}))
-        log = open_log("main_worker", Log())
-        return Mill(config, stock.layout, media.ffmpeg, Inline(), 1, log, stopping=lambda: False)
-
-    return make
+def mill(stock: Stock, media: Media, capsys: pytest.CaptureFixture[str]) -> Mill:
+    """A mill on the root that has not looked at anything yet."""
+    return mill_on(stock.layout, media)
 
 
 def clips_of_tasks(layout: Layout) -> list[set[str]]:
@@ -47,12 +47,11 @@ def clips_of_tasks(layout: Layout) -> list[set[str]]:
     return found
 
 
-def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, mill: Mill) -> None:
     """Of the rate that is written in the manual."""
     stock.music("nature", "tune")
     stock.clip("nature", "a")
     stock.voice("nature", "tale", "one")
-    mill = make_mill()
     mill.look(0.0)
     mill.prepare(0.0)
     (task,) = stock.layout.state(TaskState.WAITING).iterdir()
@@ -64,7 +63,7 @@ def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, make_mil
 
 @pytest.mark.parametrize("parts", [("file",), ("record",), ("file", "record")])
 def test_clips_taken_out_by_hand_are_not_used_any_more(
-    stock: Stock, make_mill: Callable[..., Mill], capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
+    stock: Stock, mill: Mill, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
 ) -> None:
     """The next voice is made of the others, and the log says once what is not used."""
     stock.music("nature", "tune")
@@ -73,7 +72,6 @@ def test_clips_taken_out_by_hand_are_not_used_any_more(
         stock.voice("nature", "tale", name, seconds=3.0)
     mark = stock.layout.story_retired("nature", "tale")
     mark.touch()
-    mill = make_mill()
     mill.look(0.0)
     mill.prepare(0.0)
     assert clips_of_tasks(stock.layout) == []
@@ -89,12 +87,11 @@ def test_clips_taken_out_by_hand_are_not_used_any_more(
     assert capsys.readouterr().err.count("event=library_gone") == 1
 
 
-def test_a_voice_that_is_left_without_clips_is_told_so(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+def test_a_voice_that_is_left_without_clips_is_told_so(stock: Stock, mill: Mill) -> None:
     """As if there had never been any."""
     stock.music("nature", "tune")
     clip = stock.clip("nature", "a")
     stock.voice("nature", "tale", "one", seconds=3.0)
-    mill = make_mill()
     mill.look(0.0)
     clip.unlink()
     for now in (0.0, 1.0):
@@ -102,11 +99,10 @@ def test_a_voice_that_is_left_without_clips_is_told_so(stock: Stock, make_mill: 
     assert [voice.reason for voice in mill.standing(1.0).waiting.first] == ["there is no clip in raw/video/nature/ yet"]
 
 
-def test_a_voice_taken_out_by_hand_waits_for_nothing(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+def test_a_voice_taken_out_by_hand_waits_for_nothing(stock: Stock, mill: Mill) -> None:
     """It is not told of for ever."""
     voice = stock.voice("nature", "tale", "one")
     stock.voice("nature", "tale", "two")
-    mill = make_mill()
     mill.look(0.0)
     mill.prepare(0.0)
     assert mill.standing(0.0).waiting.count == 2
@@ -116,12 +112,11 @@ def test_a_voice_taken_out_by_hand_waits_for_nothing(stock: Stock, make_mill: Ca
     assert [voice.voice for voice in mill.standing(10.0).waiting.first] == ["scanned/story/nature/tale/voice/two.mp3"]
 
 
-def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, make_mill: Callable[..., Mill]) -> None:
+def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, mill: Mill) -> None:
     """Nothing is forgotten, and no task is made, until it is back."""
     stock.music("nature", "tune")
     stock.clip("nature", "a")
     stock.voice("nature", "tale", "one")
-    mill = make_mill()
     mill.look(0.0)
     folder = stock.layout.scanned / "video"
     away = folder.rename(folder.with_name("away"))
@@ -136,16 +131,13 @@ def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, make_mill: C
 # -- what cannot be read ------------------------------------------------------------------------------
 
 
-def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(
-    stock: Stock, make_mill: Callable[..., Mill]
-) -> None:
+def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(stock: Stock, mill: Mill) -> None:
     """Others get their tasks; those that would use the clip wait, and say which record it is."""
     for category in ("aaa", "bbb"):
         stock.music(category, "tune")
         stock.voice(category, "tale", "one")
     record = sidecar_of(stock.clip("aaa", "a"))
     stock.clip("bbb", "b")
-    mill = make_mill()
     mill.look(0.0)
     content = record.read_bytes()
     record.unlink()
@@ -164,16 +156,13 @@ def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(
     assert len(clips_of_tasks(stock.layout)) == 2
 
 
-def test_what_cannot_even_be_looked_at_holds_up_its_own_voices_only(
-    stock: Stock, make_mill: Callable[..., Mill]
-) -> None:
+def test_what_cannot_even_be_looked_at_holds_up_its_own_voices_only(stock: Stock, mill: Mill) -> None:
     """Clips and voices alike."""
     for category in ("aaa", "bbb"):
         stock.music(category, "tune")
         stock.clip(category, "a")
     voices = [stock.voice(category, "tale", "one") for category in ("aaa", "bbb")]
     bad = stock.voice("bbb", "tale", "bad")
-    mill = make_mill()
     mill.look(0.0)
     clip = stock.layout.clip(Kind.VIDEO, "aaa", (64, 48), 1.0, "a")
     for path in (clip, bad):
@@ -186,18 +175,39 @@ def test_what_cannot_even_be_looked_at_holds_up_its_own_voices_only(
     assert len(clips_of_tasks(stock.layout)) == 1
 
 
+def test_a_drop_that_is_gone_is_forgotten_beside_a_folder_that_cannot_be_read(media: Media) -> None:
+    """It is no longer told of as put off; what lies in that folder is."""
+    with without_privileges() as folder:
+        layout = lay_out(folder / "root", QUICK)
+        drops = [layout.raw / f"video/{category}/note.txt" for category in ("gone", "secret")]
+        for drop in drops:
+            drop.parent.mkdir(parents=True)
+            drop.touch()
+        mill = mill_on(layout, media)
+        mill.look(0.0)
+        layout.invalid.rmdir()
+        layout.invalid.touch()  # nothing can be refused
+        mill.look(10.0)
+        for now in (10.0, 10.1):
+            mill.turn(now)
+        names = {str(name) for name, doing in mill.standing(11.0).pending.items() if doing.startswith("put off: ")}
+        assert names == {"video/gone/note.txt", "video/secret/note.txt"}
+        drops[0].unlink()
+        drops[1].parent.chmod(0)
+        mill.look(11.0)
+        assert [str(name) for name in mill.standing(11.0).pending] == ["video/secret/note.txt"]
+        drops[1].parent.chmod(0o755)
+
+
 # -- what is still written ----------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
-def test_a_drop_that_a_program_opens_late_is_not_examined_again_and_again(
-    stock: Stock, make_mill: Callable[..., Mill]
-) -> None:
+def test_a_drop_that_a_program_opens_late_is_not_examined_again_and_again(stock: Stock, mill: Mill) -> None:
     """It is found out when the drop is taken, told, and waited for."""
     path = stock.layout.raw / "story/nature/tale/story.toml"
     path.parent.mkdir(parents=True)
     path.write_text("priority = 60\n", "utf-8")
-    mill = make_mill()
     mill.look(0.0)
     mill.look(10.0)
     with path.open("ab"):
