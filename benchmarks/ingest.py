@@ -80,7 +80,7 @@ class Bare:
     def take(self) -> None:
         """Examine what lies in ``raw/``, then clear it away."""
         waiting: dict[Lane, list[_Found]] = {}
-        for relative, status in sorted(files_below(self.layout.raw, []).items(), reverse=True):
+        for relative, status in sorted(files_below(self.layout.raw, {}).items(), reverse=True):
             drop = judge(relative, status)
             if isinstance(drop, Drop):
                 waiting.setdefault(lane_of(drop), []).append((relative, status, drop))
@@ -169,7 +169,7 @@ class Worker:
 
 
 def _drops_in(raw: Path) -> bool:
-    return any(isinstance(judge(relative, status), Drop) for relative, status in files_below(raw, []).items())
+    return any(isinstance(judge(relative, status), Drop) for relative, status in files_below(raw, {}).items())
 
 
 class Drops:

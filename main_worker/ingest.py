@@ -15,7 +15,7 @@ from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.shelves.carrying import bring
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.quarantine import reject
-from main_worker.troubles import HOPELESS_TRIES, Troubles
+from main_worker.troubles import HOPELESS_TRIES, LONG_REST_SECONDS, REST_SECONDS, Troubles
 from main_worker.turns import Lane, lane_of, next_lane
 from shared.config import Config
 from shared.domain.drop import Drop, Misplaced
@@ -39,12 +39,20 @@ class _Verdict:
     copy: Path | None = None
     may_grow: bool = False
 
+    @property
+    def staged(self) -> list[Path]:
+        """What was made on the way; it may have been put in its place by now."""
+        made = self.found.made if isinstance(self.found, Examined) else None
+        return [path for path in (self.copy, made[0] if made else None) if path is not None]
+
+    @property
+    def takes_room(self) -> bool:
+        return any(map(os.path.lexists, self.staged))
+
     def discard(self) -> None:
         """Remove what was made on the way."""
-        made = self.found.made if isinstance(self.found, Examined) else None
-        for path in (self.copy, made[0] if made else None):
-            if path is not None:
-                path.unlink(missing_ok=True)
+        for path in self.staged:
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,18 @@ class _Held:
     ready: Ready
     rejection: Rejection
     until: float
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An examination that is done, of a drop that met trouble at its last step."""
+
+    ready: Ready
+    verdict: _Verdict
+
+    def is_of(self, ready: Ready) -> bool:
+        """Whether it holds for a drop that has proved to be complete once more."""
+        return self.ready.identity == ready.identity and ready.sha256 in (None, self.ready.sha256)
 
 
 class Ingest:
@@ -90,6 +110,7 @@ class Ingest:
         self._queue: dict[Lane, dict[PurePosixPath, Ready]] = {}
         self._jobs: dict[PurePosixPath, _Job] = {}
         self._held: dict[PurePosixPath, _Held] = {}
+        self._kept: dict[PurePosixPath, _Kept] = {}
         self.again: set[PurePosixPath] = set()
         """Drops that were in work and have to be looked at again, since they changed or the machine was in the way."""
         self.troubles = Troubles()
@@ -136,6 +157,8 @@ class Ingest:
     def forget_all_but(self, present: Collection[PurePosixPath]) -> None:
         """Drop the troubles of drops that are not in raw/ any more."""
         self.troubles.forget_all_but(present)
+        for name in self._kept.keys() - set(present):
+            self._discard(self._kept.pop(name).verdict)
 
     def turn(self, now: float) -> None:
         """Begin what may begin, then file or reject every drop whose examination has ended."""
@@ -172,7 +195,14 @@ class Ingest:
         return Lane.TRIFLES if job.ready.relative in self._held else lane_of(job.ready.drop)
 
     def _start(self, ready: Ready) -> None:
-        future = self._executor.submit(self._examine, ready, self._held.get(ready.relative))
+        kept = self._kept.pop(ready.relative, None)
+        future: Future[_Verdict] = Future()
+        if kept and kept.is_of(ready):
+            future.set_result(kept.verdict)
+        else:
+            if kept:
+                self._discard(kept.verdict)
+            future = self._executor.submit(self._examine, ready, self._held.get(ready.relative))
         self._jobs[ready.relative] = _Job(ready, future)
         future.add_done_callback(lambda _: self._done())
 
@@ -224,8 +254,8 @@ class Ingest:
             self.again.add(ready.relative)
             self._log.info(readable(str(changed)), name="file_changed")
         except (MachineTrouble, ToolError, OSError) as error:
-            if self._meet(ready, error, now) and verdict:
-                self._jobs[ready.relative] = job  # the examination is done; only its end is tried again
+            pauses = self._meet(ready, error, now, is_examined=verdict is not None)
+            if verdict and self._keep(job, verdict, pauses=pauses):
                 return
         except Exception:  # noqa: BLE001
             # One drop must not stop all others, whatever it made us stumble over.
@@ -237,6 +267,17 @@ class Ingest:
             self._resume()
         if verdict:
             self._discard(verdict)
+
+    def _keep(self, job: _Job, verdict: _Verdict, *, pauses: bool) -> bool:
+        """Keep an examination that is done, so that only its end is tried again; False where there is no room."""
+        name = job.ready.relative
+        if pauses:
+            self._jobs[name] = job
+        elif verdict.takes_room and len(self._kept) >= self._most:
+            return False
+        else:
+            self._kept[name] = _Kept(job.ready, verdict)
+        return True
 
     def _discard(self, verdict: _Verdict) -> None:
         try:
@@ -288,14 +329,16 @@ class Ingest:
 
     # -- troubles --------------------------------------------------------------------------------
 
-    def _meet(self, ready: Ready, error: MachineTrouble | ToolError | OSError, now: float) -> bool:
+    def _meet(
+        self, ready: Ready, error: MachineTrouble | ToolError | OSError, now: float, *, is_examined: bool
+    ) -> bool:
         """Take note of the machine's trouble; whether it is one that pauses everything."""
         if _is_gone(ready.path):
             self._log.warning(f"{readable(str(ready.relative))} is not in raw/ any more: {error}", name="file_changed")
             return False
         trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
         if not (isinstance(trouble, MachineTrouble) and trouble.everywhere):
-            self._put_off(ready, now, str(trouble))
+            self._put_off(ready, now, str(trouble), LONG_REST_SECONDS if is_examined else REST_SECONDS)
             if isinstance(trouble, ToolInDoubt) and self.troubles.tries(ready.relative) >= HOPELESS_TRIES:
                 self._held[ready.relative] = _Held(ready, _no_fault_of_the_disk(trouble), now)
             return False
@@ -305,8 +348,8 @@ class Ingest:
             self._log.error(f"Ingest is paused and goes on by itself: {trouble}", name="ingest_paused")
         return True
 
-    def _put_off(self, ready: Ready, now: float, why: str) -> None:
-        if self.troubles.put_off(ready.relative, why, now):
+    def _put_off(self, ready: Ready, now: float, why: str, longest: float = REST_SECONDS) -> None:
+        if self.troubles.put_off(ready.relative, why, now, longest):
             self._log.error(
                 f"{readable(str(ready.relative))} stays in raw/ and is tried again: {why}", name="ingest_trouble"
             )

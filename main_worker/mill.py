@@ -112,8 +112,8 @@ class Mill:
         before, self._view = self._view, view
         for words in sorted(set(view.unreadable) - set(before.unreadable)):
             self._log.error(f"What lies in {words}; it waits until it can be read", name="raw_unreadable")
-        if not view.unreadable:
-            self._ingest.forget_all_but({ready.relative for ready in view.ready})
+        unseen = {name for name in self._ingest.troubles.drops if view.hides(name)}
+        self._ingest.forget_all_but(unseen.union(ready.relative for ready in view.ready))
         self._held_until = self._ingest.offer(view.ready, now)
         self._is_stale = True  # a logo may have come, a clip may have been brought back: what waits is looked at again
         self._looked = Pace(now, max(0.0, time.monotonic() - now))
@@ -132,7 +132,7 @@ class Mill:
         """Make the tasks that can be made, if anything has changed since this was last done."""
         if self._lost or not self._is_open:
             return
-        if self._is_behind():
+        if self._is_behind() and not self._is_lost():  # what lies in a lost folder is not gone
             self._known, self._is_stale = (self._library.version, self._arriving()), False
             arriving = self._known[1] if self._library.without_task() else ()
             self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
@@ -229,6 +229,8 @@ class Mill:
     def _prepare(self, arriving: list[Drop]) -> None:
         try:
             self._waiting = self._preparer.prepare(arriving)
+            if self._library.misses_some and not self._is_lost():
+                self._library.forget_gone()
             self._task_trouble = None
         except OSError as error:
             why = str(as_machine_trouble(error, "cannot make a task"))

@@ -74,11 +74,12 @@ class Rehearsal:
 
     def forecasts(self) -> Iterator[Forecast]:
         """What would become of every file, media first, so that of each voice it can be said what it would lack."""
-        unreadable: list[str] = []
+        unreadable: dict[Path, str] = {}
         found = files_below(self.layout.raw, unreadable)
-        for words in unreadable:
+        for folder, words in unreadable.items():
             why = f"What lies in this folder waits until it can be read: {words}."
-            yield Forecast(drop=readable(self._shown(words)), outcome="wait", why=readable(why))
+            shown = str(self.layout.relative(folder))
+            yield Forecast(drop=readable(shown), outcome="wait", why=readable(why))
         now = time.monotonic()
         view = Intake(self.layout.raw, Patience(0.0, 0.0)).look(now)
         ready = {drop.relative: drop for drop in view.ready}
@@ -147,10 +148,6 @@ class Rehearsal:
         if first := self.contents.get((_place_of(drop), content.sha256)):
             sentence = f"It has the same content as {first}, which would be taken first."
             raise DropRefused(Rejection("duplicate", sentence, "Delete one of the two.", {"duplicate_of": first}))
-
-    def _shown(self, words: str) -> str:
-        """The folder that a complaint begins with, relative to the root."""
-        return words.partition(":")[0].removeprefix(f"{self.layout.root}/")
 
     def _why(self, drop: Drop) -> str:
         why = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 _FIRST_SECONDS = 5.0  # a full disk or a lost mount does not mend itself faster than this
-_MOST_SECONDS = 60.0
+REST_SECONDS = 60.0
+LONG_REST_SECONDS = 3600.0  # for what hardly passes by itself, as a folder out of which nothing may be taken
 _DOUBLINGS = 10  # more than it takes to get there; a disk that is full for a day is tried thousands of times
 HOPELESS_TRIES = 3
 
@@ -26,10 +27,10 @@ class Trouble:
         return self.tries >= HOPELESS_TRIES
 
 
-def again(before: Trouble | None, why: str, now: float) -> Trouble:
-    """A trouble met once more: the rest doubles each time, up to a minute."""
+def again(before: Trouble | None, why: str, now: float, longest: float = REST_SECONDS) -> Trouble:
+    """A trouble met once more: the rest doubles each time, up to the `longest`."""
     tries = before.tries + 1 if before else 1
-    return Trouble(why, tries, now + min(_FIRST_SECONDS * 2 ** min(tries - 1, _DOUBLINGS), _MOST_SECONDS))
+    return Trouble(why, tries, now + min(_FIRST_SECONDS * 2 ** min(tries - 1, _DOUBLINGS), longest))
 
 
 class Troubles:
@@ -39,10 +40,10 @@ class Troubles:
         self._drops: dict[PurePosixPath, Trouble] = {}
         self.pause: Trouble | None = None
 
-    def put_off(self, drop: PurePosixPath, why: str, now: float) -> bool:
+    def put_off(self, drop: PurePosixPath, why: str, now: float, longest: float = REST_SECONDS) -> bool:
         """A drop met a trouble of its own; whether that is news."""
         before = self._drops.get(drop)
-        self._drops[drop] = again(before, why, now)
+        self._drops[drop] = again(before, why, now, longest)
         return before is None or before.why != why
 
     def stop_all(self, why: str, now: float) -> bool:

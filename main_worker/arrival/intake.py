@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +33,7 @@ class View:
         settling: drops that still have to prove that they are complete, each with what it waits for.
         next_at: when the first of them may be (monotonic seconds), or None.
         unreadable: folders that could not be read, with the system's words.
+        unseen: the same folders, relative to ``raw/``.
         aside: files that a crash left put aside (see :func:`shared.files.remove_same`), and forgotten probes.
         arriving: what of `settling` is worth waiting for; a copy that never ends keeps nobody.
     """
@@ -43,6 +44,11 @@ class View:
     unreadable: tuple[str, ...] = ()
     aside: tuple[Path, ...] = ()
     arriving: frozenset[PurePosixPath] = frozenset()
+    unseen: frozenset[PurePosixPath] = frozenset()
+
+    def hides(self, name: PurePosixPath) -> bool:
+        """Whether a drop may be there without having been seen: a folder that cannot be read says nothing of it."""
+        return _lies_below(name, self.unseen)
 
 
 @dataclass
@@ -57,12 +63,10 @@ class Intake:
 
     def look(self, now: float, clues: Mapping[str, Clue] | None = None) -> View:
         """Read all of ``raw/`` once; `clues` are what events told of single files, by path."""
-        unreadable: list[str] = []
+        unreadable: dict[Path, str] = {}
         found = files_below(self.raw, unreadable)
-        if not unreadable:  # a folder that cannot be read says nothing about what is in it
-            self._seen = {name: seen for name, seen in self._seen.items() if name in found}
-            self._unwritten = {name: seen for name, seen in self._unwritten.items() if name in found}
-            self._distrusted &= found.keys()
+        unseen = frozenset(PurePosixPath(folder.relative_to(self.raw)) for folder in unreadable)
+        self._forget(lambda name: name not in found and not _lies_below(name, unseen))
         ready, times = [], []
         arriving: set[PurePosixPath] = set()
         settling: dict[PurePosixPath, str] = {}
@@ -86,14 +90,29 @@ class Intake:
                 if now - seen.first_seen < LONG_ARRIVAL_SECONDS:
                     arriving.add(relative)
         aside = tuple(self.raw / name for name in found if is_litter(name))
-        return View(tuple(ready), settling, min(times, default=None), tuple(unreadable), aside, frozenset(arriving))
+        return View(
+            tuple(ready),
+            settling,
+            min(times, default=None),
+            tuple(f"{folder}: {why}" for folder, why in unreadable.items()),
+            aside,
+            frozenset(arriving),
+            unseen,
+        )
+
+    def _forget(self, is_gone: Callable[[PurePosixPath], bool]) -> None:
+        self._seen = {name: seen for name, seen in self._seen.items() if not is_gone(name)}
+        self._unwritten = {name: seen for name, seen in self._unwritten.items() if not is_gone(name)}
+        self._distrusted = {name for name in self._distrusted if not is_gone(name)}
 
     def distrust(self, drops: Iterable[PurePosixPath]) -> None:
         """A rename of these proves nothing from now on: they changed under examination, and were given their name back.
 
-        That is forgotten when they are gone.
+        That is forgotten when they are gone. Nor does it count that nobody had them open: somebody may have by now.
         """
-        self._distrusted.update(drops)
+        for drop in drops:
+            self._distrusted.add(drop)
+            self._unwritten.pop(drop, None)
 
     def _decide(
         self, drop: Drop | Misplaced, seen: Sighting, now: float, notes: Notes, *, is_file: bool
@@ -127,13 +146,17 @@ class Intake:
         )
 
 
+def _lies_below(name: PurePosixPath, folders: frozenset[PurePosixPath]) -> bool:
+    return bool(folders) and not folders.isdisjoint(name.parents)
+
+
 def is_litter(name: PurePosixPath) -> bool:
     """Whether a file is one of ours that a crash left in ``raw/``."""
     return is_aside(name.name) or name.name.startswith(PROBE)
 
 
-def files_below(raw: Path, unreadable: list[str]) -> _Found:
-    """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`."""
+def files_below(raw: Path, unreadable: dict[Path, str]) -> _Found:
+    """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`, with why."""
     found: _Found = {}
     pending = [raw]
     while pending:
@@ -142,10 +165,10 @@ def files_below(raw: Path, unreadable: list[str]) -> _Found:
             entries = list(os.scandir(current))
         except FileNotFoundError:
             if current == raw:
-                unreadable.append(f"{current}: it is gone")
+                unreadable[current] = "it is gone"
             continue
         except OSError as error:
-            unreadable.append(f"{current}: {error.strerror}")
+            unreadable[current] = error.strerror or str(error)
             continue
         for entry in entries:
             path = current / entry.name
@@ -154,7 +177,7 @@ def files_below(raw: Path, unreadable: list[str]) -> _Found:
             except FileNotFoundError:
                 continue  # gone since it was listed
             except OSError as error:
-                unreadable.append(f"{current}: {error.strerror}")
+                unreadable[current] = error.strerror or str(error)
                 break
             if stat.S_ISDIR(status.st_mode):
                 pending.append(path)

@@ -157,13 +157,16 @@ class Filing:
     # -- steps -----------------------------------------------------------------------------------
 
     def _same(self, drop: Drop, content: Content) -> tuple[Path, Sidecar] | None:
+        """The library file with this content: there and whole by now, since the drop may be removed for its sake."""
         relative = self._library.with_content(Place(drop.kind, drop.category, drop.story), content.sha256)
         if relative is None:
             return None
         try:
-            return self._library.read(relative)
+            path, sidecar = self._library.read(relative)
+            is_whole = path.stat().st_size == sidecar.size
         except (FileNotFoundError, RecordError):
             return None  # somebody took it out of the library by hand, so this is no second copy
+        return (path, sidecar) if is_whole and sidecar.origin.sha256 == content.sha256 else None
 
     def _is_leftover(self, sidecar: Sidecar, ready: Ready) -> bool:
         origin = sidecar.origin
@@ -180,13 +183,15 @@ class Filing:
     def free_name(self, drop: Drop, examined: Examined, taken: Container[Path] = ()) -> Path:
         """The library name; a different file that has it already gives this one its hash in its name.
 
+        A record alone keeps no name: its file was taken out of the library, and this may be that very file.
+
         Args:
             taken: names that are not free either.
         """
         sha256 = examined.dropped.sha256
         marks = chain(("", f"-{short_hash(sha256)}", f"-{sha256}"), (f"-{sha256}-{n}" for n in count(2)))
         paths = (self._name(drop, examined, f"{drop.stem}{mark}") for mark in marks)
-        return next(path for path in paths if path not in taken and not path.exists() and not sidecar_of(path).exists())
+        return next(path for path in paths if path not in taken and not _is_taken(path))
 
     def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
         match drop.kind:
@@ -229,3 +234,12 @@ class Filing:
             loudness=examined.loudness,
             settings=examined.settings,
         )
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether there is something of a name; what cannot be told is an error, since its record would be written over."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True

@@ -40,6 +40,7 @@ class Library:
         self._seconds: dict[str, float] = {}
         self._without_task: dict[str, Place] = {}
         self._settings: dict[Place, tuple[str, str, StorySettings]] = {}
+        self._gone: set[str] = set()
         self.version = 0
         """Grows with every change, so that nobody need look when there was none."""
 
@@ -118,10 +119,48 @@ class Library:
         """A library file and its record.
 
         Raises:
-            FileNotFoundError, RecordError: somebody took it away, or damaged it.
+            FileNotFoundError, RecordError: somebody took one of the two away, or damaged the record.
         """
         path = self._layout.root / relative
+        path.stat()
         return path, Sidecar.read(sidecar_of(path))
+
+    def has(self, relative: str) -> bool:
+        """Whether a file is in its place with its record; one that is not may be forgotten (:meth:`forget_gone`)."""
+        path = self._layout.root / relative
+        try:
+            path.stat()
+            sidecar_of(path).stat()
+        except FileNotFoundError:
+            self._gone.add(relative)
+            return False
+        return True
+
+    @property
+    def misses_some(self) -> bool:
+        """Whether files have turned out to be gone."""
+        return bool(self._gone)
+
+    def forget_gone(self) -> None:
+        """Take what turned out to be gone out of the index; its caller has made sure that no folder is lost."""
+        gone = {relative for relative in tuple(self._gone) if not self.has(relative)}
+        self._gone.clear()
+        if not gone:
+            return
+        self._by_content = {key: relative for key, relative in self._by_content.items() if relative not in gone}
+        self._shelves = {
+            key: [relative for relative in shelf if relative not in gone] for key, shelf in self._shelves.items()
+        }
+        for relative in gone:
+            self._seconds.pop(relative, None)
+            self._without_task.pop(relative, None)
+        self.version += 1
+        files = min(gone) if len(gone) == 1 else f"{len(gone)} files, {min(gone)} among them"
+        self._log.warning(
+            f"Not using any more what was taken out of the library, or lost its record: {files}; "
+            "what is moved back into raw/ is scanned again",
+            name="library_gone",
+        )
 
     def shelf(self, kind: Kind, category: str) -> Sequence[str]:
         """All clips or tracks of a category, by path, in a fixed order."""

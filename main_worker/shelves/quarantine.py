@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from main_worker.arrival.ready import Ready, identity_of
@@ -129,9 +130,11 @@ def _reasons_like(folder: Path, stem: str, ending: str) -> Iterator[Path]:
 
 def _free_name(folder: Path, stem: str, ending: str, original: str) -> Path:
     target = folder / f"{stem}{ending}"
-    while os.path.lexists(target) or not _may_write(reason_of(target), original):
-        target = folder / f"{stem}-{secrets.token_hex(4)}{ending}"
-    return target
+    if not os.path.lexists(target) and _may_write(reason_of(target), original):
+        return target
+    # In a folder that cannot be read no name looks taken; then writing the reason tells what is the matter.
+    others = (folder / f"{stem}-{secrets.token_hex(4)}{ending}" for _ in count())
+    return next(path for path in others if not (os.path.lexists(path) or os.path.lexists(reason_of(path))))
 
 
 def _may_write(reason: Path, original: str) -> bool:

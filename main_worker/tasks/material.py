@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
 from shared.domain.plan import exact_rate
+from shared.files import as_machine_trouble
 from shared.logo import find_logo
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
@@ -81,7 +83,12 @@ class Gathering:
 
         Raises:
             Missing: with what it waits for.
+            OSError: the machine's trouble, which would meet every voice.
         """
+        with _told():
+            return self._gather(voice, settings, seed)
+
+    def _gather(self, voice: Entry, settings: StorySettings, seed: int) -> Material:
         place = Place(Kind.VOICE, voice.sidecar.category, voice.sidecar.story)
         self._check_voice(voice, place)
         if voice.sidecar.audio is None:
@@ -101,12 +108,24 @@ class Gathering:
         """A file of the library with its record.
 
         Raises:
-            Missing: there is no record of it (any more), or a damaged one.
+            Missing: there is no record of it (any more), a damaged one, or one that cannot be read.
+            OSError: the machine's trouble, which would meet every file.
         """
         try:
-            return Entry(*self.library.read(relative))
+            with _told():
+                return Entry(*self.library.read(relative))
         except (FileNotFoundError, RecordError) as error:
             raise Missing(f"a record cannot be read: {error}; move that file back into raw/") from error
+
+    def is_gone(self, voice: str) -> bool:
+        """Whether a voice was certainly taken out of the library."""
+        try:
+            return not self.library.has(voice)
+        except OSError:  # reading it will tell
+            return False
+
+    def _is_usable(self, relative: str) -> bool:
+        return self.library.has(relative) and not self.library.is_retired(relative)
 
     def _check_voice(self, voice: Entry, place: Place) -> None:
         if any(d.kind is Kind.SETTINGS and (d.category, d.story) == place[1:] for d in self.arriving):
@@ -122,19 +141,21 @@ class Gathering:
             seconds=seconds,
             rate=exact_rate(self.config.render.frame_rate),
             seed=seed,
-            usable=lambda path: not self.library.is_retired(path),
+            usable=self._is_usable,
         )
         if not picked:
-            raise Missing(f"every clip in {_or(f'video/{name}/' for name in wants.categories)} is retired or too short")
+            raise Missing(
+                f"every clip in {_or(f'video/{name}/' for name in wants.categories)} is gone, retired or too short"
+            )
         return [self.read(path) for path in picked]
 
     def _music(self, wants: Wants, seed: int) -> Entry | None:
         if wants.music is False:
             return None
         shelves = [self.library.shelf(Kind.MUSIC, name) for name in wants.categories]
-        picked = pick_music(shelves, seed, lambda path: not self.library.is_retired(path))
+        picked = pick_music(shelves, seed, self._is_usable)
         if picked is None and wants.music:
-            raise Missing(f"all music in {_or(f'music/{name}/' for name in wants.categories)} is retired")
+            raise Missing(f"all music in {_or(f'music/{name}/' for name in wants.categories)} is gone or retired")
         return self.read(picked) if picked else None
 
     def _better_on_its_way(self, wants: Wants, clips: list[Entry], music: Entry | None) -> str | None:
@@ -149,6 +170,20 @@ class Gathering:
         if wants.music is not False and any((Kind.MUSIC, name) in coming for name in preferred):
             return "better tracks of music"
         return None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A voice whose material cannot be read waits, and says so; what meets every file is the machine's own trouble."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        trouble = as_machine_trouble(error, "a file or its record cannot be read")
+        if trouble.everywhere:
+            raise
+        raise Missing(str(trouble)) from error
 
 
 def _or(places: Iterable[str]) -> str:

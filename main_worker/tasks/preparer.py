@@ -58,6 +58,9 @@ class Preparer:
         first: list[WaitingVoice] = []
         count = 0
         for voice, place in sorted(self._library.without_task().items()):
+            if count < MOST_LISTED and gathering.is_gone(voice):  # people read of these
+                self._said.pop(voice, None)
+                continue
             settings = self._library.settings(place.category, place.story)
             wants = wants_of(place, settings, self._config)
             reason = lacks(wants) or self._make(gathering, voice, settings)
@@ -130,7 +133,7 @@ class Preparer:
             video_files=tuple(parts),
             render=RenderRequest(
                 resolution=settings.resolution or render.resolution,
-                frame_rate=int(render.frame_rate) if render.frame_rate.is_integer() else render.frame_rate,
+                frame_rate=int(render.frame_rate) if float(render.frame_rate).is_integer() else render.frame_rate,
                 logo=logo,
                 output_format=render.output_format,
             ),

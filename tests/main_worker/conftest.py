@@ -9,9 +9,10 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -310,6 +311,21 @@ class Farm:
         """Private names that no worker is using any more, while none is at work."""
         found = [path for path in self.layout.root.rglob("*.tmp") if self.layout.raw not in path.parents]
         return sorted(map(str, [*found, *self.layout.staging.iterdir(), *self.layout.removed.iterdir()]))
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """A folder in which this process, root or not, has no more rights than anybody."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
 
 
 QUICK: Changes = {"ingest": {"quiet_seconds": 0.1, "rescan_seconds": 0.2, "unfinished_seconds": 0}}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -32,8 +34,10 @@ class Stumbling(Examiner):
     """An examiner that meets one error after the other, and then finds nothing wrong."""
 
     errors: list[Exception] = field(default_factory=list)
+    examined: list[PurePosixPath] = field(default_factory=list)
 
     def examine(self, ready: Ready, drop: Drop, known: Callable[[Content], None]) -> Examined:
+        self.examined.append(ready.relative)
         if self.errors:
             raise self.errors.pop(0)
         return super().examine(ready, drop, known)
@@ -46,6 +50,7 @@ class Table:
     ingest: Ingest
     layout: Layout
     desk: Desk
+    examined: list[PurePosixPath]
 
     def put(self, name: str = "a.txt") -> Ready:
         """A link file without a link in it, which is refused once it is examined."""
@@ -69,15 +74,17 @@ class Table:
 def table(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Table]:
     """Makes an ingest that meets the errors given, in turn."""
 
-    def make(*errors: Exception, **ingest: object) -> Table:
+    def make(*errors: Exception, **changes: object) -> Table:
         layout = Layout(tmp_path)
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
         log = open_log("main_worker", Log())
         filing = Filing(layout, Library(layout, log), 100)
         examiner = Stumbling(desk.cage(), layout.staging, list(errors))
-        config = Config.model_validate({"ingest": ingest})
-        return Table(Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None), layout, desk)
+        config = Config.model_validate({"ingest": changes})
+        return Table(
+            Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None), layout, desk, examiner.examined
+        )
 
     return make
 
@@ -135,6 +142,84 @@ def test_a_file_that_only_the_tool_cannot_read_is_refused_after_some_tries(table
     assert made.rejected() == ["a.txt"]
     assert made.ingest.troubles.is_hopeless
     assert not made.ingest.troubles.drops
+
+
+@pytest.fixture
+def no_trash(tmp_path: Path) -> Callable[[], None]:
+    """Makes every refusal fail at its last step, for a reason that is not everybody's; called again, ends that."""
+    invalid = Layout(tmp_path).invalid
+
+    def toggle() -> None:
+        if invalid.is_dir():
+            invalid.rename(invalid.with_name("away"))
+            invalid.touch()
+        else:
+            invalid.unlink()
+            invalid.with_name("away").rename(invalid)
+
+    return toggle
+
+
+def test_only_the_last_step_is_tried_again(table: Callable[..., Table], no_trash: Callable[[], None]) -> None:
+    """A film that nothing lets out of its folder is not decoded each time; its rests grow to an hour."""
+    made = table()
+    drop, other = made.put("a.txt"), made.put("b.txt")
+    no_trash()
+    now = 0.0
+    for _ in range(15):
+        made.turn(now, drop)
+        assert made.ingest.states(now)[drop.relative].startswith("put off: ")
+        assert not made.ingest.is_working, "it rests"
+        assert not made.ingest.arriving
+        assert made.ingest.troubles.rests(drop.relative, now + 4.0)
+        now += 4000.0
+    assert made.ingest.troubles.is_hopeless
+    assert made.ingest.troubles.rests(drop.relative, now - 4000.0 + 3599.0)
+    assert made.examined == [drop.relative]
+    no_trash()
+    made.turn(now, drop, other)
+    assert made.rejected() == ["a.txt", "b.txt"]
+    assert sorted(made.examined) == [drop.relative, other.relative]
+    assert not made.ingest.states(now)
+
+
+def test_a_drop_that_changed_after_its_last_step_failed_is_examined_anew(
+    table: Callable[..., Table], no_trash: Callable[[], None]
+) -> None:
+    """What was found is about other bytes."""
+    made = table()
+    drop = made.put()
+    no_trash()
+    made.turn(0.0, drop)
+    drop.path.write_text("other nonsense", "utf-8")
+    made.turn(1000.0, drop)
+    assert drop.path.exists(), "it is no longer what was seen"
+    no_trash()
+    made.turn(2000.0, made.put())
+    assert made.examined == [drop.relative] * 2
+    assert made.rejected() == ["a.txt"]
+
+
+def test_copies_do_not_fill_the_disk_while_their_last_step_fails(
+    table: Callable[..., Table], no_trash: Callable[[], None]
+) -> None:
+    """A few are kept, until their drops are taken or gone."""
+    memory = Path("/dev/shm")
+    made = table()
+    if not memory.is_dir() or memory.stat().st_dev == made.layout.root.stat().st_dev:
+        pytest.skip("needs a second filesystem: /dev/shm is none here")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        shutil.rmtree(made.layout.raw)
+        made.layout.raw.symlink_to(folder)
+        drops = [made.put(f"{name}.txt") for name in "abcdefgh"]
+        no_trash()
+        for now in (0.0, 1.0, 2.0):
+            made.turn(now, *drops)
+        assert len(made.ingest.troubles.drops) == 8
+        assert len(list(made.layout.staging.iterdir())) == 4
+        made.ingest.forget_all_but([drop.relative for drop in drops[4:]])
+        assert not list(made.layout.staging.iterdir())
+    no_trash()
 
 
 # -- the trouble of all ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from main_worker.troubles import Trouble, Troubles, again
+from main_worker.troubles import LONG_REST_SECONDS, Trouble, Troubles, again
 
 A, B = PurePosixPath("video/nature/a.mp4"), PurePosixPath("video/nature/b.mp4")
 
@@ -20,6 +20,15 @@ def test_the_rest_doubles_up_to_a_minute() -> None:
         trouble = again(trouble, "why", 100.0)
         rests.append(trouble.until - 100.0)
     assert rests == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0]
+
+
+def test_what_costs_much_to_try_rests_up_to_an_hour() -> None:
+    """Where its trouble is nothing that passes by itself."""
+    troubles = Troubles()
+    for _ in range(12):
+        troubles.put_off(A, "why", 100.0, LONG_REST_SECONDS)
+    assert troubles.rests(A, 3699.9)
+    assert not troubles.rests(A, 3700.0)
 
 
 @given(st.integers(1, 2000), st.floats(0, 1e9))

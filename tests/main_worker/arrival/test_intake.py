@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from main_worker.arrival.intake import LONG_ARRIVAL_SECONDS, PROBE, Intake
 from main_worker.arrival.settling import Clue, Patience
 from shared.domain.drop import Drop, Kind, Misplaced
+from tests.main_worker.conftest import without_privileges
 
 QUIET = 5.0
 PATIENCE = Patience(quiet=QUIET, blind=QUIET)
@@ -206,21 +204,6 @@ def test_a_raw_that_is_no_folder_is_told(tmp_path: Path) -> None:
     assert Intake(raw, PATIENCE).look(0.0).unreadable == (f"{raw}: Not a directory",)
 
 
-@contextmanager
-def without_privileges() -> Iterator[Path]:
-    """A folder in which this process, root or not, has no more rights than anybody."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o777)
-        if os.geteuid() != 0:
-            yield Path(folder)
-            return
-        os.seteuid(65534)
-        try:
-            yield Path(folder)
-        finally:
-            os.seteuid(0)
-
-
 def test_an_unreadable_folder_is_told_and_hinders_no_other() -> None:
     """Drops beside it are taken; what was seen in it before is not forgotten."""
     with without_privileges() as folder:
@@ -237,6 +220,32 @@ def test_an_unreadable_folder_is_told_and_hinders_no_other() -> None:
         assert len(intake.look(6.0).ready) == 2
 
 
+def test_only_what_lies_in_an_unreadable_folder_is_remembered() -> None:
+    """What is gone elsewhere is gone: a new drop of its name is as new as any."""
+    with without_privileges() as folder:
+        raw = folder / "raw"
+        put(raw, "video/secret/b.mp4")
+        gone = put(raw, "video/nature/a.mp4")
+        intake = Intake(raw, PATIENCE)
+        intake.look(0.0)
+        (raw / "video/secret").chmod(0)
+        gone.unlink()
+        view = intake.look(1.0)
+        assert view.hides(PurePosixPath("video/secret/b.mp4"))
+        assert view.hides(PurePosixPath("video/secret/deep/b.mp4"))
+        assert not view.hides(PurePosixPath("video/nature/a.mp4"))
+        put(raw, "video/nature/a.mp4")
+        late = intake.look(LONG_ARRIVAL_SECONDS)
+        assert late.arriving == {PurePosixPath("video/nature/a.mp4")}
+        (raw / "video/secret").chmod(0o755)
+
+
+def test_a_vanished_raw_hides_everything(raw: Path) -> None:
+    """Nothing that was known of drops is forgotten then."""
+    raw.rmdir()
+    assert Intake(raw, PATIENCE).look(0.0).hides(PurePosixPath("video/nature/a.mp4"))
+
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
 
 
@@ -249,6 +258,24 @@ def test_nothing_is_taken_that_a_program_has_open_for_writing(raw: Path, name: s
     with path.open("ab"):
         intake.look(0.0)
         assert not intake.look(QUIET).ready
+    assert intake.look(2 * QUIET).ready
+
+
+@linux_only
+def test_a_program_that_opens_a_drop_late_is_waited_for(raw: Path) -> None:
+    """It was found out when the drop was taken; that nobody had it open before says nothing any more."""
+    path = put(raw, "video/nature/a.mp4")
+    intake = Intake(raw, PATIENCE)
+    intake.look(0.0)
+    assert intake.look(QUIET).ready
+    with path.open("ab"):
+        (ready,) = intake.look(QUIET).ready
+        assert not ready.is_at(path)
+        intake.distrust([ready.relative])
+        view = intake.look(QUIET)
+        assert not view.ready
+        assert list(view.settling.values()) == ["waiting for a program that has it open for writing"]
+        assert view.next_at == 2 * QUIET, "and not looked at all the time"
     assert intake.look(2 * QUIET).ready
 
 

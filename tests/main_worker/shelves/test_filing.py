@@ -20,18 +20,18 @@ import pytest
 from main_worker.arrival.intake import Intake
 from main_worker.arrival.ready import DropChanged, Ready
 from main_worker.arrival.settling import Patience
-from main_worker.checks.examination import Examined, content_of
+from main_worker.checks.examination import Examined, Examiner, content_of
 from main_worker.links.article import Article
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.library import Library
 from shared.config import Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused
-from shared.domain.layout import Layout
+from shared.domain.layout import Layout, sidecar_of
 from shared.log import open_log
 
 if TYPE_CHECKING:
-    from tests.main_worker.conftest import Farm, Media
+    from tests.main_worker.conftest import Desk, Farm, Media
 
 CLEAN = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -361,6 +361,99 @@ def test_texts_that_a_crash_interrupted_are_written_again_once(
     assert farm.files(story) == sorted(name + end for name in order for end in ("", ".json"))
     assert [(story / name).read_text("utf-8") for name in order[:2]] == ["One two.\n", "Three.\n"]
     assert not raw.exists()
+
+
+# -- what somebody takes out of the library by hand --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "video/nature/a.mp4",
+        "music/nature/a.mp3",
+        "story/nature/one/voice/a.mp3",
+        "story/nature/one/link/a.txt",
+        "story/nature/one/story.toml",
+    ],
+)
+def test_a_library_file_that_is_moved_back_is_filed_again(
+    farm: Farm, media: Media, desk: Desk, steps: Steps, where: str
+) -> None:
+    """Under its name; though inode, time and path are those of its record, it is the only copy and no leftover."""
+    sources = {
+        ".mp4": media.clip(),
+        ".mp3": media.sound("tune.mp3", seconds=3),
+        ".txt": media.text("a.txt", "http://a/"),
+        ".toml": media.text("story.toml", "priority = 60\n"),
+    }
+
+    def file() -> tuple[Path, str]:
+        """File the one drop; returns the library file and its content's hash."""
+        ready, drop = steps.ready()
+        if drop.kind is Kind.LINK:
+            examined = articles(steps, "One two.")
+        else:
+            examiner = Examiner(desk.cage(), farm.layout.staging)
+            examined = examiner.examine(
+                ready, drop, lambda content: steps.filing.refuse_duplicate(ready, drop, content)
+            )
+        filed = steps.filing.file(ready, drop, examined)[-1]
+        return filed, sha256(filed)
+
+    raw = farm.drop(sources[Path(where).suffix], where)
+    filed, content = file()
+    filed.rename(raw)
+    again, content_now = file()
+    assert again == filed
+    if not where.startswith("music"):  # which is encoded once more
+        assert content_now == content
+    assert farm.library()[str(filed.relative_to(farm.layout.scanned))].sha256 == content_now
+    assert len([name for name in farm.library() if "chunk_" not in name]) == 1
+    assert farm.files(farm.layout.raw) == []
+
+
+@pytest.mark.parametrize("with_record", [True, False])
+def test_what_was_taken_out_and_is_dropped_again_is_no_duplicate(
+    farm: Farm, media: Media, steps: Steps, with_record: bool
+) -> None:
+    """Else the advice would be to delete the last copy; it gets its name back."""
+    farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    (filed,) = steps.filing.file(*steps.ready(), Examined(content_of(media.sound())))
+    filed.unlink()
+    if with_record:
+        sidecar_of(filed).unlink()
+    farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    assert steps.filing.file(*steps.ready(), Examined(content_of(media.sound()))) == [filed]
+    assert sha256(filed) == sha256(media.sound())
+
+
+def test_a_leftover_goes_only_where_its_library_file_is_whole(farm: Farm, media: Media, steps: Steps) -> None:
+    """Somebody has cut the library file short: the drop is the better copy, and gets a name of its own."""
+    raw = farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    kept = farm.layout.root.with_name("kept")
+    kept.hardlink_to(raw)
+    examined = Examined(content_of(raw))
+    (filed,) = steps.filing.file(*steps.ready(), examined)
+    filed.unlink()
+    filed.write_bytes(media.sound().read_bytes()[:100])
+    kept.rename(raw)
+    (again,) = steps.filing.file(*steps.ready(), examined)
+    assert again != filed
+    assert sha256(again) == examined.dropped.sha256
+
+
+def test_a_record_that_speaks_of_other_content_makes_no_duplicate(farm: Farm, media: Media, steps: Steps) -> None:
+    """The name was given to another drop, after its file had been taken out of the library."""
+    farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    (filed,) = steps.filing.file(*steps.ready(), Examined(content_of(media.sound())))
+    filed.unlink()
+    other = media.variant(media.sound(), 3)
+    farm.drop(other, "story/nature/one/voice/a.mp3")
+    assert steps.filing.file(*steps.ready(), Examined(content_of(other))) == [filed]
+    farm.drop(media.sound(), "story/nature/one/voice/a.mp3")
+    (again,) = steps.filing.file(*steps.ready(), Examined(content_of(media.sound())))
+    assert again != filed
+    assert sha256(filed) == sha256(other)
 
 
 # -- what a crash leaves, seen by the next worker ------------------------------------------------------

@@ -122,3 +122,28 @@ def test_what_a_crash_left_is_cleared_only_where_that_is_wanted(stock: Stock, me
     assert len(library.shelf(Kind.VIDEO, "nature")) == 1
     left = [name for name in before if "good" in name]
     assert files(stock.layout.scanned) == (left if mend else before)
+
+
+@pytest.mark.parametrize("part", ["file", "record"])
+def test_what_turned_out_to_be_gone_is_forgotten(stock: Stock, part: str) -> None:
+    """From its shelf, as content, and as a voice without a task; what is there again by then is not."""
+    kept, clip, moved = (stock.clip("nature", name) for name in "abc")
+    voice = stock.voice("nature", "tale", "one")
+    library = stock.library()
+    names = {path: str(stock.layout.relative(path)) for path in (kept, clip, moved, voice)}
+    contents = {path: Sidecar.read(sidecar_of(path)).origin.sha256 for path in names}
+    for path in (clip, voice):
+        (path if part == "file" else sidecar_of(path)).unlink()
+    away = moved.rename(moved.with_name("away"))
+    assert [library.has(name) for name in names.values()] == [True, False, False, False]
+    assert library.misses_some
+    away.rename(moved)
+    before = library.version
+    library.forget_gone()
+    assert library.shelf(Kind.VIDEO, "nature") == [names[kept], names[moved]]
+    assert not library.without_task()
+    clips = Place(Kind.VIDEO, "nature", None)
+    assert [library.with_content(clips, contents[path]) for path in (kept, clip)] == [names[kept], None]
+    assert library.with_content(Place(Kind.VOICE, "nature", "tale"), contents[voice]) is None
+    assert library.version > before
+    assert not library.misses_some

@@ -233,3 +233,13 @@ def test_the_figures_of_a_refusal_are_kept_in_the_reason(farm: Farm, media: Medi
     assert reason.code == "truncated"
     assert reason.measured["declared_seconds"] == 6.0
     assert reason.original_path == "raw/video/nature/a.mp4"
+
+
+def test_a_trash_that_cannot_be_read_is_an_error(farm: Farm, media: Media) -> None:
+    """And not a reason to look for free names in it for ever."""
+    path = farm.drop(media.text("note.txt", "a note"), "video/nature/note.txt")
+    farm.layout.invalid.rmdir()
+    farm.layout.invalid.touch()
+    with pytest.raises(NotADirectoryError):
+        reject(farm.layout, only_drop(farm), REFUSED)
+    assert path.exists()

@@ -128,12 +128,12 @@ def test_retired_clips_and_music_are_not_used(stocked: Stock) -> None:
     assert clips[0] not in {clip.path for clip in gather(stocked).clips}
     for clip in clips[1:]:
         retired_of(clip).touch()
-    assert reason(stocked) == "every clip in video/nature/ is retired or too short"
+    assert reason(stocked) == "every clip in video/nature/ is gone, retired or too short"
     for clip in clips:
         retired_of(clip).unlink()
     (track,) = (stocked.layout.scanned / "music").rglob("*.mp3")
     retired_of(track).touch()
-    assert reason(stocked) == "all music in music/nature/ is retired"
+    assert reason(stocked) == "all music in music/nature/ is gone or retired"
     assert gather(stocked, {"music": {"required": False}}).music is None
 
 
@@ -153,12 +153,31 @@ def test_a_voice_whose_record_lost_its_sound_waits(stocked: Stock) -> None:
     assert "says nothing about its sound" in reason(stocked)
 
 
-@pytest.mark.parametrize("damage", [b"{", None])
-def test_a_clip_without_a_readable_record_is_told(stocked: Stock, damage: bytes | None) -> None:
+@pytest.mark.parametrize("kind", ["video", "music"])
+@pytest.mark.parametrize("part", ["file", "record"])
+def test_what_is_gone_is_not_used(stocked: Stock, kind: str, part: str) -> None:
+    """It was there when the worker started; if nothing else is left, the voice waits, and the reason says so."""
+    stocked.music("nature", "other")
+    made = gathering(stocked, library=stocked.library())
+    (name,) = made.library.without_task()
+    files = sorted((stocked.layout.scanned / kind).rglob("*.mp?"))
+    for gone in files[:-1]:
+        (gone if part == "file" else sidecar_of(gone)).unlink()
+    for seed in range(5):
+        material = made.gather(made.read(name), StorySettings(), seed)
+        used = material.clips if kind == "video" else [material.music]
+        assert {entry.path for entry in used if entry} == {files[-1]}
+    assert made.library.misses_some
+    files[-1].unlink()
+    with pytest.raises(Missing, match="gone"):
+        made.gather(made.read(name), StorySettings(), 1)
+
+
+def test_a_clip_without_a_readable_record_is_told(stocked: Stock) -> None:
     """Which one, and what to do; it was there when the worker started."""
     made = gathering(stocked, library=stocked.library())
     for record in (stocked.layout.scanned / "video").rglob("*.json"):
-        record.unlink() if damage is None else record.write_bytes(damage)
+        record.write_bytes(b"{")
     (name,) = made.library.without_task()
     with pytest.raises(Missing, match=r"a record cannot be read: .*move that file back into raw/"):
         made.gather(made.read(name), StorySettings(), 1)

@@ -1,0 +1,222 @@
+"""One turn after the other of everything, in this process and with the present passed in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from console.init import lay_out
+from main_worker.mill import Mill
+from main_worker.once import Inline
+from shared.config import Config, Log
+from shared.domain.drop import Kind
+from shared.domain.layout import METADATA, Layout, sidecar_of
+from shared.domain.task import TaskState
+from shared.log import open_log
+from shared.records.metadata import Metadata
+from tests.main_worker.conftest import QUICK, Media, Stock, without_privileges
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Stock:
+    """The library of a root that is laid out."""
+    return Stock(lay_out(tmp_path / "root", QUICK))
+
+
+def mill_on(layout: Layout, media: Media) -> Mill:
+    """A mill that does in this thread what it does beside it otherwise."""
+    log = open_log("main_worker", Log())
+    config = Config.model_validate(QUICK)
+    return Mill(config, layout, media.ffmpeg, Inline(), 1, log, stopping=lambda: False)
+
+
+@pytest.fixture
+def mill(stock: Stock, media: Media, capsys: pytest.CaptureFixture[str]) -> Mill:
+    """A mill on the root that has not looked at anything yet."""
+    return mill_on(stock.layout, media)
+
+
+def clips_of_tasks(layout: Layout) -> list[set[str]]:
+    """The names of the clips of every task, which are all there."""
+    found = []
+    for task in layout.state(TaskState.WAITING).iterdir():
+        links = list(task.glob("video_part*.mp4"))
+        found.append({link.resolve(strict=True).name for link in links})
+    return found
+
+
+def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, mill: Mill) -> None:
+    """Of the rate that is written in the manual."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one")
+    mill.look(0.0)
+    mill.prepare(0.0)
+    (task,) = stock.layout.state(TaskState.WAITING).iterdir()
+    assert Metadata.read(task / METADATA).render.frame_rate == 30
+
+
+# -- what is taken out of the library by hand ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [("file",), ("record",), ("file", "record")])
+def test_clips_taken_out_by_hand_are_not_used_any_more(
+    stock: Stock, mill: Mill, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
+) -> None:
+    """The next voice is made of the others, and the log says once what is not used."""
+    stock.music("nature", "tune")
+    clips = [stock.clip("nature", name) for name in "abc"]
+    for name in ("one", "two", "three"):
+        stock.voice("nature", "tale", name, seconds=3.0)
+    mark = stock.layout.story_retired("nature", "tale")
+    mark.touch()
+    mill.look(0.0)
+    mill.prepare(0.0)
+    assert clips_of_tasks(stock.layout) == []
+    for part in parts:
+        (clips[1] if part == "file" else sidecar_of(clips[1])).unlink()
+    mark.unlink()
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4", "1.0_c.mp4"}] * 3
+    assert mill.standing(10.0).waiting.count == 0
+    mill.look(20.0)
+    mill.prepare(20.0)
+    assert capsys.readouterr().err.count("event=library_gone") == 1
+
+
+def test_a_voice_that_is_left_without_clips_is_told_so(stock: Stock, mill: Mill) -> None:
+    """As if there had never been any."""
+    stock.music("nature", "tune")
+    clip = stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one", seconds=3.0)
+    mill.look(0.0)
+    clip.unlink()
+    for now in (0.0, 1.0):
+        mill.prepare(now)
+    assert [voice.reason for voice in mill.standing(1.0).waiting.first] == ["there is no clip in raw/video/nature/ yet"]
+
+
+def test_a_voice_taken_out_by_hand_waits_for_nothing(stock: Stock, mill: Mill) -> None:
+    """It is not told of for ever."""
+    voice = stock.voice("nature", "tale", "one")
+    stock.voice("nature", "tale", "two")
+    mill.look(0.0)
+    mill.prepare(0.0)
+    assert mill.standing(0.0).waiting.count == 2
+    voice.unlink()
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert [voice.voice for voice in mill.standing(10.0).waiting.first] == ["scanned/story/nature/tale/voice/two.mp3"]
+
+
+def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, mill: Mill) -> None:
+    """Nothing is forgotten, and no task is made, until it is back."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one")
+    mill.look(0.0)
+    folder = stock.layout.scanned / "video"
+    away = folder.rename(folder.with_name("away"))
+    mill.prepare(0.0)
+    assert mill.standing(0.0).paused
+    away.rename(folder)
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4"}]
+
+
+# -- what cannot be read ------------------------------------------------------------------------------
+
+
+def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(stock: Stock, mill: Mill) -> None:
+    """Others get their tasks; those that would use the clip wait, and say which record it is."""
+    for category in ("aaa", "bbb"):
+        stock.music(category, "tune")
+        stock.voice(category, "tale", "one")
+    record = sidecar_of(stock.clip("aaa", "a"))
+    stock.clip("bbb", "b")
+    mill.look(0.0)
+    content = record.read_bytes()
+    record.unlink()
+    record.mkdir()  # which cannot be read either, whoever asks
+    mill.prepare(0.0)
+    assert clips_of_tasks(stock.layout) == [{"1.0_b.mp4"}]
+    (waiting,) = mill.standing(0.0).waiting.first
+    assert "aaa" in waiting.voice
+    assert f"{record}" in waiting.reason
+    assert "Is a directory" in waiting.reason
+    assert mill.standing(0.0).trouble is None
+    record.rmdir()
+    record.write_bytes(content)
+    mill.look(10.0)
+    mill.prepare(10.0)
+    assert len(clips_of_tasks(stock.layout)) == 2
+
+
+def test_what_cannot_even_be_looked_at_holds_up_its_own_voices_only(stock: Stock, mill: Mill) -> None:
+    """Clips and voices alike."""
+    for category in ("aaa", "bbb"):
+        stock.music(category, "tune")
+        stock.clip(category, "a")
+    voices = [stock.voice(category, "tale", "one") for category in ("aaa", "bbb")]
+    bad = stock.voice("bbb", "tale", "bad")
+    mill.look(0.0)
+    clip = stock.layout.clip(Kind.VIDEO, "aaa", (64, 48), 1.0, "a")
+    for path in (clip, bad):
+        path.unlink()
+        path.symlink_to(path)
+    mill.prepare(0.0)
+    told = {voice.voice: voice.reason for voice in mill.standing(0.0).waiting.first}
+    assert set(told) == {str(stock.layout.relative(path)) for path in (voices[0], bad)}
+    assert all("Too many levels of symbolic links" in reason for reason in told.values())
+    assert len(clips_of_tasks(stock.layout)) == 1
+
+
+def test_a_drop_that_is_gone_is_forgotten_beside_a_folder_that_cannot_be_read(media: Media) -> None:
+    """It is no longer told of as put off; what lies in that folder is."""
+    with without_privileges() as folder:
+        layout = lay_out(folder / "root", QUICK)
+        drops = [layout.raw / f"video/{category}/note.txt" for category in ("gone", "secret")]
+        for drop in drops:
+            drop.parent.mkdir(parents=True)
+            drop.touch()
+        mill = mill_on(layout, media)
+        mill.look(0.0)
+        layout.invalid.rmdir()
+        layout.invalid.touch()  # nothing can be refused
+        mill.look(10.0)
+        for now in (10.0, 10.1):
+            mill.turn(now)
+        names = {str(name) for name, doing in mill.standing(11.0).pending.items() if doing.startswith("put off: ")}
+        assert names == {"video/gone/note.txt", "video/secret/note.txt"}
+        drops[0].unlink()
+        drops[1].parent.chmod(0)
+        mill.look(11.0)
+        assert [str(name) for name in mill.standing(11.0).pending] == ["video/secret/note.txt"]
+        drops[1].parent.chmod(0o755)
+
+
+# -- what is still written ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes a file")
+def test_a_drop_that_a_program_opens_late_is_not_examined_again_and_again(stock: Stock, mill: Mill) -> None:
+    """It is found out when the drop is taken, told, and waited for."""
+    path = stock.layout.raw / "story/nature/tale/story.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("priority = 60\n", "utf-8")
+    mill.look(0.0)
+    mill.look(10.0)
+    with path.open("ab"):
+        mill.turn(10.0)
+        mill.look(11.0)
+        told = mill.standing(11.0).pending
+        assert list(told.values()) == ["waiting for a program that has it open for writing"]
+        assert not mill.is_taking
+    mill.look(20.0)
+    mill.turn(20.0)
+    assert not path.exists()
+    assert stock.layout.settings("nature", "tale", "story").exists()
