@@ -88,6 +88,7 @@ class Ingest:
         self._log = log
         self._done = done
         self._queue: dict[Lane, dict[PurePosixPath, Ready]] = {}
+        self._turns = list(Lane)  # the one that was served longest ago first
         self._jobs: dict[PurePosixPath, _Job] = {}
         self._held: dict[PurePosixPath, _Held] = {}
         self.again: set[PurePosixPath] = set()
@@ -126,7 +127,7 @@ class Ingest:
         found = {drop.relative: drop for drop in ready}
         self._held = {name: held for name, held in self._held.items() if _is_same(held.ready, found.get(name))}
         # What met trouble comes after what did not: one drop too large for the disk must not hold up all that fit.
-        for name, drop in sorted(found.items(), key=lambda item: self.troubles.tries(item[0])):
+        for name, drop in sorted(found.items(), key=lambda item: (self.troubles.tries(item[0]), item[1].first_seen)):
             held = self._held.get(name)
             if name in self._jobs or self.troubles.rests(name, now) or (held and now < held.until):
                 continue
@@ -160,9 +161,12 @@ class Ingest:
     def _begin(self, most: int) -> None:
         while len(self._jobs) < most:
             running = [self._lane(job) for job in self._jobs.values() if not job.future.done()]
-            lane = next_lane((lane for lane in Lane if self._queue.get(lane)), running, self._config.ingest.workers)
+            waiting = (lane for lane in self._turns if self._queue.get(lane))
+            lane = next_lane(waiting, running, self._config.ingest.workers)
             if lane is None:
                 return
+            self._turns.remove(lane)
+            self._turns.append(lane)
             name = next(iter(self._queue[lane]))
             self._start(self._queue[lane].pop(name))
             if not self._queue[lane]:

@@ -32,8 +32,10 @@ class Stumbling(Examiner):
     """An examiner that meets one error after the other, and then finds nothing wrong."""
 
     errors: list[Exception] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     def examine(self, ready: Ready, drop: Drop, known: Callable[[Content], None]) -> Examined:
+        self.asked.append(ready.path.name)
         if self.errors:
             raise self.errors.pop(0)
         return super().examine(ready, drop, known)
@@ -46,14 +48,15 @@ class Table:
     ingest: Ingest
     layout: Layout
     desk: Desk
+    asked: list[str]
 
-    def put(self, name: str = "a.txt") -> Ready:
-        """A link file without a link in it, which is refused once it is examined."""
-        relative = PurePosixPath("story/tales/fox/link", name)
+    def put(self, name: str = "a.txt", kind: Kind = Kind.LINK) -> Ready:
+        """A file, by default for links, with nonsense in it, which is refused once it is examined."""
+        relative = PurePosixPath("story/tales/fox", kind.value, name)
         path = self.layout.raw / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("nonsense", "utf-8")
-        ready, drop = self.desk.ready(path, Kind.LINK)
+        ready, drop = self.desk.ready(path, kind)
         return replace(ready, relative=relative, drop=replace(drop, relative=relative))
 
     def turn(self, now: float, *drops: Ready) -> float | None:
@@ -77,7 +80,8 @@ def table(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cal
         filing = Filing(layout, Library(layout, log), 100)
         examiner = Stumbling(desk.cage(), layout.staging, list(errors))
         config = Config.model_validate({"ingest": ingest})
-        return Table(Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None), layout, desk)
+        made = Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None)
+        return Table(made, layout, desk, examiner.asked)
 
     return make
 
@@ -135,6 +139,28 @@ def test_a_file_that_only_the_tool_cannot_read_is_refused_after_some_tries(table
     assert made.rejected() == ["a.txt"]
     assert made.ingest.troubles.is_hopeless
     assert not made.ingest.troubles.drops
+
+
+# -- whose turn it is ------------------------------------------------------------------------------------
+
+
+def test_kinds_take_turns_and_within_a_kind_the_drop_that_came_first_goes_first(table: Callable[..., Table]) -> None:
+    """With one place only: a voice does not wait for all the music, nor a clip for all the frames."""
+    made = table(workers=1)
+    kinds = {"music": Kind.MUSIC, "frame": Kind.FRAME, "video": Kind.VIDEO, "voice": Kind.VOICE}
+    drops = [
+        replace(made.put(f"{name}{number}", kind), first_seen=10.0 - number)
+        for name, kind in kinds.items()
+        for number in range(1 if name in ("voice", "video") else 3)
+    ]
+    made.ingest.offer(drops, 20.0)
+    while made.ingest.is_working:
+        made.ingest.turn(20.0)
+    assert {name.rstrip("012") for name in made.asked[:4]} == set(kinds), (
+        "each kind once before any has its second turn"
+    )
+    assert [name for name in made.asked if name.startswith("music")] == ["music2", "music1", "music0"]
+    assert [name for name in made.asked if name.startswith("frame")] == ["frame2", "frame1", "frame0"]
 
 
 # -- the trouble of all ----------------------------------------------------------------------------------
