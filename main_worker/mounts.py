@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
-from shared.files import write_atomic
+from shared.files import as_machine_trouble, write_atomic
 from shared.mountpoints import expected_mounts, is_mount, mount_points
 from shared.records.mounts import MountsRecord
 
@@ -27,8 +27,10 @@ class Mounts:
 
     def trouble(self) -> str | None:
         """What is not as it was, in words; None where all is well."""
-        if (expected := self._expected) is None:
-            expected = dict.fromkeys(expected_mounts(self._layout), True)
+        try:
+            expected = self._expected or dict.fromkeys(expected_mounts(self._layout), True)
+        except OSError as error:
+            return str(as_machine_trouble(error, "which folders were mounted before cannot be read"))
         found: dict[Path, bool] = {}
         points = mount_points()
         for folder in self._folders:

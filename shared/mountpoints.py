@@ -12,6 +12,7 @@ from shared.records.mounts import MountsRecord
 from shared.records.record import RecordError
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_POINT = 4  # of the fields in a line
 _ESCAPED = re.compile(rb"\\([0-7]{3})")  # blanks and backslashes in names
 
 
@@ -22,12 +23,15 @@ def mount_points() -> frozenset[str] | None:
     containers) has the same device number as the folder it covers.
     """
     try:
-        lines = _MOUNTS.read_bytes().splitlines()
+        lines = _MOUNTS.read_bytes().split(b"\n")  # not splitlines: other ends of lines stand in names as they are
     except OSError:
         return None
-    return frozenset(
-        os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), line.split()[4])) for line in lines
-    )
+    fields = (line.split(b" ") for line in lines)
+    return frozenset(os.fsdecode(_ESCAPED.sub(_unescaped, found[_POINT])) for found in fields if len(found) > _POINT)
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 8)])
 
 
 def is_mount(folder: Path, points: frozenset[str] | None) -> bool:
@@ -36,7 +40,11 @@ def is_mount(folder: Path, points: frozenset[str] | None) -> bool:
 
 
 def expected_mounts(layout: Layout) -> frozenset[Path]:
-    """The folders that were filesystems of their own when the main worker last ran."""
+    """The folders that were filesystems of their own when the main worker last ran; none where nothing is told.
+
+    Raises:
+        OSError: it is written down and cannot be read.
+    """
     with suppress(FileNotFoundError, RecordError):
         return frozenset(layout.root / name for name in MountsRecord.read(layout.mounts).mounts)
     return frozenset()
