@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from main_worker.arrival.ready import DropChanged, Ready
 from main_worker.arrival.unfinished import HEAD_BYTES, looks_unfinished
 from main_worker.checks.examination import Content, Examined, Examiner
-from main_worker.shelves.carrying import bring
+from main_worker.shelves.carrying import bring, bring_made
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.quarantine import reject
 from main_worker.troubles import HOPELESS_TRIES, Troubles
@@ -22,7 +22,7 @@ from shared.domain.drop import Drop, Misplaced
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
 from shared.domain.names import readable
-from shared.files import as_machine_trouble
+from shared.files import as_machine_trouble, is_folder
 from shared.log import Logger
 
 
@@ -31,7 +31,7 @@ class _Verdict:
     """What an examination came to.
 
     Attributes:
-        copy: the drop's copy in staging, where one rename will not bring it to its place.
+        copy: the drop's copy, where one rename of the drop itself will not bring it to its place.
         may_grow: it was refused for what the rest of an unfinished copy would mend.
     """
 
@@ -198,7 +198,10 @@ class Ingest:
             if not ready.certain and self._may_grow(ready, drop, refused.rejection):
                 return _Verdict(refused.rejection, may_grow=True)
             return self._refused(ready, refused.rejection)
-        return _Verdict(examined, None if examined.made else self._bring(ready, examined.dropped.sha256))
+        shelf = self._filing.folder(drop, examined)
+        if examined.made:
+            return _Verdict(self._brought(examined, *examined.made, shelf))
+        return _Verdict(examined, self._bring(ready, shelf, examined.dropped.sha256))
 
     def _may_grow(self, ready: Ready, drop: Drop, rejection: Rejection) -> bool:
         with ready.open() as stream:
@@ -206,11 +209,14 @@ class Ingest:
 
     def _refused(self, ready: Ready, rejection: Rejection) -> _Verdict:
         is_file = stat.S_ISREG(ready.path.lstat().st_mode)
-        return _Verdict(rejection, self._bring(ready, None) if is_file else None)
+        return _Verdict(rejection, self._bring(ready, self._layout.invalid, None) if is_file else None)
 
-    def _bring(self, ready: Ready, sha256: str | None) -> Path | None:
-        stopping = self._examiner.cage.stopping
-        return bring(ready, self._layout.staging, self._config.files.group, sha256, stopping)
+    def _bring(self, ready: Ready, shelf: Path, sha256: str | None) -> Path | None:
+        group, stopping = self._config.files.group, self._examiner.cage.stopping
+        return bring(ready, self._layout.staging, _existing(shelf), group, sha256, stopping)
+
+    def _brought(self, examined: Examined, staged: Path, made: Content, shelf: Path) -> Examined:
+        return replace(examined, made=(bring_made(staged, _existing(shelf), self._examiner.cage.stopping), made))
 
     # -- concluding ------------------------------------------------------------------------------
 
@@ -332,6 +338,11 @@ def _check_folder(folder: Path) -> None:
             f"nothing can be taken out of {folder}, which belongs to user {folder.stat().st_uid} and does not let this "
             f"worker write; its owner can allow it with chmod g+rwx, see docs/sharing.md"
         )
+
+
+def _existing(shelf: Path) -> Path:
+    """A folder, or where it will be made: that is on the same filesystem."""
+    return next(filter(is_folder, (shelf, *shelf.parents)))
 
 
 def _is_same(held: Ready, now: Ready | None) -> bool:

@@ -1,4 +1,4 @@
-"""Which folders of a root are filesystems of their own: as the system tells, and as the main worker wrote it down."""
+"""Which folders are filesystems of their own: as the system tells, and as the main worker wrote it down."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shared.records.mounts import MountsRecord
 from shared.records.record import RecordError
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_OPENED = Path("/proc/self/fdinfo")
 _POINT = 4  # of the fields in a line
 _ESCAPED = re.compile(rb"\\([0-7]{3})")  # blanks and backslashes in names
 
@@ -37,6 +38,25 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 def is_mount(folder: Path, points: frozenset[str] | None) -> bool:
     """Whether a filesystem of its own is mounted at a folder; `points` are :func:`mount_points`."""
     return os.path.ismount(folder) if points is None else os.path.realpath(folder) in points
+
+
+def mount_of(folder: Path) -> tuple[int, str]:
+    """What two folders must have in common for a rename to move a file from one to the other.
+
+    The device alone does not tell: two mounts may show parts of one filesystem, and one mount of btrfs holds several.
+
+    Raises:
+        OSError: the folder cannot be reached.
+    """
+    handle = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mount = ""
+        with suppress(OSError):  # a system without /proc: then the device must do
+            told = _OPENED.joinpath(str(handle)).read_text("ascii").splitlines()
+            mount = next((line for line in told if line.startswith("mnt_id:")), "")
+        return os.fstat(handle).st_dev, mount
+    finally:
+        os.close(handle)
 
 
 def expected_mounts(layout: Layout) -> frozenset[Path]:

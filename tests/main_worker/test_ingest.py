@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import ParamSpec, TypeVar
 
 import pytest
 
-from main_worker.arrival.ready import DropChanged, Ready
+from main_worker.arrival.ready import DropChanged, Ready, identity_of
 from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.ingest import Ingest
 from main_worker.once import Inline
@@ -20,8 +24,12 @@ from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
+from shared.files import is_private
 from shared.log import open_log
-from tests.main_worker.conftest import Desk
+from tests.main_worker.conftest import Desk, Media
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 CUT_OFF = DropRefused(Rejection("truncated", "It is cut off.", "Copy it again."))
@@ -72,7 +80,7 @@ class Table:
 def table(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Table]:
     """Makes an ingest that meets the errors given, in turn."""
 
-    def make(*errors: Exception, **ingest: object) -> Table:
+    def make(*errors: Exception, executor: Executor | None = None, **ingest: object) -> Table:
         layout = Layout(tmp_path)
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +88,7 @@ def table(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cal
         filing = Filing(layout, Library(layout, log), 100)
         examiner = Stumbling(desk.cage(), layout.staging, list(errors))
         config = Config.model_validate({"ingest": ingest})
-        made = Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None)
+        made = Ingest(config, layout, filing, examiner, executor or Inline(), 4, log, lambda: None)
         return Table(made, layout, desk, examiner.asked)
 
     return make
@@ -305,3 +313,45 @@ def test_what_cannot_be_taken_out_of_its_folder_is_not_examined(table: Callable[
         assert "nothing can be taken out of" in made.ingest.states(0.0)[drop.relative]
     finally:
         drop.path.parent.chmod(0o755)
+
+
+# -- shelves on another filesystem -----------------------------------------------------------------------
+
+
+class Looking(Inline):
+    """Does what it is given, and looks what lies under private names on a shelf then."""
+
+    def __init__(self, shelf: Path) -> None:
+        self.shelf = shelf
+        self.seen: set[int] = set()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future = super().submit(fn, *args, **kwargs)
+        self.seen = {path.stat().st_ino for path in self.shelf.rglob("*") if is_private(path)}
+        return future
+
+
+@pytest.mark.parametrize(("folder", "name"), [("scanned", "a.mp4"), ("scanned", "a.mp3"), ("trash/invalid", "a.txt")])
+def test_no_copy_is_left_to_the_main_thread(
+    table: Callable[..., Table], media: Media, tmp_path: Path, folder: str, name: str
+) -> None:
+    """It could not say how things stand meanwhile, nor end: what an examination leaves to it is a rename."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second filesystem: /dev/shm is none here")
+    with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
+        looking = Looking(Path(elsewhere))
+        made = table(executor=looking)
+        shelf = made.layout.root / folder
+        shutil.rmtree(shelf)
+        shelf.symlink_to(elsewhere)
+        source = {"a.mp4": media.clip(), "a.mp3": media.sound()}.get(name)
+        drop = made.put(name, {"a.mp4": Kind.VIDEO, "a.mp3": Kind.MUSIC}.get(name, Kind.LINK))
+        if source:
+            shutil.copyfile(source, drop.path)
+            drop = replace(drop, identity=identity_of(drop.path.lstat()))
+        made.turn(0.0, drop)
+        assert not drop.path.exists()
+        (filed,) = (path for path in Path(elsewhere).rglob(f"*{drop.path.suffix}") if path.is_file())
+        assert looking.seen == {filed.stat().st_ino}
+        assert list(made.layout.staging.iterdir()) == []
