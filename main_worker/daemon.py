@@ -156,7 +156,12 @@ class MainWorker:
 
     def _refresh_view(self) -> None:
         """Link finished videos that a crash left without a link under their story's name."""
-        for task_id in self._store.ids(TaskState.FINISHED):
+        try:
+            finished = self._store.ids(TaskState.FINISHED)
+        except OSError as error:
+            self._log.warning(str(as_machine_trouble(error, "cannot look for finished videos")), name="view_late")
+            return
+        for task_id in finished:
             try:
                 by_story.show(self._layout, self._store.metadata(TaskState.FINISHED, task_id))
             except (OSError, RecordError, MachineTrouble) as error:

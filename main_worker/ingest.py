@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from main_worker.arrival.ready import DropChanged, Ready
 from main_worker.arrival.unfinished import HEAD_BYTES, looks_unfinished
 from main_worker.checks.examination import Content, Examined, Examiner
-from main_worker.shelves.carrying import bring
+from main_worker.shelves.carrying import bring, bring_made
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.quarantine import reject
 from main_worker.troubles import HOPELESS_TRIES, LONG_REST_SECONDS, REST_SECONDS, Troubles
@@ -22,7 +22,7 @@ from shared.domain.drop import Drop, Misplaced
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
 from shared.domain.names import readable
-from shared.files import as_machine_trouble
+from shared.files import as_machine_trouble, is_folder
 from shared.log import Logger
 
 
@@ -31,7 +31,7 @@ class _Verdict:
     """What an examination came to.
 
     Attributes:
-        copy: the drop's copy in staging, where one rename will not bring it to its place.
+        copy: the drop's copy, where one rename of the drop itself will not bring it to its place.
         may_grow: it was refused for what the rest of an unfinished copy would mend.
     """
 
@@ -108,6 +108,7 @@ class Ingest:
         self._log = log
         self._done = done
         self._queue: dict[Lane, dict[PurePosixPath, Ready]] = {}
+        self._turns = list(Lane)  # the one that was served longest ago first
         self._jobs: dict[PurePosixPath, _Job] = {}
         self._held: dict[PurePosixPath, _Held] = {}
         self._kept: dict[PurePosixPath, _Kept] = {}
@@ -147,7 +148,7 @@ class Ingest:
         found = {drop.relative: drop for drop in ready}
         self._held = {name: held for name, held in self._held.items() if _is_same(held.ready, found.get(name))}
         # What met trouble comes after what did not: one drop too large for the disk must not hold up all that fit.
-        for name, drop in sorted(found.items(), key=lambda item: self.troubles.tries(item[0])):
+        for name, drop in sorted(found.items(), key=lambda item: (self.troubles.tries(item[0]), item[1].first_seen)):
             held = self._held.get(name)
             if name in self._jobs or self.troubles.rests(name, now) or (held and now < held.until):
                 continue
@@ -183,9 +184,12 @@ class Ingest:
     def _begin(self, most: int) -> None:
         while len(self._jobs) < most:
             running = [self._lane(job) for job in self._jobs.values() if not job.future.done()]
-            lane = next_lane((lane for lane in Lane if self._queue.get(lane)), running, self._config.ingest.workers)
+            waiting = (lane for lane in self._turns if self._queue.get(lane))
+            lane = next_lane(waiting, running, self._config.ingest.workers)
             if lane is None:
                 return
+            self._turns.remove(lane)
+            self._turns.append(lane)
             name = next(iter(self._queue[lane]))
             self._start(self._queue[lane].pop(name))
             if not self._queue[lane]:
@@ -224,7 +228,10 @@ class Ingest:
             if not ready.certain and self._may_grow(ready, drop, refused.rejection):
                 return _Verdict(refused.rejection, may_grow=True)
             return self._refused(ready, refused.rejection)
-        return _Verdict(examined, None if examined.made else self._bring(ready, examined.dropped.sha256))
+        shelf = self._filing.folder(drop, examined)
+        if examined.made:
+            return _Verdict(self._brought(examined, *examined.made, shelf))
+        return _Verdict(examined, self._bring(ready, shelf, examined.dropped.sha256))
 
     def _may_grow(self, ready: Ready, drop: Drop, rejection: Rejection) -> bool:
         with ready.open() as stream:
@@ -232,11 +239,14 @@ class Ingest:
 
     def _refused(self, ready: Ready, rejection: Rejection) -> _Verdict:
         is_file = stat.S_ISREG(ready.path.lstat().st_mode)
-        return _Verdict(rejection, self._bring(ready, None) if is_file else None)
+        return _Verdict(rejection, self._bring(ready, self._layout.invalid, None) if is_file else None)
 
-    def _bring(self, ready: Ready, sha256: str | None) -> Path | None:
-        stopping = self._examiner.cage.stopping
-        return bring(ready, self._layout.staging, self._config.files.group, sha256, stopping)
+    def _bring(self, ready: Ready, shelf: Path, sha256: str | None) -> Path | None:
+        group, stopping = self._config.files.group, self._examiner.cage.stopping
+        return bring(ready, self._layout.staging, _existing(shelf), group, sha256, stopping)
+
+    def _brought(self, examined: Examined, staged: Path, made: Content, shelf: Path) -> Examined:
+        return replace(examined, made=(bring_made(staged, _existing(shelf), self._examiner.cage.stopping), made))
 
     # -- concluding ------------------------------------------------------------------------------
 
@@ -371,6 +381,11 @@ def _check_folder(folder: Path) -> None:
             f"nothing can be taken out of {folder}, which belongs to user {folder.stat().st_uid} and does not let this "
             f"worker write; its owner can allow it with chmod g+rwx, see docs/sharing.md"
         )
+
+
+def _existing(shelf: Path) -> Path:
+    """A folder, or where it will be made: that is on the same filesystem."""
+    return next(filter(is_folder, (shelf, *shelf.parents)))
 
 
 def _is_same(held: Ready, now: Ready | None) -> bool:

@@ -5,19 +5,13 @@ Taken for what it looks like, that would be an empty library, and what is filed 
 
 from __future__ import annotations
 
-import os
-import re
-from contextlib import suppress
 from pathlib import Path
 
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
-from shared.files import write_atomic
+from shared.files import as_machine_trouble, write_atomic
+from shared.mountpoints import expected_mounts, is_mount, mount_points
 from shared.records.mounts import MountsRecord
-from shared.records.record import RecordError
-
-_MOUNTS = Path("/proc/self/mountinfo")
-_ESCAPED = re.compile(rb"\\([0-7]{3})")  # blanks and backslashes in names
 
 
 class Mounts:
@@ -33,9 +27,12 @@ class Mounts:
 
     def trouble(self) -> str | None:
         """What is not as it was, in words; None where all is well."""
-        expected = self._recorded() if self._expected is None else self._expected
+        try:
+            expected = self._expected or dict.fromkeys(expected_mounts(self._layout), True)
+        except OSError as error:
+            return str(as_machine_trouble(error, "which folders were mounted before cannot be read"))
         found: dict[Path, bool] = {}
-        points = _mount_points()
+        points = mount_points()
         for folder in self._folders:
             try:
                 folder.stat()
@@ -45,7 +42,7 @@ class Mounts:
                 return f"{folder} cannot be reached: {error.strerror}"
             if folder in self._kinds and folder.is_symlink():
                 return f"{folder} has become a symbolic link; put the folder itself back, or mount it there"
-            found[folder] = os.path.ismount(folder) if points is None else os.path.realpath(folder) in points
+            found[folder] = is_mount(folder, points)
             if found[folder] != (was_mount := expected.get(folder, found[folder])):
                 return _difference(folder, was_mount=was_mount)
         self._expected = found
@@ -58,26 +55,6 @@ class Mounts:
         )
         if mounts or self._layout.mounts.exists():
             write_atomic(self._layout.mounts, MountsRecord(mounts=mounts).to_bytes())
-
-    def _recorded(self) -> dict[Path, bool]:
-        with suppress(FileNotFoundError, RecordError):
-            return {self._layout.root / name: True for name in MountsRecord.read(self._layout.mounts).mounts}
-        return {}
-
-
-def _mount_points() -> frozenset[str] | None:
-    """Where filesystems are mounted, as this process sees them (proc(5)); None where the system has no such list.
-
-    ``os.path.ismount`` would not do: a part of a filesystem that is mounted elsewhere (``mount --bind``, volumes of
-    containers) has the same device number as the folder it covers.
-    """
-    try:
-        lines = _MOUNTS.read_bytes().splitlines()
-    except OSError:
-        return None
-    return frozenset(
-        os.fsdecode(_ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), line.split()[4])) for line in lines
-    )
 
 
 def _difference(folder: Path, *, was_mount: bool) -> str:

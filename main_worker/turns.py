@@ -10,22 +10,25 @@ from shared.domain.drop import Drop, Kind, Misplaced
 
 
 class Lane(Enum):
-    """Drops that need the same of a machine."""
+    """Drops that wait for each other: of one kind, since a kind's drops come by the hundred, or soon done."""
 
-    PICTURES = "pictures"
-    SOUNDS = "sounds"
+    VOICE = "voice"
+    VIDEO = "video"
+    FRAME = "frame"
+    MUSIC = "music"
     LINKS = "links"
     TRIFLES = "trifles"
 
 
 _LANES = {
-    Kind.VIDEO: Lane.PICTURES,
-    Kind.FRAME: Lane.PICTURES,
-    Kind.VOICE: Lane.SOUNDS,
-    Kind.MUSIC: Lane.SOUNDS,
+    Kind.VOICE: Lane.VOICE,
+    Kind.VIDEO: Lane.VIDEO,
+    Kind.FRAME: Lane.FRAME,
+    Kind.MUSIC: Lane.MUSIC,
     Kind.LINK: Lane.LINKS,
     Kind.SETTINGS: Lane.TRIFLES,
 }
+_DECODING = (Lane.VOICE, Lane.VIDEO, Lane.FRAME, Lane.MUSIC)
 
 
 def lane_of(drop: Drop | Misplaced) -> Lane:
@@ -40,18 +43,19 @@ def most_at_once(workers: int) -> int:
 def next_lane(waiting: Iterable[Lane], running: Collection[Lane], workers: int) -> Lane | None:
     """The lane that is served next, or None where nothing may begin now.
 
-    Pictures and sounds share `workers` places and take turns. One more place is only for a sound, which costs
-    little: it need not wait for pictures that take minutes. Slow servers hold up nothing but links, and what needs
-    no decoding has a place of its own.
+    What has to be decoded shares `workers` places and takes turns. One more place is only for a voice, which costs
+    little and of which a video is made: it need not wait for films and tracks that take minutes. Slow servers hold up
+    nothing but links, and what needs no decoding has a place of its own.
 
     Args:
-        waiting: lanes in which a drop waits; of two that are equal the first is served.
+        waiting: lanes in which a drop waits; of two that are equal the first is served, so the one that was served
+            longest ago had better come first.
     """
     busy = Counter(running)
-    decoding = busy[Lane.PICTURES] + busy[Lane.SOUNDS]
+    decoding = sum(busy[lane] for lane in _DECODING)
     allowed = {
-        Lane.PICTURES: decoding < workers,
-        Lane.SOUNDS: decoding < workers or busy[Lane.SOUNDS] == 0,
+        **dict.fromkeys(_DECODING, decoding < workers),
+        Lane.VOICE: decoding < workers or busy[Lane.VOICE] == 0,
         Lane.LINKS: busy[Lane.LINKS] == 0,
         Lane.TRIFLES: busy[Lane.TRIFLES] == 0,
     }

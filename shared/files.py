@@ -55,6 +55,18 @@ def fsync_path(path: Path) -> None:
         os.close(handle)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder.
+
+    Raises:
+        OSError: nobody can tell. `Path.is_dir` would say that there is none.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its missing parents, durably."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]

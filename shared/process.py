@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.config import Config, load_config
-from shared.domain.errors import ReelmillError, RootError
+from shared.domain.errors import MachineTrouble, ReelmillError, RootError
 from shared.domain.layout import Layout
+from shared.files import as_machine_trouble, is_folder
 from shared.log import Logger, open_log
+from shared.mountpoints import lost_mounts
 from shared.sharing import set_umask, share
 
 EXIT_FINE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -42,7 +45,8 @@ def run_worker(
     Each of `modes` is an option of its own (``--until-idle``); at most one of them may be given. With the one that
     `changes_nothing` the root is left as it is.
 
-    Wrong options, root or configuration give 2; a worker that fails gives 1. Both say why on standard error.
+    Wrong options, root or configuration give 2; a worker that fails, or a root that cannot be reached, gives 1. Both
+    say why on standard error.
     """
     options = _options(component, arguments, modes=modes)
     try:
@@ -50,7 +54,7 @@ def run_worker(
         config = load_config(config_path(layout, options.config))
     except ReelmillError as error:
         sys.stderr.write(f"{component}: {error}\n")
-        return EXIT_USAGE
+        return EXIT_FAILED if isinstance(error, MachineTrouble) else EXIT_USAGE
     set_umask(config.files)
     log = open_log(component, config.log)
     try:
@@ -71,27 +75,39 @@ def run_worker(
 def open_root(path: Path) -> Layout:
     """The layout of an existing project root, its folders completed.
 
+    Below a mount that is lost (``.farm/mounts.json``) nothing is made: it would be hidden when that is back, and the
+    main worker waits for it.
+
     Raises:
         RootError: the folder is missing or is no project root.
+        MachineTrouble: it cannot be reached, or its folders cannot be made.
     """
-    root = path.absolute()
-    layout = Layout(root)
-    if not root.is_dir():
-        raise RootError(f"there is no folder {root}; make a project root with: reelmill init {path}")
-    if not layout.raw.is_dir():
-        raise RootError(f"{root} is not a project root (it has no raw/); make one with: reelmill init {path}")
+    layout = Layout(path.absolute())
+    try:
+        _complete(layout, path)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RootError(f"{error.filename} cannot be made: {error.strerror}") from error
+    except OSError as error:
+        raise as_machine_trouble(error, f"cannot open the project root {layout.root}") from error
+    return layout
+
+
+def _complete(layout: Layout, given: Path) -> None:
+    if not is_folder(layout.root):
+        raise RootError(f"there is no folder {layout.root}; make a project root with: reelmill init {given}")
+    missing = [folder for folder in (layout.raw, *layout.folders()) if not os.path.isdir(folder)]  # noqa: PTH112
+    lost = lost_mounts(layout) if missing else frozenset()
+    if layout.raw not in lost and not is_folder(layout.raw):
+        raise RootError(f"{layout.root} is not a project root (it has no raw/); make one with: reelmill init {given}")
     for folder in layout.kinds():
-        if folder.is_symlink():
+        if os.path.islink(folder):  # noqa: PTH114 - False where it cannot be reached
             raise RootError(
                 f"{folder} is a symbolic link, and links below raw/ and scanned/ are not followed. Mount what it "
                 f"points to at this place instead (mount --bind {folder.readlink()} {folder})"
             )
-    try:
-        for folder in layout.folders():
+    for folder in missing:
+        if lost.isdisjoint((folder, *folder.parents)) and not is_folder(folder):
             folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RootError(f"{error.filename} cannot be made: {error.strerror}") from error
-    return layout
 
 
 def config_path(layout: Layout, given: str | None) -> Path | None:

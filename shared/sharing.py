@@ -44,11 +44,11 @@ def share(layout: Layout, settings: Files) -> list[str]:
 
 
 def _folders(layout: Layout) -> Iterator[Path]:
-    """Every fixed folder of a root, parents first."""
+    """Every fixed folder of a root that is in its place, parents first."""
     seen: set[Path] = set()
     for folder in layout.folders():
         for path in (*reversed(folder.parents), folder):
-            if path.is_relative_to(layout.root) and path not in seen:
+            if path.is_relative_to(layout.root) and path not in seen and os.path.isdir(path):  # noqa: PTH112
                 seen.add(path)
                 yield path
 

@@ -141,6 +141,7 @@ class Intake:
             evidence=settled.evidence,
             certain=settled.certain,
             unchanged_since=seen.unchanged_since,
+            first_seen=seen.first_seen,
             sha256=settled.sha256,
             companions=tuple(self.raw / name for name in companions(drop.relative, notes)),
         )

@@ -26,6 +26,7 @@ class Ready:
         evidence: why it was taken to be complete, in words.
         certain: whether that leaves no doubt; else a damaged file may be one whose copy has stalled.
         unchanged_since: since when (monotonic seconds) it has been the same.
+        first_seen: when (monotonic seconds) it was found, however often it has changed since.
         sha256: the hash that its writer named, if any.
         companions: files beside it that speak of it and go when it goes.
     """
@@ -37,6 +38,7 @@ class Ready:
     evidence: str
     certain: bool = False
     unchanged_since: float = 0.0
+    first_seen: float = 0.0
     sha256: str | None = None
     companions: tuple[Path, ...] = ()
 

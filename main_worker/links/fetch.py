@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from random import SystemRandom
@@ -20,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from main_worker.links.addresses import fault_of, quoted
 from main_worker.links.charset import looks_like_text
 from main_worker.links.wire import Wire
-from shared.domain.errors import DropRefused, Rejection, Stopped
+from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped
 
 _TEXT_TYPES = frozenset({"text/html", "application/xhtml+xml", "text/plain"})
 _MOST_REDIRECTS = 10
@@ -31,6 +33,9 @@ _JITTER = 0.25
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500
 _OK = range(200, 300)
+# What a name server says of a name; all else says only that it could not be asked, or did not know for now.
+_NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+_NO_NETWORK = frozenset({errno.ENETUNREACH, errno.ENETDOWN})
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (compatible; Reelmill)",
     "Accept": "text/html, application/xhtml+xml, text/plain;q=0.9",
@@ -86,9 +91,14 @@ class Page:
 
 @dataclass(frozen=True)
 class _Setback:
-    """A failure that another try may cure; *reason* follows the quoted address."""
+    """A failure that another try may cure; *reason* follows the quoted address.
+
+    Attributes:
+        is_ours: whether it is this machine that has no network, or nobody to ask for a name.
+    """
 
     reason: str
+    is_ours: bool = False
 
 
 def fetch(address: str, settings: LinkSettings, stopping: Callable[[], bool]) -> Page:
@@ -98,6 +108,7 @@ def fetch(address: str, settings: LinkSettings, stopping: Callable[[], bool]) ->
         DropRefused: ``link_refused`` when it or a redirect leads where links may not lead;
             ``link_failed`` when it cannot be had, retries included; ``link_too_large``;
             ``link_not_text`` when it is no HTML and no plain text.
+        MachineTrouble: this machine has no network, so that nothing can be said of the address.
         Stopped: *stopping* turned true.
     """
     fault = fault_of(address)
@@ -107,19 +118,27 @@ def fetch(address: str, settings: LinkSettings, stopping: Callable[[], bool]) ->
             f"The address {quoted(address)} {fault.reason}.",
             "Use a public http:// or https:// address.",
         )
-    outcome = _try_once(address, settings, stopping)
-    for failures in range(settings.retries):
+    setbacks: list[_Setback] = []
+    while len(setbacks) <= settings.retries:
+        if setbacks:
+            _rest(_wait_seconds(len(setbacks) - 1, settings.retry_seconds), stopping)
+        outcome = _try_once(address, settings, stopping)
         if isinstance(outcome, Page):
             return outcome
-        _rest(_wait_seconds(failures, settings.retry_seconds), stopping)
-        outcome = _try_once(address, settings, stopping)
-    if isinstance(outcome, Page):
-        return outcome
-    tries = settings.retries + 1
+        setbacks.append(outcome)
+    raise _given_up(address, setbacks)
+
+
+def _given_up(address: str, setbacks: list[_Setback]) -> DropRefused | MachineTrouble:
+    """Whose fault it is that no try succeeded: one that failed for want of a network says nothing of the address."""
+    ours = next((setback for setback in setbacks if setback.is_ours), None)
+    if ours:
+        return MachineTrouble(f"the address {quoted(address)} {ours.reason}")
+    tries = len(setbacks)
     tried = "tried once" if tries == 1 else f"tried {tries} times"
-    raise _refusal(
+    return _refusal(
         "link_failed",
-        f"The address {quoted(address)} {outcome.reason} ({tried}).",
+        f"The address {quoted(address)} {setbacks[-1].reason} ({tried}).",
         "Check that the address opens in a browser, then drop the link file again.",
         address=address,
         tries=tries,
@@ -162,7 +181,10 @@ def _try_once(address: str, settings: LinkSettings, stopping: Callable[[], bool]
             raise Stopped(f"Stopped while fetching {quoted(address)}.")
         if time.monotonic() >= deadline:
             wire.cut()
-            return _Setback(f"did not answer in full within {settings.timeout_seconds:g} seconds")
+            within = f"within {settings.timeout_seconds:g} seconds"
+            if not wire.has_dialled:
+                return _Setback(f"cannot be looked up: no name server answered {within}", is_ours=True)
+            return _Setback(f"did not answer in full {within}")
     return outcome.result()
 
 
@@ -180,7 +202,7 @@ def _download(address: str, settings: LinkSettings, deadline: float, wire: Wire)
             except (InvalidSchema, InvalidURL, MissingSchema, UnicodeError) as error:
                 raise _failed(address, f"cannot be used ({error})") from error
             except (requests.RequestException, HTTPError, OSError) as error:
-                return _Setback(_reason(error))
+                return _setback(error)
             place = _followed(address, place, target)
     raise _failed(address, f"redirects more than {_MOST_REDIRECTS} times")
 
@@ -251,6 +273,21 @@ def _body(address: str, answer: requests.Response, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise _too_large(address, max_bytes)
     return bytes(body)
+
+
+def _setback(error: Exception) -> _Setback:
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror) and cause.errno not in _NO_SUCH_NAME:
+            return _Setback(f"cannot be looked up from this machine: {cause.strerror}", is_ours=True)
+        if isinstance(cause, OSError) and cause.errno in _NO_NETWORK:
+            return _Setback(f"cannot be reached from this machine: {cause.strerror}", is_ours=True)
+    return _Setback(_reason(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,8 @@ class Wire:
         self._lock = Lock()
         self._sockets: list[socket.socket] = []
         self._is_cut = False
+        self.has_dialled = False
+        """Whether a server's name was found, and a connection to it begun."""
 
     def hold(self, held: socket.socket | None) -> None:
         """Take *held* into this try; after a cut it is cut at once."""
@@ -44,11 +46,13 @@ class Wire:
 
         class Connection(HTTPConnection):
             def connect(self) -> None:
+                wire.has_dialled = True
                 super().connect()
                 wire.hold(self.sock)
 
         class TLSConnection(HTTPSConnection):
             def connect(self) -> None:
+                wire.has_dialled = True
                 super().connect()
                 wire.hold(self.sock)
 

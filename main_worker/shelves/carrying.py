@@ -11,35 +11,67 @@ from pathlib import Path
 
 from main_worker.arrival.ready import DropChanged, Ready
 from shared.domain.errors import MachineTrouble, Stopped
-from shared.files import copy_new, fsync_path, make_readable, put_back, remove_same, rename_new
+from shared.files import copy_new, fsync_path, make_readable, private_name, put_back, remove_same, rename_new
+from shared.mountpoints import mount_of
 
 _MARGIN_BYTES = 16_000_000  # records and logs need room as well
 
 
 def bring(
-    ready: Ready, staging: Path, group: str, sha256: str | None = None, stopping: Callable[[], bool] = lambda: False
+    ready: Ready,
+    staging: Path,
+    shelf: Path,
+    group: str,
+    sha256: str | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Path | None:
-    """Copy a drop to `staging` where one rename will not do; None where it will.
+    """Copy a drop to where one rename brings it onto its shelf; None where one rename does that as it is.
 
-    That is so for a drop on another filesystem, and for one of another user whom the farm's group cannot read. It
-    may take minutes; what follows (:func:`carry`) takes none then.
+    It has to be copied where it lies on another filesystem than the shelf, or belongs to another user whom the farm's
+    group cannot read. That may take minutes; what follows (:func:`carry`) takes none then. The copy is in `staging`,
+    or, where that is on yet another filesystem, under a private name in the shelf.
 
     Raises:
         DropChanged: it was written to, or its content is not `sha256`.
         Stopped: `stopping` turned true.
     """
-    if ready.identity.device == staging.stat().st_dev and make_readable(ready.path, group):
+    near = mount_of(shelf)
+    if mount_of(ready.path.parent) == near and make_readable(ready.path, group):
         return None
-    free = shutil.disk_usage(staging).free
-    if free < ready.identity.size + _MARGIN_BYTES:
-        raise MachineTrouble(f"it has {ready.identity.size} bytes, and only {free} are free for a copy in {staging}")
     target = staging / f"{secrets.token_hex(8)}{ready.path.suffix[:20]}"
+    if mount_of(staging) != near:
+        target = private_name(shelf / target.name)
+    _check_room(target.parent, ready.identity.size)
     with ready.open() as source:
         copied = copy_new(_Stoppable(source.read, stopping), target)
     if sha256 not in (None, copied):
         target.unlink()
         raise DropChanged(f"{ready.relative} changed while it was being copied")
     return target
+
+
+def bring_made(staged: Path, shelf: Path, stopping: Callable[[], bool]) -> Path:
+    """Bring a file that was made in staging to where one rename brings it onto its shelf; returns where it is then.
+
+    Raises:
+        Stopped: `stopping` turned true.
+    """
+    if mount_of(staged.parent) == mount_of(shelf):
+        return staged
+    target = private_name(shelf / staged.name)
+    try:
+        _check_room(shelf, staged.stat().st_size)
+        with staged.open("rb") as source:
+            copy_new(_Stoppable(source.read, stopping), target)
+    finally:
+        staged.unlink()
+    return target
+
+
+def _check_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size + _MARGIN_BYTES:
+        raise MachineTrouble(f"it has {size} bytes, and only {free} are free for a copy in {folder}")
 
 
 class _Stoppable:
@@ -76,7 +108,7 @@ def carry(ready: Ready, target: Path, copy: Path | None = None) -> None:
         try:
             rename_new(ready.path, target)
         except OSError as error:
-            if error.errno != errno.EXDEV:  # two mounts of one filesystem are known by nothing else
+            if error.errno != errno.EXDEV:  # not every system tells two mounts of one filesystem apart before
                 raise
             copy_new(source, target)
             _remove_copied(ready, target)
@@ -93,7 +125,7 @@ def _remove_copied(ready: Ready, target: Path) -> None:
 
 
 def deliver(staged: Path, target: Path) -> None:
-    """Give a staged file its name, which must be free, also where that is on another filesystem than staging.
+    """Give a staged file its name, which must be free, also where that turns out to be on another filesystem.
 
     Raises:
         FileExistsError: the target exists.

@@ -59,7 +59,7 @@ class Filing:
         """File a checked drop and take it out of ``raw/``; returns the library files made.
 
         Args:
-            copy: the drop's copy in staging, where one rename will not do
+            copy: the drop's copy, where one rename of itself will not do
                 (see :func:`main_worker.shelves.carrying.bring`).
 
         Raises:
@@ -192,6 +192,10 @@ class Filing:
         marks = chain(("", f"-{short_hash(sha256)}", f"-{sha256}"), (f"-{sha256}-{n}" for n in count(2)))
         paths = (self._name(drop, examined, f"{drop.stem}{mark}") for mark in marks)
         return next(path for path in paths if path not in taken and not _is_taken(path))
+
+    def folder(self, drop: Drop, examined: Examined) -> Path:
+        """Where a drop will be filed; the folder need not exist yet. Any thread may ask."""
+        return self._name(drop, examined, drop.stem).parent
 
     def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
         match drop.kind:

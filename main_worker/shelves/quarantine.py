@@ -28,7 +28,7 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection, copy: Path | None
     """Move a drop to the rejected ones, its reason first; returns where it is now.
 
     Args:
-        copy: the drop's copy in staging, where one rename will not do (see :func:`main_worker.shelves.carrying.bring`).
+        copy: the drop's copy, where one rename of itself will not do (see :func:`main_worker.shelves.carrying.bring`).
 
     Raises:
         DropChanged: it is not the drop that was judged.

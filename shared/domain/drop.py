@@ -83,13 +83,20 @@ _TEMPORARY = re.compile(
     r"|^(thumbs\.db|desktop\.ini)$",
     re.IGNORECASE | re.DOTALL,
 )
+# Folders that systems and programs keep for themselves: hidden ones, bins and thumbnails of network storages, and what
+# Safari downloads into. A folder that is merely called `Well.done` is somebody's category.
+_NOT_OURS = re.compile(
+    r"^\..*|.*\.(mp4|mov|m4v|mp3|txt|toml)\.download$|^[#~]snapshot$|^@eadir$|^[#@]recycle$|^\$recycle\.bin$"
+    r"|^system volume information$|^lost\+found$",
+    re.IGNORECASE | re.DOTALL,
+)
 _NOTES_DEPTH = 2  # `README.md` in raw/ and in raw/<kind>/ are written by `reelmill init`
 
 
 def classify(relative: PurePosixPath) -> Drop | Misplaced | LeftAlone:
     """Judge a file by its path below ``raw/`` alone."""
     parts = relative.parts
-    if any(_TEMPORARY.fullmatch(part) for part in parts):
+    if _TEMPORARY.fullmatch(relative.name) or any(_NOT_OURS.fullmatch(folder) for folder in parts[:-1]):
         return LeftAlone(relative)
     if len(parts) <= _NOTES_DEPTH and relative.name == "README.md":
         return LeftAlone(relative)

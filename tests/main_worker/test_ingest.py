@@ -7,12 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import ParamSpec, TypeVar
 
 import pytest
 
-from main_worker.arrival.ready import DropChanged, Ready
+from main_worker.arrival.ready import DropChanged, Ready, identity_of
 from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.ingest import Ingest
 from main_worker.once import Inline
@@ -22,8 +24,12 @@ from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
+from shared.files import is_private
 from shared.log import open_log
-from tests.main_worker.conftest import Desk
+from tests.main_worker.conftest import Desk, Media
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 CUT_OFF = DropRefused(Rejection("truncated", "It is cut off.", "Copy it again."))
@@ -52,13 +58,18 @@ class Table:
     desk: Desk
     examined: list[PurePosixPath]
 
-    def put(self, name: str = "a.txt") -> Ready:
-        """A link file without a link in it, which is refused once it is examined."""
-        relative = PurePosixPath("story/tales/fox/link", name)
+    @property
+    def asked(self) -> list[str]:
+        """The names of the drops that were examined, in turn."""
+        return [relative.name for relative in self.examined]
+
+    def put(self, name: str = "a.txt", kind: Kind = Kind.LINK) -> Ready:
+        """A file, by default for links, with nonsense in it, which is refused once it is examined."""
+        relative = PurePosixPath("story/tales/fox", kind.value, name)
         path = self.layout.raw / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("nonsense", "utf-8")
-        ready, drop = self.desk.ready(path, Kind.LINK)
+        ready, drop = self.desk.ready(path, kind)
         return replace(ready, relative=relative, drop=replace(drop, relative=relative))
 
     def turn(self, now: float, *drops: Ready) -> float | None:
@@ -74,17 +85,16 @@ class Table:
 def table(desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Table]:
     """Makes an ingest that meets the errors given, in turn."""
 
-    def make(*errors: Exception, **changes: object) -> Table:
+    def make(*errors: Exception, executor: Executor | None = None, **ingest: object) -> Table:
         layout = Layout(tmp_path)
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
         log = open_log("main_worker", Log())
         filing = Filing(layout, Library(layout, log), 100)
         examiner = Stumbling(desk.cage(), layout.staging, list(errors))
-        config = Config.model_validate({"ingest": changes})
-        return Table(
-            Ingest(config, layout, filing, examiner, Inline(), 4, log, lambda: None), layout, desk, examiner.examined
-        )
+        config = Config.model_validate({"ingest": ingest})
+        made = Ingest(config, layout, filing, examiner, executor or Inline(), 4, log, lambda: None)
+        return Table(made, layout, desk, examiner.examined)
 
     return make
 
@@ -220,6 +230,28 @@ def test_copies_do_not_fill_the_disk_while_their_last_step_fails(
         made.ingest.forget_all_but([drop.relative for drop in drops[4:]])
         assert not list(made.layout.staging.iterdir())
     no_trash()
+
+
+# -- whose turn it is ------------------------------------------------------------------------------------
+
+
+def test_kinds_take_turns_and_within_a_kind_the_drop_that_came_first_goes_first(table: Callable[..., Table]) -> None:
+    """With one place only: a voice does not wait for all the music, nor a clip for all the frames."""
+    made = table(workers=1)
+    kinds = {"music": Kind.MUSIC, "frame": Kind.FRAME, "video": Kind.VIDEO, "voice": Kind.VOICE}
+    drops = [
+        replace(made.put(f"{name}{number}", kind), first_seen=10.0 - number)
+        for name, kind in kinds.items()
+        for number in range(1 if name in ("voice", "video") else 3)
+    ]
+    made.ingest.offer(drops, 20.0)
+    while made.ingest.is_working:
+        made.ingest.turn(20.0)
+    assert {name.rstrip("012") for name in made.asked[:4]} == set(kinds), (
+        "each kind once before any has its second turn"
+    )
+    assert [name for name in made.asked if name.startswith("music")] == ["music2", "music1", "music0"]
+    assert [name for name in made.asked if name.startswith("frame")] == ["frame2", "frame1", "frame0"]
 
 
 # -- the trouble of all ----------------------------------------------------------------------------------
@@ -364,3 +396,45 @@ def test_what_cannot_be_taken_out_of_its_folder_is_not_examined(table: Callable[
         assert "nothing can be taken out of" in made.ingest.states(0.0)[drop.relative]
     finally:
         drop.path.parent.chmod(0o755)
+
+
+# -- shelves on another filesystem -----------------------------------------------------------------------
+
+
+class Looking(Inline):
+    """Does what it is given, and looks what lies under private names on a shelf then."""
+
+    def __init__(self, shelf: Path) -> None:
+        self.shelf = shelf
+        self.seen: set[int] = set()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future = super().submit(fn, *args, **kwargs)
+        self.seen = {path.stat().st_ino for path in self.shelf.rglob("*") if is_private(path)}
+        return future
+
+
+@pytest.mark.parametrize(("folder", "name"), [("scanned", "a.mp4"), ("scanned", "a.mp3"), ("trash/invalid", "a.txt")])
+def test_no_copy_is_left_to_the_main_thread(
+    table: Callable[..., Table], media: Media, tmp_path: Path, folder: str, name: str
+) -> None:
+    """It could not say how things stand meanwhile, nor end: what an examination leaves to it is a rename."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second filesystem: /dev/shm is none here")
+    with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
+        looking = Looking(Path(elsewhere))
+        made = table(executor=looking)
+        shelf = made.layout.root / folder
+        shutil.rmtree(shelf)
+        shelf.symlink_to(elsewhere)
+        source = {"a.mp4": media.clip(), "a.mp3": media.sound()}.get(name)
+        drop = made.put(name, {"a.mp4": Kind.VIDEO, "a.mp3": Kind.MUSIC}.get(name, Kind.LINK))
+        if source:
+            shutil.copyfile(source, drop.path)
+            drop = replace(drop, identity=identity_of(drop.path.lstat()))
+        made.turn(0.0, drop)
+        assert not drop.path.exists()
+        (filed,) = (path for path in Path(elsewhere).rglob(f"*{drop.path.suffix}") if path.is_file())
+        assert looking.seen == {filed.stat().st_ino}
+        assert list(made.layout.staging.iterdir()) == []

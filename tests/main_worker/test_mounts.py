@@ -72,3 +72,12 @@ def test_a_record_that_says_nothing_of_this_root_is_no_trouble(layout: Layout, c
     layout.mounts.write_text(content, "utf-8")
     assert Mounts(layout).trouble() is None
     Mounts(layout).record()
+
+
+def test_a_record_that_cannot_be_read_is_trouble_in_words(layout: Layout) -> None:
+    """Nobody knows then what should be mounted: ingest waits, and goes on by itself."""
+    layout.mounts.mkdir()
+    mounts = Mounts(layout)
+    assert mounts.trouble() == f"which folders were mounted before cannot be read: Is a directory ({layout.mounts})"
+    layout.mounts.rmdir()
+    assert mounts.trouble() is None

@@ -48,6 +48,12 @@ class Mounting:
         """Take a mount away, though it is in use."""
         self._run("umount", "-l", str(self.root / folder))
 
+    def mount_dead(self, folder: str) -> None:
+        """Put a filesystem over a folder whose server has died: whatever is asked of it fails (ENOTCONN)."""
+        options = "fd=9,rootmode=40000,user_id=0,group_id=0"
+        script = f'exec 9<>/dev/fuse && mount -i -t fuse -o {options} dead "$0"'
+        self._run("sh", "-c", script, str(self.root / folder))
+
     def _disk(self, folder: str) -> Path:
         return self.root.with_name(f"disk-{folder}")
 
@@ -151,6 +157,32 @@ def test_a_mount_that_is_lost_and_comes_back(mounting: Mounting, media: Media, f
     check_goes_on(again, farm, 2)
     assert again.log.count("event=ingest_paused") == 1
     assert again.log.count("event=ingest_resumed") == 1
+
+
+@pytest.mark.parametrize("state", ["not mounted", "dead"])
+def test_a_start_without_a_mount_makes_nothing_in_its_place_and_waits(
+    mounting: Mounting, media: Media, state: str
+) -> None:
+    """What would be made below the mount point would be hidden later; and no status says that the root is wrong."""
+    farm, raw = mounting.farm, mounting.farm.layout.raw
+    mounting.add("raw", "8m")
+    farm.work()
+    mounting.unmount("raw")
+    shutil.rmtree(raw)
+    raw.mkdir()
+    if state == "dead":
+        if not Path("/dev/fuse").exists():
+            pytest.skip("a filesystem whose server has died takes /dev/fuse")
+        mounting.mount_dead("raw")
+    main = farm.start()
+    words = "was a filesystem of its own" if state == "not mounted" else "cannot be reached: Transport endpoint"
+    assert until_paused(main).startswith(f"{mounting.root}/raw {words}")
+    if state == "dead":
+        mounting.unmount("raw")
+    assert list(raw.iterdir()) == []
+    mounting.mount("raw")
+    drop_clips(farm, media, 1)
+    check_goes_on(main, farm, 1)
 
 
 def test_a_folder_that_cannot_be_read_holds_up_no_other(farm: Farm, media: Media) -> None:

@@ -14,6 +14,7 @@ from console.init import lay_out
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.process import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, config_path, open_root
+from shared.records.mounts import MountsRecord
 from shared.version import PROGRAM
 
 WORKERS = ["main_worker", "render_worker"]
@@ -41,6 +42,16 @@ def test_a_folder_that_is_no_root_is_wrong_usage_and_stays_as_it_was(tmp_path: P
     assert code == EXIT_USAGE
     assert "is not a project root (it has no raw/)" in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("component", WORKERS)
+def test_a_root_that_cannot_be_reached_is_the_machines_trouble(tmp_path: Path, component: str) -> None:
+    """1, so that systemd starts the worker again: a network mount that hangs is no wrong option."""
+    (tmp_path / "round").symlink_to("round")
+    code, errors = run_worker(component, "--root", tmp_path / "round" / "root")
+    assert code == EXIT_FAILED
+    assert f"{component}: cannot open the project root {tmp_path}/round/root: Too many levels" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("component", WORKERS)
@@ -141,6 +152,19 @@ def test_a_root_whose_folders_cannot_be_made_is_refused(layout: Layout) -> None:
     layout.assets.write_text("in the way")
     with pytest.raises(RootError, match="assets cannot be made"):
         open_root(layout.root)
+
+
+def test_nothing_is_made_below_a_mount_that_is_lost(layout: Layout) -> None:
+    """It would be hidden when the mount is back; everything else is completed."""
+    MountsRecord(mounts=("raw", "scanned/video")).write(layout.mounts)
+    for folder in (*layout.raw.iterdir(), layout.scanned / "video", layout.assets):
+        folder.rmdir()
+    assert open_root(layout.root) == layout
+    assert list(layout.raw.iterdir()) == []
+    assert not (layout.scanned / "video").exists()
+    assert layout.assets.is_dir()
+    layout.raw.rmdir()
+    assert open_root(layout.root) == layout, "a mount point that is gone with its mount is still no wrong root"
 
 
 def test_the_named_configuration_wins_over_the_roots_own(layout: Layout) -> None:

@@ -323,3 +323,10 @@ except ConfigError as error:
     )
     assert GROUP is not None
     assert f'files.group = "{GROUP.gr_name}": must be a group this user is a member of (' in said
+
+
+def test_a_root_without_some_of_its_folders_is_shared_as_far_as_it_is_there(layout: Layout) -> None:
+    """What a lost mount keeps away is no fault of the program."""
+    (layout.raw / "video").rmdir()
+    share(layout, Files(group=grp.getgrgid(os.getgid()).gr_name))
+    assert (layout.raw / "music").stat().st_mode & stat.S_ISGID

@@ -4,7 +4,8 @@ For each kind of drop the system calls of an undisturbed ``--once`` that change 
 each of them in turn, a fresh root is ingested with strace killing the worker at that very call, or failing it with
 ENOSPC or EIO, once or from then on; calls that only read fail with EIO. In the instant after that, and again after a
 clean restart, the invariants of the farm are checked, the outcome is compared with the undisturbed one, and a second
-restart must change nothing. All this on one filesystem and with ``raw/`` on another.
+restart must change nothing. All this on one filesystem, with ``raw/`` on another, and with ``scanned/`` and ``trash/``
+on others.
 
     python -m tests.torture.kill_at_every_step                     every step; takes long
     python -m tests.torture.kill_at_every_step --seconds 120       a sample that differs from day to day
@@ -193,9 +194,9 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     halves = [Half.ONE]
     if reason := enter_namespace():
-        print(f"SKIPPED: the half with raw/ on another filesystem: {reason}")
+        print(f"SKIPPED: what needs filesystems of its own: {reason}")
     else:
-        halves.append(Half.TWO)
+        halves += [Half.TWO, Half.SHELVES]
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     with tempfile.TemporaryDirectory(prefix="reelmill-torture-", dir=options.into) as folder:
         return _run(options, Path(folder), halves)

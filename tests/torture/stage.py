@@ -1,4 +1,4 @@
-"""Fresh roots for torture runs, on one filesystem or with ``raw/`` on another, each gone when its run is judged."""
+"""Fresh roots for torture runs, on one filesystem or with some folders on others, each gone when its run is judged."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ _INSIDE = "REELMILL_TORTURE_NAMESPACE"  # not of the configuration's form: the p
 
 
 class Half(Enum):
-    """Where ``raw/`` lies."""
+    """What lies on filesystems of its own."""
 
     ONE = "one-filesystem"
     TWO = "two-filesystems"
+    SHELVES = "shelves-elsewhere"
+
+
+_MOUNTED: dict[Half, tuple[str, ...]] = {Half.ONE: (), Half.TWO: ("raw",), Half.SHELVES: ("scanned", "trash")}
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,18 @@ class Stage:
         beside = folder / "beside"
         (beside / "tmp").mkdir(parents=True)
         layout.raw.mkdir(parents=True)
-        if half is Half.TWO:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "raw", layout.raw], check=True)
+        mounted = [layout.root / name for name in _MOUNTED[half]]
+        for place in mounted:
+            place.mkdir(exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", place.name, place], check=True)
         try:
             template = self.roots[scene.stocked].root
             shutil.copytree(template, layout.root, symlinks=True, dirs_exist_ok=True)
             scene.lay(layout.raw)
             yield Case(layout, beside, given(layout.raw, *scene.files))
         finally:
-            if half is Half.TWO:
-                subprocess.run(["umount", "-l", layout.raw], check=True)
+            for place in mounted:
+                subprocess.run(["umount", "-l", place], check=True)
             if not keep:
                 shutil.rmtree(folder, ignore_errors=True)
 

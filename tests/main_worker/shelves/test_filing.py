@@ -28,6 +28,7 @@ from shared.config import Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused
 from shared.domain.layout import Layout, sidecar_of
+from shared.files import is_private
 from shared.log import open_log
 
 if TYPE_CHECKING:
@@ -261,6 +262,33 @@ def test_a_raw_on_another_filesystem_is_taken_in_as_well(farm: Farm, media: Medi
     assert (farm.layout.invalid / "link.mp4").readlink() == Path("/etc/hostname")
     assert farm.files(elsewhere) == []
     assert farm.leftovers() == []
+    assert len(farm.tasks()) == 1
+
+
+@pytest.mark.parametrize("moved", ["scanned", "trash/invalid", "raw and scanned"])
+def test_shelves_on_another_filesystem_are_reached_by_rename_all_the_same(
+    farm: Farm, media: Media, elsewhere: Path, moved: str
+) -> None:
+    """What takes long is done beside the main thread; nothing is left of it on either side."""
+    for name in moved.split(" and "):
+        place = elsewhere / Path(name).name
+        shutil.copytree(farm.layout.root / name, place)
+        shutil.rmtree(farm.layout.root / name)
+        (farm.layout.root / name).symlink_to(place)
+    farm.drop(media.clip(), "video/nature/a.mp4")
+    farm.drop(media.sound("tune.mp3"), "music/nature/a.mp3")
+    farm.drop(media.sound(), "story/nature/tale/voice/a.mp3")
+    farm.drop(media.text("a.mkv", "text"), "video/nature/a.mkv")
+    log = farm.work()
+    assert "event=ingest_trouble" not in log
+    for name, sidecar in farm.library().items():
+        assert sidecar.sha256 == sha256(farm.layout.scanned / name)
+    assert len(farm.library()) == 3
+    assert set(farm.rejected()) == {"raw/video/nature/a.mkv"}
+    assert (farm.layout.invalid / "a.mkv").read_text("utf-8") == "text"
+    assert farm.files(farm.layout.raw) == []
+    assert farm.leftovers() == []
+    assert not [path for path in elsewhere.rglob("*") if is_private(path)]
     assert len(farm.tasks()) == 1
 
 

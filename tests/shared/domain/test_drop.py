@@ -93,9 +93,48 @@ def test_what_stands_beside_a_drop_is_left_alone(name: str) -> None:
     assert isinstance(classify(PurePosixPath("video/fantasy", name)), LeftAlone)
 
 
-def test_everything_in_a_hidden_folder_is_left_alone() -> None:
-    """Synchronising programs keep their own folders."""
-    assert isinstance(classify(PurePosixPath("video/.stversions/sky.mp4")), LeftAlone)
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(
+            ".stversions",
+            ".sync",
+            ".Trash-1000",
+            "a\n.b/.c",
+            "@eaDir",
+            "#recycle",
+            "@Recycle",
+            "#snapshot",
+            "~snapshot",
+        ),
+        *("~snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found", "sky.mp4.download"),
+    ],
+)
+def test_everything_in_a_folder_that_programs_keep_for_themselves_is_left_alone(folder: str) -> None:
+    """Versions, bins, thumbnails and downloads under way are no drops."""
+    assert isinstance(classify(PurePosixPath("video", folder, "sky.mp4")), LeftAlone)
+    assert isinstance(classify(PurePosixPath("video", "fantasy", folder, "deep", "sky.mp4")), LeftAlone)
+
+
+@pytest.mark.parametrize(
+    ("path", "category", "story"),
+    [
+        ("story/comedy/Well.done/voice/c.mp3", "comedy", "Well.done"),
+        ("story/Best.Done/tale/story.toml", "Best.Done", "tale"),
+        ("video/Free.Download/a.mp4", "Free.Download", None),
+        ("video/~misc/a.mp4", "misc", None),
+        ("music/summer~/a.mp3", "summer", None),
+        ("frame/Part.part/a.mp4", "Part.part", None),
+    ],
+)
+def test_a_folder_named_like_a_temporary_file_is_a_category_or_story(
+    path: str, category: str, story: str | None
+) -> None:
+    """What people call a folder is their business, and what they drop into it is never passed over in silence."""
+    drop = classify(PurePosixPath(path))
+    assert isinstance(drop, Drop)
+    assert drop.category.startswith(category)
+    assert drop.story == story
 
 
 @pytest.mark.parametrize("path", ["README.md", "video/README.md"])
