@@ -78,7 +78,7 @@ def test_a_difficult_clip_gets_its_treatment() -> None:
     graph += ";[s15][1:v:0]overlay=20:20[s16];[s16]format=yuv420p[s17]"
     treatment = Treatment(fields="tff", doubled=True, tone_map="HLG")
     assert command(replace(PLAIN, start=1800, treatment=treatment, layers=(LOGO,))) == [
-        *(*IN_FRONT, "-ss", "50.050000", "-i", f"file:{CLIP}"),
+        *(*IN_FRONT[:-2], "-noaccurate_seek", *IN_FRONT[-2:], "-ss", "50.050000", "-i", f"file:{CLIP}"),
         *("-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"),
         *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph, "-map", "[s17]", *X264, "-threads", "4", *CLOCK),
         *(f"file:{BENCH}/segment.mp4", "-y"),
