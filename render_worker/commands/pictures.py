@@ -56,6 +56,7 @@ def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer
 def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
     skipped = stretch.start - run_up
+    # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
     seek = {"ss": f"{float(skipped / canvas.rate):.6f}", "noaccurate_seek": None} if skipped else {}
     stream = ffmpeg.input(file_url(stretch.path), **seek, **_CLIP)["V:0"]
     treatment = stretch.treatment

@@ -11,7 +11,8 @@ from typing import Literal
 from shared.domain.errors import ReelmillError
 from shared.domain.media import VideoFacts
 
-_HD_LINES = 720  # from here on cameras mean BT.709 when they do not say what they mean (BT.601 below)
+# From here on, also as a film's wide picture, cameras mean BT.709 when they do not say what they mean (BT.601 below).
+_HD_WIDTH, _HD_LINES = 1280, 720
 
 
 class PlanError(ReelmillError):
@@ -144,15 +145,23 @@ def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
     """What a clip needs on a canvas of so many frames per second."""
     if facts is None:
         return Treatment()
-    fields = _FIELDS.get(facts.scan or "")
+    fields = _FIELDS.get(facts.scan or ("interlaced" if facts.codec in _MAYBE_FIELDS else ""))
     return Treatment(
         fields=fields,
         doubled=fields is not None and rate >= Fraction(3, 2) * Fraction(facts.frame_rate),
         tone_map=facts.hdr,
-        matrix="bt709" if facts.matrix is None and facts.height >= _HD_LINES else None,
+        matrix="bt709" if _means_bt709(facts) else None,
     )
 
 
+def _means_bt709(facts: VideoFacts) -> bool:
+    large = facts.width >= _HD_WIDTH or facts.height >= _HD_LINES
+    return facts.matrix is None and large and facts.codec not in _OWN_MATRIX
+
+
+# MediaInfo has no word for the scan of much interlaced H.264; its pictures say it each by itself.
+_MAYBE_FIELDS = frozenset({"AVC"})
+_OWN_MATRIX = frozenset({"JPEG"})  # BT.601 by definition, of any size
 _FIELDS: Mapping[str, Literal["tff", "bff", "auto"]] = {
     "top field first": "tff",
     "bottom field first": "bff",

@@ -139,7 +139,7 @@ def test_a_voice_of_no_length_still_gives_a_frame() -> None:
     assert plan_of(30, 0.0, [1.0]).frames == 1
 
 
-FACTS = VideoFacts(1920, 1080, 1920, 1080, 0, 1.0, 25.0, 10.0, 250, "AVC", matrix="BT.709")
+FACTS = VideoFacts(1920, 1080, 1920, 1080, 0, 1.0, 25.0, 10.0, 250, "AVC", matrix="BT.709", scan="progressive")
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,17 @@ FACTS = VideoFacts(1920, 1080, 1920, 1080, 0, 1.0, 25.0, 10.0, 250, "AVC", matri
     [
         (None, Treatment()),
         (FACTS, Treatment()),
-        (replace(FACTS, scan="progressive"), Treatment()),
+        (replace(FACTS, scan=None), Treatment(fields="auto", doubled=True)),
+        (replace(FACTS, scan=None, codec="VP9"), Treatment()),
         (replace(FACTS, scan="top field first"), Treatment(fields="tff", doubled=True)),
         (replace(FACTS, scan="bottom field first", frame_rate=50.0), Treatment(fields="bff")),
         (replace(FACTS, scan="interlaced"), Treatment(fields="auto", doubled=True)),
         (replace(FACTS, hdr="HLG", matrix="BT.2020"), Treatment(tone_map="HLG")),
         (replace(FACTS, matrix=None), Treatment(matrix="bt709")),
-        (replace(FACTS, matrix=None, height=576), Treatment()),
+        (replace(FACTS, matrix=None, width=1280, height=536), Treatment(matrix="bt709")),
+        (replace(FACTS, matrix=None, width=608, height=1080), Treatment(matrix="bt709")),
+        (replace(FACTS, matrix=None, width=720, height=576), Treatment()),
+        (replace(FACTS, matrix=None, codec="JPEG"), Treatment()),
     ],
 )
 def test_what_is_known_of_a_clip_decides_its_treatment(facts: VideoFacts | None, treatment: Treatment) -> None:
