@@ -126,10 +126,11 @@ class Mill:
             return
         self._ingest.turn(now)
         if now >= self._prepared.earliest:
-            self.prepare(now)
+            self.prepare()
 
-    def prepare(self, now: float) -> None:
+    def prepare(self) -> None:
         """Make the tasks that can be made, if anything has changed since this was last done."""
+        now = time.monotonic()  # the turn may have begun long ago, and what it did before cost something else
         if self._lost or not self._is_open:
             return
         if self._is_behind() and not self._is_lost():  # what lies in a lost folder is not gone
