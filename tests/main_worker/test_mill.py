@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,40 @@ def test_tasks_do_not_pay_for_what_was_done_before_them(stock: Stock, mill: Mill
     mill.turn(begun + 2000.0)
     assert mill.standing(begun + 2000.0).waiting.count == 0
     assert len(clips_of_tasks(stock.layout)) == 1
+
+
+def test_a_voice_need_not_wait_for_a_drop_that_was_refused(stock: Stock, mill: Mill) -> None:
+    """Though nothing has come into the library since it was last looked at."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one", seconds=3.0)
+    drop = stock.layout.raw / "video/nature/empty.mp4"
+    drop.parent.mkdir()
+    drop.touch()
+    mill.look(0.0)
+    mill.look(10.0)
+    mill.prepare()
+    assert "on their way" in mill.standing(10.0).waiting.first[0].reason
+    mill.turn(10.0)
+    assert not drop.exists()
+    mill.prepare()
+    assert mill.standing(10.0).waiting.count == 0
+
+
+def test_asking_when_something_is_due_costs_the_same_however_much_waits(stock: Stock, mill: Mill) -> None:
+    """It is asked after every examination."""
+    folder = stock.layout.raw / "video/nature"
+    folder.mkdir()
+    for number in range(2000):
+        (folder / f"{number}.mp4").touch()
+    mill.look(0.0)
+    mill.look(10.0)
+    mill.prepare()
+    assert len(mill.standing(10.0).pending) == 2000
+    mill.rests_until(hurry=False, now=10.0)
+    tracemalloc.start()
+    mill.rests_until(hurry=False, now=10.0)
+    mill.prepare()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000, "it has gathered the names of all that waits"
