@@ -115,6 +115,8 @@ class Ingest:
         self.again: set[PurePosixPath] = set()
         """Drops that were in work and have to be looked at again, since they changed or the machine was in the way."""
         self.troubles = Troubles()
+        self.version = 0
+        """Grows, from one offer to the next, with every change of what is arriving: there may be a hundred thousand."""
 
     @property
     def is_working(self) -> bool:
@@ -172,6 +174,7 @@ class Ingest:
             if not job.future.done():
                 continue
             del self._jobs[name]
+            self.version += 1
             self._conclude(job, now)
             if self.troubles.pause and now < self.troubles.pause.until:
                 return

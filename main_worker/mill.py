@@ -78,7 +78,7 @@ class Mill:
         self._held_until: float | None = None
         self._looked, self._prepared = Pace(), Pace()
         self._is_stale = False
-        self._known: tuple[int, frozenset[PurePosixPath]] | None = None
+        self._known: tuple[int, int] | None = None
         self._waiting = Waiting()
         self._task_trouble: Trouble | None = None
         self._unread: Trouble | None = None
@@ -126,24 +126,22 @@ class Mill:
             return
         self._ingest.turn(now)
         if now >= self._prepared.earliest:
-            self.prepare(now)
+            self.prepare()
 
-    def prepare(self, now: float) -> None:
+    def prepare(self) -> None:
         """Make the tasks that can be made, if anything has changed since this was last done."""
+        now = time.monotonic()  # the turn may have begun long ago, and what it did before cost something else
         if self._lost or not self._is_open:
             return
         if self._is_behind() and not self._is_lost():  # what lies in a lost folder is not gone
-            self._known, self._is_stale = (self._library.version, self._arriving()), False
-            arriving = self._known[1] if self._library.without_task() else ()
+            self._known, self._is_stale = (self._library.version, self._ingest.version), False
+            arriving = self._arriving() if self._library.without_task() else ()
             self._prepare([drop for drop in map(classify, arriving) if isinstance(drop, Drop)])
             self._prepared = Pace(now, max(0.0, time.monotonic() - now))
 
     def _is_behind(self) -> bool:
         """Whether anything has changed that tasks are made of since they were last made."""
-        if self._is_stale or self._known is None:
-            return True
-        version, arriving = self._known
-        return version != self._library.version or arriving != self._arriving()  # there may be ten thousand
+        return self._is_stale or self._known != (self._library.version, self._ingest.version)
 
     def _arriving(self) -> frozenset[PurePosixPath]:
         """Drops that are on their way into the library."""

@@ -41,7 +41,7 @@ def run_once(config: Config, layout: Layout, ffmpeg: Ffmpeg, log: Logger) -> boo
         mill.turn(time.monotonic())
         if not mill.is_taking:
             break
-    mill.prepare(time.monotonic())
+    mill.prepare()
     standing = mill.standing(time.monotonic())
     for name, doing in standing.pending.items():
         log.info(f"raw/{readable(str(name))} stays: {doing}", name="file_stays")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, mill: Mi
     stock.clip("nature", "a")
     stock.voice("nature", "tale", "one")
     mill.look(0.0)
-    mill.prepare(0.0)
+    mill.prepare()
     (task,) = stock.layout.state(TaskState.WAITING).iterdir()
     assert Metadata.read(task / METADATA).render.frame_rate == 30
 
@@ -73,17 +75,17 @@ def test_clips_taken_out_by_hand_are_not_used_any_more(
     mark = stock.layout.story_retired("nature", "tale")
     mark.touch()
     mill.look(0.0)
-    mill.prepare(0.0)
+    mill.prepare()
     assert clips_of_tasks(stock.layout) == []
     for part in parts:
         (clips[1] if part == "file" else sidecar_of(clips[1])).unlink()
     mark.unlink()
     mill.look(10.0)
-    mill.prepare(10.0)
+    mill.prepare()
     assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4", "1.0_c.mp4"}] * 3
     assert mill.standing(10.0).waiting.count == 0
     mill.look(20.0)
-    mill.prepare(20.0)
+    mill.prepare()
     assert capsys.readouterr().err.count("event=library_gone") == 1
 
 
@@ -94,8 +96,8 @@ def test_a_voice_that_is_left_without_clips_is_told_so(stock: Stock, mill: Mill)
     stock.voice("nature", "tale", "one", seconds=3.0)
     mill.look(0.0)
     clip.unlink()
-    for now in (0.0, 1.0):
-        mill.prepare(now)
+    for _ in range(2):
+        mill.prepare()
     assert [voice.reason for voice in mill.standing(1.0).waiting.first] == ["there is no clip in raw/video/nature/ yet"]
 
 
@@ -104,11 +106,11 @@ def test_a_voice_taken_out_by_hand_waits_for_nothing(stock: Stock, mill: Mill) -
     voice = stock.voice("nature", "tale", "one")
     stock.voice("nature", "tale", "two")
     mill.look(0.0)
-    mill.prepare(0.0)
+    mill.prepare()
     assert mill.standing(0.0).waiting.count == 2
     voice.unlink()
     mill.look(10.0)
-    mill.prepare(10.0)
+    mill.prepare()
     assert [voice.voice for voice in mill.standing(10.0).waiting.first] == ["scanned/story/nature/tale/voice/two.mp3"]
 
 
@@ -120,11 +122,11 @@ def test_a_lost_folder_is_no_library_that_was_emptied(stock: Stock, mill: Mill) 
     mill.look(0.0)
     folder = stock.layout.scanned / "video"
     away = folder.rename(folder.with_name("away"))
-    mill.prepare(0.0)
+    mill.prepare()
     assert mill.standing(0.0).paused
     away.rename(folder)
     mill.look(10.0)
-    mill.prepare(10.0)
+    mill.prepare()
     assert clips_of_tasks(stock.layout) == [{"1.0_a.mp4"}]
 
 
@@ -142,7 +144,7 @@ def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(stock: Stock,
     content = record.read_bytes()
     record.unlink()
     record.mkdir()  # which cannot be read either, whoever asks
-    mill.prepare(0.0)
+    mill.prepare()
     assert clips_of_tasks(stock.layout) == [{"1.0_b.mp4"}]
     (waiting,) = mill.standing(0.0).waiting.first
     assert "aaa" in waiting.voice
@@ -152,7 +154,7 @@ def test_a_record_that_cannot_be_read_holds_up_its_own_voices_only(stock: Stock,
     record.rmdir()
     record.write_bytes(content)
     mill.look(10.0)
-    mill.prepare(10.0)
+    mill.prepare()
     assert len(clips_of_tasks(stock.layout)) == 2
 
 
@@ -168,7 +170,7 @@ def test_what_cannot_even_be_looked_at_holds_up_its_own_voices_only(stock: Stock
     for path in (clip, bad):
         path.unlink()
         path.symlink_to(path)
-    mill.prepare(0.0)
+    mill.prepare()
     told = {voice.voice: voice.reason for voice in mill.standing(0.0).waiting.first}
     assert set(told) == {str(stock.layout.relative(path)) for path in (voices[0], bad)}
     assert all("Too many levels of symbolic links" in reason for reason in told.values())
@@ -220,3 +222,61 @@ def test_a_drop_that_a_program_opens_late_is_not_examined_again_and_again(stock:
     mill.turn(20.0)
     assert not path.exists()
     assert stock.layout.settings("nature", "tale", "story").exists()
+
+
+# -- when it is done again ----------------------------------------------------------------------------
+
+
+def test_tasks_do_not_pay_for_what_was_done_before_them(stock: Stock, mill: Mill) -> None:
+    """A look and a filing that took long, earlier in the same turn, do not put off the next tasks."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one")
+    mark = stock.layout.story_retired("nature", "tale")
+    mark.touch()
+    begun = time.monotonic() - 1000.0
+    mill.look(begun)
+    mill.turn(begun)
+    assert mill.standing(begun).waiting.count == 1
+    mark.unlink()
+    mill.look(begun + 1000.0)
+    mill.turn(begun + 2000.0)
+    assert mill.standing(begun + 2000.0).waiting.count == 0
+    assert len(clips_of_tasks(stock.layout)) == 1
+
+
+def test_a_voice_need_not_wait_for_a_drop_that_was_refused(stock: Stock, mill: Mill) -> None:
+    """Though nothing has come into the library since it was last looked at."""
+    stock.music("nature", "tune")
+    stock.clip("nature", "a")
+    stock.voice("nature", "tale", "one", seconds=3.0)
+    drop = stock.layout.raw / "video/nature/empty.mp4"
+    drop.parent.mkdir()
+    drop.touch()
+    mill.look(0.0)
+    mill.look(10.0)
+    mill.prepare()
+    assert "on their way" in mill.standing(10.0).waiting.first[0].reason
+    mill.turn(10.0)
+    assert not drop.exists()
+    mill.prepare()
+    assert mill.standing(10.0).waiting.count == 0
+
+
+def test_asking_when_something_is_due_costs_the_same_however_much_waits(stock: Stock, mill: Mill) -> None:
+    """It is asked after every examination."""
+    folder = stock.layout.raw / "video/nature"
+    folder.mkdir()
+    for number in range(2000):
+        (folder / f"{number}.mp4").touch()
+    mill.look(0.0)
+    mill.look(10.0)
+    mill.prepare()
+    assert len(mill.standing(10.0).pending) == 2000
+    mill.rests_until(hurry=False, now=10.0)
+    tracemalloc.start()
+    mill.rests_until(hurry=False, now=10.0)
+    mill.prepare()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000, "it has gathered the names of all that waits"
