@@ -16,11 +16,13 @@ import pytest
 from main_worker.arrival.intake import Intake
 from main_worker.arrival.ready import Ready
 from main_worker.arrival.settling import Patience
-from main_worker.shelves.quarantine import reject
+from main_worker.shelves.quarantine import reject, tidy
 from shared.domain.errors import Rejection
+from shared.domain.layout import Layout
 from shared.records.reason import Reason
 
 if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
     from tests.main_worker.conftest import Farm, Media
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9" if sys.platform == "linux" else b"caf")
@@ -233,3 +235,15 @@ def test_the_figures_of_a_refusal_are_kept_in_the_reason(farm: Farm, media: Medi
     assert reason.code == "truncated"
     assert reason.measured["declared_seconds"] == 6.0
     assert reason.original_path == "raw/video/nature/a.mp4"
+
+
+def test_a_rejected_drop_that_does_not_answer_keeps_its_reason(
+    farm: Farm, media: Media, dead_mounts: DeadMounts
+) -> None:
+    """The next start tidies up when it can see what is there."""
+    farm.drop(media.text("a.mkv", "text"), "video/nature/a.mkv")
+    farm.work()
+    dead_mounts.over(farm.layout.invalid / "a.mkv")
+    with pytest.raises(OSError, match="not connected"):
+        tidy(Layout(dead_mounts.seen(farm.layout.root)))
+    assert (farm.layout.invalid / "a.mkv.reason.json").exists()
