@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
-from shared.files import as_machine_trouble, write_atomic
+from shared.files import as_machine_trouble, is_there, write_atomic
 from shared.mountpoints import expected_mounts, is_mount, mount_points
 from shared.records.mounts import MountsRecord
 
@@ -53,7 +53,7 @@ class Mounts:
         mounts = tuple(
             str(self._layout.relative(folder)) for folder, is_mount in (self._expected or {}).items() if is_mount
         )
-        if mounts or self._layout.mounts.exists():
+        if mounts or is_there(self._layout.mounts):
             write_atomic(self._layout.mounts, MountsRecord(mounts=mounts).to_bytes())
 
 

@@ -55,11 +55,24 @@ def fsync_path(path: Path) -> None:
         os.close(handle)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something of a name, be it a link that leads nowhere.
+
+    Raises:
+        OSError: nobody can tell. `os.path.lexists`, and `Path.exists` since Python 3.14, say then that it is not.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def is_folder(path: Path) -> bool:
     """Whether there is a folder.
 
     Raises:
-        OSError: nobody can tell. `Path.is_dir` would say that there is none.
+        OSError: nobody can tell. `Path.is_dir` would say that there is none (since Python 3.14).
     """
     try:
         return stat.S_ISDIR(path.stat().st_mode)
@@ -147,7 +160,7 @@ def rename_new(source: Path, target: Path) -> None:
         OSError: with ``errno.EXDEV`` where the two are on different filesystems.
     """
     if not _rename_exclusive(source, target):
-        if os.path.lexists(target):
+        if is_there(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         source.rename(target)
     fsync_path(target.parent)

@@ -14,7 +14,7 @@ from pathlib import Path
 from shared.config import Config, load_config
 from shared.domain.errors import MachineTrouble, ReelmillError, RootError
 from shared.domain.layout import Layout
-from shared.files import as_machine_trouble, is_folder
+from shared.files import as_machine_trouble, is_folder, is_there
 from shared.log import Logger, open_log
 from shared.mountpoints import lost_mounts
 from shared.sharing import set_umask, share
@@ -114,7 +114,10 @@ def config_path(layout: Layout, given: str | None) -> Path | None:
     """The configuration file to read: the one named, else the root's own, else none."""
     if given:
         return Path(given)
-    return layout.config if layout.config.exists() else None
+    try:
+        return layout.config if is_there(layout.config) else None
+    except OSError:  # reading it tells what is the matter
+        return layout.config
 
 
 def on_stop_signals(stop: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ from shared.domain.layout import (
 )
 from shared.domain.retry import Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
-from shared.files import create_exclusive, fsync_path, remove_tree
+from shared.files import create_exclusive, fsync_path, is_folder, remove_tree
 from shared.lifesign import LifeSign
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
@@ -87,10 +87,10 @@ class Store:
     def find(self, task_id: str) -> TaskState | None:
         """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
         order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)
-        return next((state for state in order if self._layout.task(state, task_id).is_dir()), None)
+        return next((state for state in order if is_folder(self._layout.task(state, task_id))), None)
 
     def is_finished(self, task_id: str) -> bool:
-        return self._layout.task(TaskState.FINISHED, task_id).is_dir()
+        return is_folder(self._layout.task(TaskState.FINISHED, task_id))
 
     def metadata(self, state: TaskState, task_id: str) -> Metadata:
         """What a task says of itself.
@@ -103,7 +103,7 @@ class Store:
         try:
             return Metadata.read(path)
         except FileNotFoundError as error:
-            if path.parent.is_dir():
+            if is_folder(path.parent):
                 raise RecordError(f"{path} is missing") from error
             raise
 
@@ -142,7 +142,7 @@ class Store:
 
     def holds(self, claim: Claim) -> bool:
         """Whether the attempt is still where it was made; false means the task was taken away."""
-        return claim.folder.is_dir()
+        return is_folder(claim.folder)
 
     # -- the main worker -------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class Store:
         except FileNotFoundError:
             return False
         twin = self._layout.task(TaskState.FAILED, task_id)
-        if twin.is_dir():
+        if is_folder(twin):
             twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
         return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
 
@@ -285,7 +285,7 @@ class Store:
         if self.is_finished(task_id):
             self.discard(TaskState.FAILED, task_id)
             return False
-        if self._layout.task(TaskState.PROCESSING, task_id).is_dir():
+        if is_folder(self._layout.task(TaskState.PROCESSING, task_id)):
             return False
         try:
             self._forgive(task_id, by)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,14 @@ def test_the_code_map_names_every_module(path: Path) -> None:
 def test_every_module_says_what_it_is(path: Path) -> None:
     """Each module begins with a docstring."""
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_library_that_is_imported_is_asked_for(path: Path) -> None:
+    """What another library happens to bring along may be of any version, or be gone tomorrow."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {re.split(r"[<>=!~ \[]", line)[0].lower() for line in project["dependencies"]}
+    known = packages_distributions()
+    own = {*sys.stdlib_module_names, *PACKAGES, "pydantic_core"}  # of which pydantic wants exactly one version
+    for name in {name.split(".")[0] for name in imports_of(path)} - own:
+        assert wanted & {distribution.lower() for distribution in known.get(name, [name])}, name

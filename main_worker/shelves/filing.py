@@ -23,7 +23,7 @@ from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.layout import Layout, sidecar_of
 from shared.domain.names import readable, safe_folder, short_hash
-from shared.files import make_folder, remove_same, write_atomic
+from shared.files import is_there, make_folder, remove_same, write_atomic
 from shared.records.record import RecordError, utc_now
 from shared.records.sidecar import Origin, Sidecar
 
@@ -108,7 +108,7 @@ class Filing:
             sidecar_of(target).unlink(missing_ok=True)  # that file is somebody else's
             raise
         except BaseException:
-            if target.exists():  # it is filed; only that it is durable could not be confirmed
+            if is_there(target):  # it is filed; only that it is durable could not be confirmed
                 self._library.add(target, sidecar)
             else:
                 sidecar_of(target).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from shared.domain.drop import Kind
 from shared.domain.layout import Layout, retired_of, sidecar_of
-from shared.files import is_private, walk
+from shared.files import is_private, is_there, walk
 from shared.log import Logger
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
@@ -69,7 +69,7 @@ class Library:
                 name="sidecar_damaged",
             )
             return
-        if path.exists():
+        if is_there(path):
             self.add(path, sidecar)
         elif mend:
             record.unlink()  # a crash came between the two; the sidecar is written first, so the drop is in raw/
@@ -172,7 +172,7 @@ class Library:
 
     def is_retired(self, relative: str) -> bool:
         """Whether somebody took a file out of future videos."""
-        return retired_of(self._layout.root / relative).exists()
+        return is_there(retired_of(self._layout.root / relative))
 
     def without_task(self) -> Mapping[str, Place]:
         """Every voice no task was made of yet, by path."""

@@ -19,7 +19,7 @@ from main_worker.shelves.carrying import carry
 from shared.domain.errors import Rejection
 from shared.domain.layout import REASON_SUFFIX, Layout, reason_of
 from shared.domain.names import safe_stem
-from shared.files import fsync_path, is_private, remove_same
+from shared.files import fsync_path, is_private, is_there, remove_same
 from shared.records.reason import FileIdentity, Reason
 from shared.records.record import RecordError, utc_now
 
@@ -58,7 +58,7 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection, copy: Path | None
         else:
             _move_special(ready.path, target)
     except BaseException:
-        if not os.path.lexists(target):
+        if not is_there(target):
             reason_of(target).unlink(missing_ok=True)
         raise
     return target
@@ -71,9 +71,9 @@ def tidy(layout: Layout) -> None:
             record.unlink()
             continue
         drop = record.with_name(record.name.removesuffix(REASON_SUFFIX))
-        if record == drop or os.path.lexists(reason_of(record)):  # no reason, or one that was itself rejected
+        if record == drop or is_there(reason_of(record)):  # no reason, or one that was itself rejected
             continue
-        if not os.path.lexists(drop):
+        if not is_there(drop):
             record.unlink()  # the crash came before the move, or somebody took the drop away
             continue
         with suppress(FileNotFoundError, RecordError):
@@ -89,7 +89,7 @@ def _remove_original(layout: Layout, reason: Reason) -> None:
     if relative.is_absolute() or ".." in relative.parts or layout.raw not in original.parents:
         return  # a record can be edited; nothing it says leads outside raw/
     recorded = Identity(**reason.identity.model_dump(include={"device", "inode", "size", "mtime_ns"}))
-    if os.path.lexists(original) and identity_of(original.lstat()) == recorded:
+    if is_there(original) and identity_of(original.lstat()) == recorded:
         remove_same(original, lambda path: identity_of(path.lstat()) == recorded)
 
 

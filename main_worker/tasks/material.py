@@ -15,7 +15,7 @@ from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
 from shared.domain.plan import exact_rate
-from shared.files import as_machine_trouble
+from shared.files import as_machine_trouble, is_there
 from shared.logo import find_logo
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
@@ -131,7 +131,7 @@ class Gathering:
         if any(d.kind is Kind.SETTINGS and (d.category, d.story) == place[1:] for d in self.arriving):
             raise Missing("its story's settings are on their way into the library")
         story = self.layout.story_retired(place.category, place.story or "")
-        if story.exists() or self.library.is_retired(str(self.layout.relative(voice.path))):
+        if is_there(story) or self.library.is_retired(str(self.layout.relative(voice.path))):
             raise Missing("it is retired; bring it back with: reelmill retire --undo")
 
     def _clips(self, wants: Wants, seconds: float, seed: int) -> list[Entry]:

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,8 @@ from shared.files import (
     as_machine_trouble,
     copy_new,
     create_exclusive,
+    is_folder,
+    is_there,
     make_folder,
     original_name,
     private_name,
@@ -27,6 +30,9 @@ from shared.files import (
     write_atomic,
     write_hint,
 )
+
+if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -327,3 +333,23 @@ def test_machine_trouble_says_what_was_done_to_which_file() -> None:
     """The words an operator reads in the log."""
     trouble = as_machine_trouble(OSError(errno.ENOSPC, "No space left on device", "/farm/x"), "cannot claim")
     assert str(trouble) == "cannot claim: No space left on device (/farm/x)"
+
+
+def test_what_is_there_is_told_by_its_name_alone(tmp_path: Path) -> None:
+    """A link that leads nowhere is something, and below a file there is nothing."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    assert [is_there(tmp_path / name) for name in ("file", "link", "none", "file/below")] == [True, True, False, False]
+    assert [is_folder(tmp_path / name) for name in (".", "file", "link", "none", "file/below")] == [True, *[False] * 4]
+
+
+@pytest.mark.parametrize("look", [is_there, is_folder])
+def test_what_cannot_be_told_is_an_error(tmp_path: Path, dead_mounts: DeadMounts, look: Callable[[Path], bool]) -> None:
+    """Nothing is deleted, and nothing made a second time, because a disk does not answer."""
+    (tmp_path / "silent").mkdir()
+    dead_mounts.over(tmp_path / "silent")
+    with pytest.raises(OSError, match="not connected"):
+        look(dead_mounts.seen(tmp_path) / "silent")
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(OSError, match="Too many levels"):
+        look(tmp_path / "round" / "below")

@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +21,9 @@ from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.retries import RetriesRecord
 from shared.store import Claim, HoldLost, Store
+
+if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
 
 Take = Callable[..., Claim]
 Finish = Callable[..., None]
@@ -597,3 +601,19 @@ def test_a_folder_moved_back_by_hand_is_tried_again(store: Store, add_task: Add,
     claim = take(task_id)
     assert [record.number for record in store.attempts(TaskState.PROCESSING, task_id)] == [1, 2]
     store.give_back(claim, Ending.GIVEN_BACK, "done")
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_a_task_whose_folder_does_not_answer_is_not_taken_for_none(
+    store: Store, dead_mounts: DeadMounts, state: TaskState
+) -> None:
+    """Else its voice would get a second task, or its video be rendered again."""
+    folder = store.layout.task(state, "0" * 8)
+    folder.mkdir()
+    dead_mounts.over(folder)
+    seen = Store(Layout(dead_mounts.seen(store.layout.root)))
+    with pytest.raises(OSError, match="not connected"):
+        seen.find("0" * 8)
+    if state is TaskState.FINISHED:
+        with pytest.raises(OSError, match="not connected"):
+            seen.claim("0" * 8, "node-a")

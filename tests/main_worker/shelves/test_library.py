@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from main_worker.shelves.library import Place
+from main_worker.shelves.library import Library, Place
+from shared.config import Log
 from shared.domain.drop import Kind
-from shared.domain.layout import retired_of, sidecar_of
+from shared.domain.layout import Layout, retired_of, sidecar_of
+from shared.log import open_log
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
 from tests.main_worker.conftest import Stock
+
+if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
 
 
 def files(folder: Path) -> list[str]:
@@ -147,3 +153,25 @@ def test_what_turned_out_to_be_gone_is_forgotten(stock: Stock, part: str) -> Non
     assert library.with_content(Place(Kind.VOICE, "nature", "tale"), contents[voice]) is None
     assert library.version > before
     assert not library.misses_some
+
+
+def test_a_file_that_does_not_answer_keeps_its_record(stock: Stock, dead_mounts: DeadMounts) -> None:
+    """Half a library is none: it is read again until all of it can be."""
+    clip = stock.clip("nature", "a")
+    dead_mounts.over(clip)
+    library = Library(Layout(dead_mounts.seen(stock.layout.root)), open_log("main_worker", Log()))
+    with pytest.raises(OSError, match="not connected"):
+        library.load()
+    assert sidecar_of(clip).exists()
+
+
+def test_a_mark_that_does_not_answer_leaves_its_file_neither_in_use_nor_out_of_it(
+    stock: Stock, dead_mounts: DeadMounts
+) -> None:
+    """Nobody can tell whether it is retired."""
+    clip = stock.clip("nature", "a")
+    retired_of(clip).touch()
+    dead_mounts.over(retired_of(clip))
+    library = Library(Layout(dead_mounts.seen(stock.layout.root)), open_log("main_worker", Log()))
+    with pytest.raises(OSError, match="not connected"):
+        library.is_retired(str(stock.layout.relative(clip)))

@@ -16,11 +16,13 @@ import pytest
 from main_worker.arrival.intake import Intake
 from main_worker.arrival.ready import Ready
 from main_worker.arrival.settling import Patience
-from main_worker.shelves.quarantine import reject
+from main_worker.shelves.quarantine import reject, tidy
 from shared.domain.errors import Rejection
+from shared.domain.layout import Layout
 from shared.records.reason import Reason
 
 if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
     from tests.main_worker.conftest import Farm, Media
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9" if sys.platform == "linux" else b"caf")
@@ -243,3 +245,15 @@ def test_a_trash_that_cannot_be_read_is_an_error(farm: Farm, media: Media) -> No
     with pytest.raises(NotADirectoryError):
         reject(farm.layout, only_drop(farm), REFUSED)
     assert path.exists()
+
+
+def test_a_rejected_drop_that_does_not_answer_keeps_its_reason(
+    farm: Farm, media: Media, dead_mounts: DeadMounts
+) -> None:
+    """The next start tidies up when it can see what is there."""
+    farm.drop(media.text("a.mkv", "text"), "video/nature/a.mkv")
+    farm.work()
+    dead_mounts.over(farm.layout.invalid / "a.mkv")
+    with pytest.raises(OSError, match="not connected"):
+        tidy(Layout(dead_mounts.seen(farm.layout.root)))
+    assert (farm.layout.invalid / "a.mkv.reason.json").exists()
