@@ -25,6 +25,7 @@ _CANVAS = Canvas(320, 180, exact_rate(30))
 _PROFILE = Profile("libx264", quality=16, preset="ultrafast", audio_kbps=64)
 _MOST_FRAMES = 30  # the picture that is shown is the last of them
 _COLUMNS = 6
+_PATIENCE = {"decode_budget_seconds": 20}  # of processor time; one of the clips would take minutes
 _SUFFIXES = (".mp4", ".mov", ".m4v")
 # Under the picture, so that it hides nothing; names are no filter's syntax, so they come from a file.
 _LABEL = (
@@ -50,7 +51,7 @@ def main() -> None:
 
 def pictures(ffmpeg: Ffmpeg, folder: Path) -> Iterator[Path]:
     """A labelled picture of each clip that is accepted, numbered from 0."""
-    cage = Cage(Config(), ffmpeg, lambda: False)
+    cage = Cage(Config.model_validate({"ingest": _PATIENCE}), ffmpeg, lambda: False)
     number = 0
     for clip in sorted(path for path in (REALMEDIA / "video").iterdir() if path.suffix.lower() in _SUFFIXES):
         try:
