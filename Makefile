@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-render clean
+        bench-ingest bench-render contact-sheet clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -63,6 +63,9 @@ voices: $(STAMP)    ## write docs/voices.md: real voices and other sounds agains
 
 corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
 	$(BIN)/python -m benchmarks.corpus > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
+
+contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in contact-sheet.jpg (needs realmedia)
+	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
