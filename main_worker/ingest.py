@@ -24,6 +24,7 @@ from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.files import as_machine_trouble, is_folder
 from shared.log import Logger
+from shared.mountpoints import mount_of
 
 
 @dataclass(frozen=True)
@@ -246,10 +247,20 @@ class Ingest:
 
     def _bring(self, ready: Ready, shelf: Path, sha256: str | None) -> Path | None:
         group, stopping = self._config.files.group, self._examiner.cage.stopping
-        return bring(ready, self._layout.staging, _existing(shelf), group, sha256, stopping)
+        return bring(ready, self._layout.staging, self._landing(shelf), group, sha256, stopping)
 
     def _brought(self, examined: Examined, staged: Path, made: Content, shelf: Path) -> Examined:
-        return replace(examined, made=(bring_made(staged, _existing(shelf), self._examiner.cage.stopping), made))
+        near = bring_made(staged, self._landing(shelf), self._examiner.cage.stopping)
+        return replace(examined, made=(near, made))
+
+    def _landing(self, shelf: Path) -> Path:
+        """The topmost folder of a shelf's filesystem: unlike a category, nobody deletes it while a copy lies there."""
+        folders = (shelf, *shelf.parents)
+        mount = mount_of(next(filter(is_folder, folders)))
+        top = self._layout.scanned if self._layout.scanned in folders else shelf
+        within = folders[: folders.index(top) + 1]
+        same = (folder for folder in reversed(within) if is_folder(folder) and mount_of(folder) == mount)
+        return next(same, shelf)
 
     # -- concluding ------------------------------------------------------------------------------
 
@@ -384,11 +395,6 @@ def _check_folder(folder: Path) -> None:
             f"nothing can be taken out of {folder}, which belongs to user {folder.stat().st_uid} and does not let this "
             f"worker write; its owner can allow it with chmod g+rwx, see docs/sharing.md"
         )
-
-
-def _existing(shelf: Path) -> Path:
-    """A folder, or where it will be made: that is on the same filesystem."""
-    return next(filter(is_folder, (shelf, *shelf.parents)))
 
 
 def _is_same(held: Ready, now: Ready | None) -> bool:

@@ -15,6 +15,8 @@ from shared.files import copy_new, fsync_path, make_readable, private_name, put_
 from shared.mountpoints import mount_of
 
 _MARGIN_BYTES = 16_000_000  # records and logs need room as well
+_FULL_BYTES = 65_536  # with less, hardly any drop fits
+_FULL_BYTES = 65_536  # with less than this nothing has room
 
 
 def bring(
@@ -25,23 +27,29 @@ def bring(
     sha256: str | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Path | None:
-    """Copy a drop to where one rename brings it onto its shelf; None where one rename does that as it is.
+    """Copy a drop to where one rename brings it onto its shelf; None where one rename does that, or the shelf is full.
 
     It has to be copied where it lies on another filesystem than the shelf, or belongs to another user whom the farm's
     group cannot read. That may take minutes; what follows (:func:`carry`) takes none then. The copy is in `staging`,
-    or, where that is on yet another filesystem, under a private name in the shelf.
+    or, where that is on yet another filesystem, under a private name in the shelf. A full shelf is for :func:`carry`
+    to meet: that pauses everything, and keeps the examination that is done.
 
     Raises:
         DropChanged: it was written to, or its content is not `sha256`.
         Stopped: `stopping` turned true.
     """
     near = mount_of(shelf)
-    if mount_of(ready.path.parent) == near and make_readable(ready.path, group):
+    is_near = mount_of(ready.path.parent) == near
+    if is_near and make_readable(ready.path, group):
         return None
     target = staging / f"{secrets.token_hex(8)}{ready.path.suffix[:20]}"
-    if mount_of(staging) != near:
+    if mount_of(staging) == near:
+        _check_room(staging, ready.identity.size, _MARGIN_BYTES)
+    else:
+        if not is_near and _is_full(shelf):
+            return None
         target = private_name(shelf / target.name)
-    _check_room(target.parent, ready.identity.size)
+        _check_room(shelf, ready.identity.size)
     with ready.open() as source:
         copied = copy_new(_Stoppable(source.read, stopping), target)
     if sha256 not in (None, copied):
@@ -53,10 +61,12 @@ def bring(
 def bring_made(staged: Path, shelf: Path, stopping: Callable[[], bool]) -> Path:
     """Bring a file that was made in staging to where one rename brings it onto its shelf; returns where it is then.
 
+    Where the shelf is full it stays where it is, for :func:`deliver` to meet that.
+
     Raises:
         Stopped: `stopping` turned true.
     """
-    if mount_of(staged.parent) == mount_of(shelf):
+    if mount_of(staged.parent) == mount_of(shelf) or _is_full(shelf):
         return staged
     target = private_name(shelf / staged.name)
     try:
@@ -68,10 +78,16 @@ def bring_made(staged: Path, shelf: Path, stopping: Callable[[], bool]) -> Path:
     return target
 
 
-def _check_room(folder: Path, size: int) -> None:
+def _check_room(folder: Path, size: int, margin: int = 0) -> None:
     free = shutil.disk_usage(folder).free
-    if free < size + _MARGIN_BYTES:
+    if free < size + margin:
+        if free < _FULL_BYTES:
+            raise MachineTrouble(f"No space left on device: {free} bytes are free in {folder}", everywhere=True)
         raise MachineTrouble(f"it has {size} bytes, and only {free} are free for a copy in {folder}")
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < _FULL_BYTES
 
 
 class _Stoppable:

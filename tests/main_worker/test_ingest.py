@@ -406,11 +406,11 @@ class Looking(Inline):
 
     def __init__(self, shelf: Path) -> None:
         self.shelf = shelf
-        self.seen: set[int] = set()
+        self.seen: dict[Path, int] = {}
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future = super().submit(fn, *args, **kwargs)
-        self.seen = {path.stat().st_ino for path in self.shelf.rglob("*") if is_private(path)}
+        self.seen = {path: path.stat().st_ino for path in self.shelf.rglob("*") if is_private(path)}
         return future
 
 
@@ -428,6 +428,7 @@ def test_no_copy_is_left_to_the_main_thread(
         shelf = made.layout.root / folder
         shutil.rmtree(shelf)
         shelf.symlink_to(elsewhere)
+        (Path(elsewhere) / "video" / "nature").mkdir(parents=True)
         source = {"a.mp4": media.clip(), "a.mp3": media.sound()}.get(name)
         drop = made.put(name, {"a.mp4": Kind.VIDEO, "a.mp3": Kind.MUSIC}.get(name, Kind.LINK))
         if source:
@@ -436,5 +437,7 @@ def test_no_copy_is_left_to_the_main_thread(
         made.turn(0.0, drop)
         assert not drop.path.exists()
         (filed,) = (path for path in Path(elsewhere).rglob(f"*{drop.path.suffix}") if path.is_file())
-        assert looking.seen == {filed.stat().st_ino}
+        ((private, inode),) = looking.seen.items()
+        assert inode == filed.stat().st_ino
+        assert private.parent == looking.shelf, "a category may be deleted by hand meanwhile"
         assert list(made.layout.staging.iterdir()) == []

@@ -41,7 +41,7 @@ def shelve(farm: Layout, media: Callable[[str], Path]) -> Callable[[str], Path]:
         origin = Origin(
             path=f"raw/{name}", sha256=sha256, size=size, device=1, inode=1, mtime_ns=1, evidence="the test says so"
         )
-        facts = VideoFacts(320, 180, 320, 180, 0, 1.0, 30.0, seconds, int(seconds * 30), "AVC")
+        facts = VideoFacts(320, 180, 320, 180, 0, 1.0, 30.0, seconds, int(seconds * 30), "AVC", scan="progressive")
         values: dict[str, Any] = {"kind": Kind.VIDEO, "category": "nature", "sha256": sha256, "size": size}
         Sidecar(**values, origin=origin, scanned_at=utc_now(), video=facts).write(sidecar_of(path))
         return path

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from main_worker.arrival.ready import DropChanged, Ready
 from main_worker.shelves.carrying import bring, bring_made, carry, deliver
 from shared.domain.drop import Kind
-from shared.domain.errors import Stopped
+from shared.domain.errors import MachineTrouble, Stopped
 from shared.files import is_private
 from tests.main_worker.conftest import Desk
 
@@ -107,6 +108,15 @@ def test_what_was_made_in_staging_is_brought_to_the_shelf(tmp_path: Path, far: P
     deliver(near, far / "b.mp3")
     assert (far / "b.mp3").stat().st_ino == inode
     assert (far / "b.mp3").read_bytes() == CONTENT
+
+
+def test_a_drop_that_is_too_large_for_the_shelf_is_its_own_trouble_only(drop: Ready, tmp_path: Path, far: Path) -> None:
+    """Nothing is copied in vain, and smaller ones are not kept waiting."""
+    large = replace(drop, identity=replace(drop.identity, size=1 << 60))
+    with pytest.raises(MachineTrouble, match="are free for a copy in") as trouble:
+        bring(large, tmp_path, far, "")
+    assert not trouble.value.everywhere
+    assert list(far.iterdir()) == []
 
 
 def test_nothing_that_was_made_is_left_when_the_worker_ends(tmp_path: Path, far: Path) -> None:
