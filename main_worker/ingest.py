@@ -256,11 +256,12 @@ class Ingest:
     def _landing(self, shelf: Path) -> Path:
         """The topmost folder of a shelf's filesystem: unlike a category, nobody deletes it while a copy lies there."""
         folders = (shelf, *shelf.parents)
-        mount = mount_of(next(filter(is_folder, folders)))
+        nearest = next(filter(is_folder, folders))
+        mount = mount_of(nearest)
         top = self._layout.scanned if self._layout.scanned in folders else shelf
         within = folders[: folders.index(top) + 1]
         same = (folder for folder in reversed(within) if is_folder(folder) and mount_of(folder) == mount)
-        return next(same, shelf)
+        return next(same, nearest)
 
     # -- concluding ------------------------------------------------------------------------------
 
