@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
 
-# What joining one frame, with its share of the sound, costs of what conforming one does: measured between 1/80 (1080p)
-# and 1/200 (2160p) on two cores.
+# About what joining one frame, with its share of the sound, costs of what conforming one does; only the percentage that
+# is shown depends on it.
 _JOIN_SHARE = 0.01
 
 

@@ -9,8 +9,7 @@ from render_worker.commands.sounds import BYTES_PER_SAMPLE, SAMPLE_RATE
 from shared.domain.errors import MachineTrouble
 from shared.domain.plan import RenderPlan
 
-# What x264 at its usual quality makes of one pixel of a busy picture; calm ones take a tenth. 1080p at 30 frames a
-# second thus counts 6 Mbit/s.
+# An estimate for moving pictures at x264's usual quality: 1080p at 30 frames a second counts 6 Mbit/s.
 _BITS_PER_PIXEL = 0.1
 
 

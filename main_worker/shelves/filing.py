@@ -191,7 +191,7 @@ class Filing:
         sha256 = examined.dropped.sha256
         marks = chain(("", f"-{short_hash(sha256)}", f"-{sha256}"), (f"-{sha256}-{n}" for n in count(2)))
         paths = (self._name(drop, examined, f"{drop.stem}{mark}") for mark in marks)
-        return next(path for path in paths if path not in taken and not _is_taken(path))
+        return next(path for path in paths if path not in taken and not is_there(path))
 
     def folder(self, drop: Drop, examined: Examined) -> Path:
         """Where a drop will be filed; the folder need not exist yet. Any thread may ask."""
@@ -238,12 +238,3 @@ class Filing:
             loudness=examined.loudness,
             settings=examined.settings,
         )
-
-
-def _is_taken(path: Path) -> bool:
-    """Whether there is something of a name; what cannot be told is an error, since its record would be written over."""
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    return True
