@@ -15,14 +15,14 @@ from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.shelves.carrying import bring, bring_made
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.quarantine import reject
-from main_worker.troubles import HOPELESS_TRIES, LONG_REST_SECONDS, REST_SECONDS, Troubles
+from main_worker.troubles import HOPELESS_TRIES, LONG_REST_SECONDS, REST_SECONDS, Trouble, Troubles
 from main_worker.turns import Lane, lane_of, next_lane
 from shared.config import Config
 from shared.domain.drop import Drop, Misplaced
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, Stopped, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
 from shared.domain.names import readable
-from shared.files import as_machine_trouble, is_folder
+from shared.files import as_machine_trouble, is_folder, is_there
 from shared.log import Logger
 from shared.mountpoints import mount_of
 
@@ -48,7 +48,7 @@ class _Verdict:
 
     @property
     def takes_room(self) -> bool:
-        return any(map(os.path.lexists, self.staged))
+        return any(map(is_there, self.staged))
 
     def discard(self) -> None:
         """Remove what was made on the way."""
@@ -58,8 +58,18 @@ class _Verdict:
 
 @dataclass(frozen=True)
 class _Job:
+    """One examination, and when it was begun (monotonic seconds)."""
+
     ready: Ready
     future: Future[_Verdict]
+    begun: float
+
+    def is_stale(self, pause: Trouble | None) -> bool:
+        """Whether it failed for a trouble of everybody's, as of before the pause that is over now."""
+        if pause is None or self.begun >= pause.until:
+            return False
+        error = self.future.exception()
+        return isinstance(error, (MachineTrouble, OSError)) and _trouble_of(error).everywhere
 
 
 @dataclass(frozen=True)
@@ -170,22 +180,25 @@ class Ingest:
         if pause and now < pause.until:
             return
         most = 1 if pause else self._most
-        self._begin(most)
+        self._begin(most, now)
         for name, job in list(self._jobs.items()):
             if not job.future.done():
                 continue
             del self._jobs[name]
             self.version += 1
+            if job.is_stale(pause):
+                self.again.add(name)  # how things stand now, one fresh examination tells
+                continue
             self._conclude(job, now)
             if self.troubles.pause and now < self.troubles.pause.until:
                 return
-            self._begin(most)  # no examiner waits while others' drops are filed
+            self._begin(most, now)  # no examiner waits while others' drops are filed
         if not (self.is_working or self.troubles.holds_back):
             self._resume()  # nothing is left that it could hold up
 
     # -- beginning -------------------------------------------------------------------------------
 
-    def _begin(self, most: int) -> None:
+    def _begin(self, most: int, now: float) -> None:
         while len(self._jobs) < most:
             running = [self._lane(job) for job in self._jobs.values() if not job.future.done()]
             waiting = (lane for lane in self._turns if self._queue.get(lane))
@@ -195,14 +208,14 @@ class Ingest:
             self._turns.remove(lane)
             self._turns.append(lane)
             name = next(iter(self._queue[lane]))
-            self._start(self._queue[lane].pop(name))
+            self._start(self._queue[lane].pop(name), now)
             if not self._queue[lane]:
                 del self._queue[lane]
 
     def _lane(self, job: _Job) -> Lane:
         return Lane.TRIFLES if job.ready.relative in self._held else lane_of(job.ready.drop)
 
-    def _start(self, ready: Ready) -> None:
+    def _start(self, ready: Ready, now: float) -> None:
         kept = self._kept.pop(ready.relative, None)
         future: Future[_Verdict] = Future()
         if kept and kept.is_of(ready):
@@ -211,7 +224,7 @@ class Ingest:
             if kept:
                 self._discard(kept.verdict)
             future = self._executor.submit(self._examine, ready, self._held.get(ready.relative))
-        self._jobs[ready.relative] = _Job(ready, future)
+        self._jobs[ready.relative] = _Job(ready, future, now)
         future.add_done_callback(lambda _: self._done())
 
     def _examine(self, ready: Ready, held: _Held | None) -> _Verdict:
@@ -361,7 +374,7 @@ class Ingest:
         if _is_gone(ready.path):
             self._log.warning(f"{readable(str(ready.relative))} is not in raw/ any more: {error}", name="file_changed")
             return False
-        trouble = as_machine_trouble(error, "cannot take it in") if isinstance(error, OSError) else error
+        trouble = error if isinstance(error, ToolError) else _trouble_of(error)
         if not (isinstance(trouble, MachineTrouble) and trouble.everywhere):
             self._put_off(ready, now, str(trouble), LONG_REST_SECONDS if is_examined else REST_SECONDS)
             if isinstance(trouble, ToolInDoubt) and self.troubles.tries(ready.relative) >= HOPELESS_TRIES:
@@ -382,6 +395,10 @@ class Ingest:
     def _resume(self) -> None:
         if self.troubles.resume():
             self._log.info("Ingest goes on", name="ingest_resumed")
+
+
+def _trouble_of(error: MachineTrouble | OSError) -> MachineTrouble:
+    return error if isinstance(error, MachineTrouble) else as_machine_trouble(error, "cannot take it in")
 
 
 def _no_fault_of_the_disk(trouble: ToolInDoubt) -> Rejection:

@@ -155,7 +155,7 @@ class Rehearsal:
         )
         if drop.kind is not Kind.VOICE:
             return f"{why}."
-        settings = self.library.settings(drop.category, drop.story)
+        settings = self.library.settings(drop.category, drop.story, planned=True)
         wants = wants_of(_place_of(drop), settings, self.config)
         lack = Gathering(self.config, self.layout, self.library).lacks(wants)
         return f"{why}; {f'its task would wait: {lack}' if lack else 'a task would be made of it'}."

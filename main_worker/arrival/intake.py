@@ -12,7 +12,7 @@ from main_worker.arrival.markers import Notes, companions, notes_among, read_mar
 from main_worker.arrival.ready import Ready, identity_of
 from main_worker.arrival.settling import Clue, Patience, Settled, Settling, Sighting, asks_for_writers, decide, look
 from main_worker.arrival.writers import has_writer
-from shared.domain.drop import Drop, LeftAlone, Misplaced, classify
+from shared.domain.drop import Drop, LeftAlone, Misplaced, classify, is_foreign_folder
 from shared.domain.errors import Rejection
 from shared.domain.names import readable
 from shared.files import is_aside
@@ -157,7 +157,10 @@ def is_litter(name: PurePosixPath) -> bool:
 
 
 def files_below(raw: Path, unreadable: dict[Path, str]) -> _Found:
-    """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`, with why."""
+    """Everything below `raw` that is no folder; folders that cannot be read are added to `unreadable`, with why.
+
+    Folders that systems keep for themselves are not looked into.
+    """
     found: _Found = {}
     pending = [raw]
     while pending:
@@ -181,7 +184,8 @@ def files_below(raw: Path, unreadable: dict[Path, str]) -> _Found:
                 unreadable[current] = error.strerror or str(error)
                 break
             if stat.S_ISDIR(status.st_mode):
-                pending.append(path)
+                if not is_foreign_folder(entry.name):  # the `lost+found` of a filesystem is readable to root only
+                    pending.append(path)
             else:
                 found[PurePosixPath(path.relative_to(raw))] = status
     return found

@@ -29,6 +29,15 @@ class Place(NamedTuple):
     story: str | None
 
 
+class _Wish(NamedTuple):
+    """What a story was given for settings at some time (RFC 3339), and what it was read from."""
+
+    since: str
+    relative: str
+    sha256: str
+    settings: StorySettings
+
+
 class Library:
     """Everything in ``scanned/``, indexed by content and by what tasks are made from."""
 
@@ -39,7 +48,7 @@ class Library:
         self._shelves: dict[tuple[Kind, str], list[str]] = {}
         self._seconds: dict[str, float] = {}
         self._without_task: dict[str, Place] = {}
-        self._settings: dict[Place, tuple[str, str, StorySettings]] = {}
+        self._settings: dict[Place, list[_Wish]] = {}
         self._gone: set[str] = set()
         self.version = 0
         """Grows with every change, so that nobody need look when there was none."""
@@ -61,6 +70,10 @@ class Library:
 
     def _load_one(self, record: Path, *, mend: bool) -> None:
         path = record.with_name(record.name.removesuffix(".json"))
+        if not is_there(path):  # it was taken out, or a crash came between the two: the sidecar is written first
+            if mend:
+                record.unlink()
+            return
         try:
             sidecar = Sidecar.read(record)
         except RecordError as error:
@@ -69,10 +82,7 @@ class Library:
                 name="sidecar_damaged",
             )
             return
-        if is_there(path):
-            self.add(path, sidecar)
-        elif mend:
-            record.unlink()  # a crash came between the two; the sidecar is written first, so the drop is in raw/
+        self.add(path, sidecar)
 
     def add(self, path: Path, sidecar: Sidecar) -> None:
         """Index a file that is in place with its sidecar."""
@@ -101,13 +111,18 @@ class Library:
 
     def _add_settings(self, place: Place, relative: str, sidecar: Sidecar) -> None:
         """Only the newest settings of a story are in force; older ones may be dropped again."""
-        before = self._settings.get(place)
-        if sidecar.settings is None or (before and before[0] > sidecar.scanned_at):
+        if sidecar.settings is None:
             return
-        if before:
-            self._by_content.pop((place, before[1]), None)
-        self._settings[place] = (sidecar.scanned_at, sidecar.origin.sha256, sidecar.settings)
-        self._by_content[place, sidecar.origin.sha256] = relative
+        wishes = self._settings.setdefault(place, [])
+        wishes.append(_Wish(sidecar.scanned_at, relative, sidecar.origin.sha256, sidecar.settings))
+        self._put_in_force(place, wishes)
+
+    def _put_in_force(self, place: Place, wishes: list[_Wish]) -> None:
+        wishes.sort(key=lambda wish: wish.since)
+        for wish in wishes:
+            self._by_content.pop((place, wish.sha256), None)
+        if wishes:
+            self._by_content[place, wishes[-1].sha256] = wishes[-1].relative
 
     def note_task(self, path: Path, sidecar: Sidecar, task_id: str) -> None:
         """Record that a voice has its task, so that it never gets a second one by itself."""
@@ -151,6 +166,9 @@ class Library:
         self._shelves = {
             key: [relative for relative in shelf if relative not in gone] for key, shelf in self._shelves.items()
         }
+        for place, wishes in self._settings.items():
+            wishes[:] = (wish for wish in wishes if wish.relative not in gone)
+            self._put_in_force(place, wishes)
         for relative in gone:
             self._seconds.pop(relative, None)
             self._without_task.pop(relative, None)
@@ -178,10 +196,15 @@ class Library:
         """Every voice no task was made of yet, by path."""
         return self._without_task
 
-    def settings(self, category: str, story: str | None) -> StorySettings:
-        """What a story wants of its videos."""
-        found = self._settings.get(Place(Kind.SETTINGS, category, story))
-        return found[2] if found else StorySettings()
+    def settings(self, category: str, story: str | None, *, planned: bool = False) -> StorySettings:
+        """What a story wants of its videos: what the newest of its settings says that is still there.
+
+        Args:
+            planned: settings count that are not in the library yet, and would be.
+        """
+        wishes = self._settings.get(Place(Kind.SETTINGS, category, story), ())
+        there = (wish for wish in reversed(wishes) if planned or self.has(wish.relative))
+        return next((wish.settings for wish in there), StorySettings())
 
     def with_content(self, place: Place, sha256: str) -> str | None:
         """The file that was made from a drop with these bytes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import glob
-import os
 import secrets
 import stat
 from collections.abc import Iterator
@@ -130,16 +129,15 @@ def _reasons_like(folder: Path, stem: str, ending: str) -> Iterator[Path]:
 
 def _free_name(folder: Path, stem: str, ending: str, original: str) -> Path:
     target = folder / f"{stem}{ending}"
-    if not os.path.lexists(target) and _may_write(reason_of(target), original):
+    if not is_there(target) and _may_write(reason_of(target), original):
         return target
-    # In a folder that cannot be read no name looks taken; then writing the reason tells what is the matter.
     others = (folder / f"{stem}-{secrets.token_hex(4)}{ending}" for _ in count())
-    return next(path for path in others if not (os.path.lexists(path) or os.path.lexists(reason_of(path))))
+    return next(path for path in others if not (is_there(path) or is_there(reason_of(path))))
 
 
 def _may_write(reason: Path, original: str) -> bool:
     """Whether a reason's name is free, or holds what this very drop left there: by a crash, or by being retried."""
-    if os.path.lexists(reason_of(reason)):
+    if is_there(reason_of(reason)):
         return False  # somebody dropped a reason file, and it was rejected
     try:
         return Reason.read(reason).original_path == original

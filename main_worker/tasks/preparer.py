@@ -54,14 +54,14 @@ class Preparer:
         a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
         """
         gathering = Gathering(self._config, self._layout, self._library, arriving)
-        lacks = functools.cache(gathering.lacks)
+        lacks, settings_of = functools.cache(gathering.lacks), functools.cache(self._library.settings)
         first: list[WaitingVoice] = []
         count = 0
         for voice, place in sorted(self._library.without_task().items()):
             if count < MOST_LISTED and gathering.is_gone(voice):  # people read of these
                 self._said.pop(voice, None)
                 continue
-            settings = self._library.settings(place.category, place.story)
+            settings = settings_of(place.category, place.story)
             wants = wants_of(place, settings, self._config)
             reason = lacks(wants) or self._make(gathering, voice, settings)
             self._tell(voice, reason)

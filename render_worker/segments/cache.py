@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL, Layout
-from shared.files import fsync_path, remove_tree
+from shared.files import fsync_path, is_there, remove_tree
 from shared.records.record import RecordError
 from shared.records.segment import SegmentRecord
 
@@ -61,7 +61,7 @@ class SegmentCache:
             record = link_segment(entry, key, folder)
             os.utime(entry)
         except FileNotFoundError:
-            if not entry.exists():
+            if not is_there(entry):
                 return None
         except RecordError:
             pass

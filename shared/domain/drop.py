@@ -96,7 +96,7 @@ _NOTES_DEPTH = 2  # `README.md` in raw/ and in raw/<kind>/ are written by `reelm
 def classify(relative: PurePosixPath) -> Drop | Misplaced | LeftAlone:
     """Judge a file by its path below ``raw/`` alone."""
     parts = relative.parts
-    if _TEMPORARY.fullmatch(relative.name) or any(_NOT_OURS.fullmatch(folder) for folder in parts[:-1]):
+    if _TEMPORARY.fullmatch(relative.name) or any(map(is_foreign_folder, parts[:-1])):
         return LeftAlone(relative)
     if len(parts) <= _NOTES_DEPTH and relative.name == "README.md":
         return LeftAlone(relative)
@@ -114,6 +114,11 @@ def classify(relative: PurePosixPath) -> Drop | Misplaced | LeftAlone:
         stem=safe_stem(relative.stem),
         titles=titles,
     )
+
+
+def is_foreign_folder(name: str) -> bool:
+    """Whether a folder of this name is kept by a system or program for itself, so that nothing in it is a drop."""
+    return _NOT_OURS.fullmatch(name) is not None
 
 
 def _kind_of(parts: tuple[str, ...]) -> Kind | None:

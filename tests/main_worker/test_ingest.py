@@ -283,6 +283,21 @@ def test_a_full_disk_pauses_everything_and_is_told_once(
     assert (said.count("event=ingest_paused"), said.count("event=ingest_resumed")) == (1, 1)
 
 
+def test_what_failed_before_a_pause_does_not_lengthen_it(
+    table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When it is over, one fresh examination tells how things stand; several had met the same full disk."""
+    made = table(FULL, FULL, workers=2)
+    drops = [made.put(f"{name}.txt") for name in "abc"]
+    made.turn(0.0, *drops)
+    made.turn(5.0, *drops)
+    assert made.ingest.troubles.pause is None
+    assert drops[1].relative in made.ingest.again
+    made.turn(6.0, *(drop for drop in drops if drop.path.exists()))
+    assert made.rejected() == ["a.txt", "b.txt", "c.txt"]
+    assert capsys.readouterr().err.count("event=ingest_paused") == 1
+
+
 def test_a_pause_that_has_nothing_left_to_hold_up_ends(table: Callable[..., Table]) -> None:
     """The operator took all drops away again."""
     made = table(FULL)

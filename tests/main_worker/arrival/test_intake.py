@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from main_worker.arrival.intake import LONG_ARRIVAL_SECONDS, PROBE, Intake
+from main_worker.arrival.intake import LONG_ARRIVAL_SECONDS, PROBE, Intake, files_below
 from main_worker.arrival.settling import Clue, Patience
 from shared.domain.drop import Drop, Kind, Misplaced
 from tests.main_worker.conftest import without_privileges
@@ -218,6 +218,15 @@ def test_an_unreadable_folder_is_told_and_hinders_no_other() -> None:
         assert view.unreadable == (f"{raw}/video/secret: Permission denied",)
         (raw / "video/secret").chmod(0o755)
         assert len(intake.look(6.0).ready) == 2
+
+
+def test_a_folder_that_a_system_keeps_for_itself_is_not_looked_into(raw: Path) -> None:
+    """The `lost+found` of an ext4 filesystem can be read by root alone, and that is nobody's trouble."""
+    put(raw, "lost+found/#123")
+    put(raw, "video/nature/clip.mp4")
+    unreadable: dict[Path, str] = {}
+    assert [str(name) for name in files_below(raw, unreadable)] == ["video/nature/clip.mp4"]
+    assert unreadable == {}
 
 
 def test_only_what_lies_in_an_unreadable_folder_is_remembered() -> None:

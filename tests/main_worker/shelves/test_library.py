@@ -84,6 +84,23 @@ def test_the_newest_settings_of_a_story_are_in_force(stock: Stock) -> None:
     assert library.with_content(place, Sidecar.read(sidecar_of(new)).origin.sha256) is not None
 
 
+def test_settings_that_somebody_took_out_are_not_in_force(stock: Stock) -> None:
+    """At once, and what was in force before is so again; that too is gone after a while."""
+    old = stock.settings("nature", "tale", "story", "2026-01-01T00:00:00Z", priority=10)
+    new = stock.settings("nature", "tale", "story-1234abcd", "2026-01-02T00:00:00Z", priority=20)
+    library = stock.library()
+    place = Place(Kind.SETTINGS, "nature", "tale")
+    contents = [Sidecar.read(sidecar_of(path)).origin.sha256 for path in (old, new)]
+    new.unlink()
+    assert library.settings("nature", "tale") == StorySettings(priority=10)
+    library.forget_gone()
+    assert library.settings("nature", "tale") == StorySettings(priority=10)
+    known = [library.with_content(place, content) for content in contents]
+    assert known == [str(stock.layout.relative(old)), None], "what is gone may be dropped again"
+    old.unlink()
+    assert library.settings("nature", "tale") == StorySettings()
+
+
 def test_texts_are_not_what_was_dropped(stock: Stock) -> None:
     """Only the link file itself says that it is done."""
     path = stock.layout.chunk("nature", "tale", 1)
@@ -121,6 +138,9 @@ def test_what_a_crash_left_is_cleared_only_where_that_is_wanted(stock: Stock, me
     """A record without its file, and private names; a dry run leaves them."""
     stock.clip("nature", "good")
     stock.clip("nature", "gone").unlink()
+    damaged = stock.clip("nature", "gone-and-damaged")
+    damaged.unlink()
+    sidecar_of(damaged).write_bytes(b"{")
     private = stock.layout.scanned / "video/nature/mp4_w64_h48/.1.0_a.mp4.0badcafe.tmp"
     private.touch()
     before = files(stock.layout.scanned)
