@@ -25,6 +25,7 @@ _CODECS = frozenset(
 # the next whole one. That pictures were mended does not count: good old phone clips are full of such notes.
 _MAX_LOST_SHARE = 0.01
 _TOO_MANY_LOST = "Decode error rate"  # how ffmpeg begins to say so
+_TICKS = 90_000  # to the second; common frame rates are exact in it
 _SCANS: dict[str, Scan] = {"Progressive": "progressive", "TFF": "top field first", "BFF": "bottom field first"}
 _HDR: dict[str, Literal["PQ", "HLG"]] = {"PQ": "PQ", "HLG": "HLG"}
 
@@ -44,7 +45,7 @@ def examine_clip(cage: Cage, path: Path, *, still: bool = False) -> VideoFacts:
     width, height = int(number(track, "width")), int(number(track, "height"))
     _check_size(cage, width, height)
     seconds = number(track, "duration") / 1000
-    decoded, frames = _decode(cage, path, seconds)
+    decoded, frames, late = _decode(cage, path, seconds)
     if frames == 1 and not still:
         advice = "Drop a clip that moves, or put it into frame/ if it is a decoration."
         raise refused("too_short", "The clip is a single picture.", advice, frames=1)
@@ -66,6 +67,7 @@ def examine_clip(cage: Cage, path: Path, *, still: bool = False) -> VideoFacts:
         **_timing(track),
         **_colours(track),
         **_tracks(track, declared),
+        late_seconds=late,
     )
 
 
@@ -159,17 +161,27 @@ def _check_size(cage: Cage, width: int, height: int) -> None:
         )
 
 
-def _decode(cage: Cage, path: Path, declared: float) -> tuple[float, int]:
-    """Decode everything; returns the seconds that played and the number of frames."""
+def _decode(cage: Cage, path: Path, declared: float) -> tuple[float, int, float]:
+    """Decode everything; returns the seconds that played, the number of frames, and when the first of them came."""
+    first: list[str] = []
+
+    def note(line: str) -> None:
+        if not first and line.startswith("0,"):  # track, decoding time, presentation time, …
+            first.append(line)
+
     passthrough = ["-map", "0:V:0", "-fps_mode", "passthrough", "-max_error_rate", f"{_MAX_LOST_SHARE:g}"]
-    ended, progress = cage.run("mov", path, [*passthrough, "-f", "null", "-"], seconds=declared)
+    all_pictures = [*passthrough, "-f", "null", "-"]
+    ticks = ["-enc_time_base", f"1/{_TICKS}"]
+    first_picture = [*passthrough, *ticks, "-frames:v", "1", "-f", "framecrc", "pipe:1"]
+    ended, progress = cage.run("mov", path, [*all_pictures, *first_picture], seconds=declared, on_line=note)
     if progress.frame and (ended.code == 0 or _TOO_MANY_LOST in ended.errors):
         check_whole(declared, progress.seconds)
     if progress.frame and _TOO_MANY_LOST in ended.errors:
         raise _damaged(progress.frame, ended)
     if ended.code != 0 or progress.frame == 0:
         raise unreadable("an MP4 or MOV video", ended)
-    return progress.seconds, progress.frame
+    late = max(0.0, int(first[0].split(",")[2]) / _TICKS) if first else 0.0
+    return progress.seconds - late, progress.frame, round(late, 6)
 
 
 def _damaged(frames: int, ended: Ended) -> DropRefused:

@@ -56,10 +56,12 @@ def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer
 def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
     skipped = stretch.start - run_up
-    # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
-    seek = {"ss": f"{float(skipped / canvas.rate):.6f}", "noaccurate_seek": None} if skipped else {}
-    stream = ffmpeg.input(file_url(stretch.path), **seek, **_CLIP)["V:0"]
     treatment = stretch.treatment
+    # What is played from its beginning begins with its first picture, and so does what is counted from there.
+    since = float(skipped / canvas.rate) + treatment.late_seconds if stretch.start else 0.0
+    # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
+    seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
+    stream = ffmpeg.input(file_url(stretch.path), **seek, **_CLIP)["V:0"]
     if treatment.fields:
         mode = "send_field" if treatment.doubled else "send_frame"
         deint = "interlaced" if treatment.fields == "auto" else "all"

@@ -39,6 +39,7 @@ class VideoFacts:
         video_tracks, audio_tracks, data_tracks: how many of each the file has; subtitles count as data.
         attached_pictures: covers, which are no films.
         has_sound: whether there is any sound in the file.
+        late_seconds: how long after the beginning of the file its first picture comes, as where sound was on first.
     """
 
     width: int
@@ -70,6 +71,7 @@ class VideoFacts:
     data_tracks: int | None = None
     attached_pictures: int | None = None
     has_sound: bool | None = None
+    late_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,14 @@ class Treatment:
         doubled: whether each field becomes a frame, where the canvas has room for them.
         tone_map: the transfer of a high dynamic range that is mapped to an ordinary screen's.
         matrix: what the colours are coded with, where the clip does not say it.
+        late_seconds: how long after the beginning of its file its first picture comes.
     """
 
     fields: Literal["tff", "bff", "auto"] | None = None
     doubled: bool = False
     tone_map: Literal["PQ", "HLG"] | None = None
     matrix: Literal["bt709"] | None = None
+    late_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
         doubled=fields is not None and rate >= Fraction(3, 2) * Fraction(facts.frame_rate),
         tone_map=facts.hdr,
         matrix="bt709" if _means_bt709(facts) else None,
+        late_seconds=facts.late_seconds,
     )
 
 

@@ -63,6 +63,15 @@ def test_a_turned_clip_is_measured_as_it_is_shown(desk: Desk, media: Media, turn
     assert (facts.display_width, facts.display_height) == ((64, 48) if rotation == 180 else (48, 64))
 
 
+def test_a_picture_that_comes_after_its_sound_says_how_late_it_is(desk: Desk, media: Media) -> None:
+    """As recorders write it whose microphone is on first; what may be played is the picture."""
+    sound = ("-f", "lavfi", "-i", "sine=d=2")
+    tracks = ("-map", "0", "-map", "1", "-c:v", "copy")
+    path = media.made("late.mp4", "-itsoffset", "0.4", "-i", media.clip(seconds=1.5), *sound, *tracks)
+    facts = facts_of(desk, path)
+    assert (facts.late_seconds, facts.seconds, facts.frames) == (0.4, 1.5, 15)
+
+
 def test_pixels_that_are_not_square_widen_the_picture(desk: Desk, media: Media) -> None:
     """The displayed size counts square pixels."""
     facts = facts_of(desk, media.clip("wide.mp4", "-vf", "setsar=4/3"))
