@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-render contact-sheet clean
+        bench-ingest bench-render bench-quality contact-sheet clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -47,6 +47,9 @@ bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in
 
 bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
 	$(BIN)/python -m benchmarks.render
+
+bench-quality: $(STAMP) ## how a video of segments looks against one encoded in one go (more with realmedia)
+	$(BIN)/python -m benchmarks.quality
 
 format: $(STAMP)    ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

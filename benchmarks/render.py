@@ -18,7 +18,6 @@ join, gate, poster, fsync, publishing. Every task has a voice of its own, of ran
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -30,12 +29,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tasks import CLIP_SECONDS, CLIPS, DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
 from console.init import lay_out
 from render_worker.commands.sounds import mix
 from render_worker.render import plan_of
@@ -43,75 +42,12 @@ from shared.config import load_config
 from shared.domain.layout import FINAL, METADATA, Layout
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
-from shared.records.metadata import Input, Metadata, RenderRequest
+from shared.records.metadata import Metadata
 from shared.store import Store
 
-_DEADLINE = 3600.0
 _POLL_SECONDS = 0.005
 _QUALITY = 23  # what x264 does when it is told nothing, as the specification's command does
-_CLIP_SECONDS, _CLIPS = 10.0, 7
-_RATE = 30
-_HOUR = 3600.0
 FIGURES = ("warm_1080p", "warm_2160p", "hour_over_limit", "cold_unique", "cold_reuse4")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How large everything is: size of the sources and of both canvases, seconds of a video and of a long one."""
-
-    source: str = "1920x1080"
-    canvases: Mapping[str, str] = field(default_factory=lambda: {"1080p": "1920x1080", "2160p": "3840x2160"})
-    seconds: tuple[float, float] = (57.0, 63.0)
-    hour: float = _HOUR
-
-
-SMALL = Scale("320x180", {"1080p": "320x180", "2160p": "640x360"}, (20.0, 25.0), 150.0)
-
-
-class Media:
-    """Clips with motion and grain, syllables for a voice, music; all made once."""
-
-    def __init__(self, folder: Path, ffmpeg: Ffmpeg, scale: Scale) -> None:
-        self._folder = folder
-        self._ffmpeg = ffmpeg
-        self._scale = scale
-        self.clips = [self._clip(number) for number in range(_CLIPS)]
-        self.music = self._sound("music.mp3", "anoisesrc=c=pink:r=44100:a=0.3,tremolo=f=2", 180.0, "-b:a", "192k")
-        self.logo = self._made("logo.png", "-f", "lavfi", "-i", "color=white:s=160x90", "-frames:v", "1")
-        self._given = 0
-
-    def voice(self, seconds: float) -> Path:
-        """A voice that no task has had before."""
-        self._given += 1
-        spoken = "aevalsrc='0.2*sin(2*PI*150*t)*pow(0.52-0.48*cos(8*PI*t),2)':s=44100"
-        return self._sound(f"voice{self._given}.mp3", spoken, seconds, "-metadata", f"title={self._given}")
-
-    def _clip(self, number: int) -> Path:
-        size, seconds = self._scale.source, _CLIP_SECONDS
-        moving = f"mandelbrot=s={size}:r={_RATE}:start_scale={3 - 0.3 * number}:end_scale=0.2,trim=duration={seconds}"
-        graph = f"{moving},noise=alls=3:allf=t,format=yuv420p"
-        options = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-t", f"{seconds}"]
-        return self._made(f"clip{number}.mp4", "-f", "lavfi", "-i", graph, *options)
-
-    def _sound(self, name: str, source: str, seconds: float, *options: str) -> Path:
-        return self._made(name, "-f", "lavfi", "-i", source, "-t", f"{seconds:.3f}", "-c:a", "libmp3lame", *options)
-
-    def _made(self, name: str, *arguments: str) -> Path:
-        path = self._folder / name
-        if not path.exists():
-            command = [self._ffmpeg.path, "-nostdin", "-loglevel", "error", *arguments, str(path)]
-            subprocess.run(command, check=True, timeout=_DEADLINE)
-        return path
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A video to be made: its canvas, the length of its voice, its clips in order."""
-
-    canvas: str
-    voice: Path
-    seconds: float
-    clips: tuple[Path, ...]
 
 
 class Bench:
@@ -126,6 +62,7 @@ class Bench:
         self._folder = folder
         self._ffmpeg = ffmpeg
         self._media = media
+        self._tasks = Tasks(self.layout, media)
         self._store = Store(self.layout)
 
     @contextmanager
@@ -150,7 +87,7 @@ class Bench:
     def render(self, wish: Wish) -> tuple[float, Path]:
         """Seconds from a task's claim to its output, and the output."""
         task_id = str(uuid.uuid4())
-        self._store.add(self._staged(task_id, wish), task_id)
+        self._store.add(self._tasks.stage(task_id, wish), task_id)
         processing = self.layout.task(TaskState.PROCESSING, task_id)
         output = self.layout.task(TaskState.FINISHED, task_id)
         self._until(lambda: processing.is_dir() or output.is_dir())
@@ -171,7 +108,7 @@ class Bench:
             "[1:a]volume=0.25[bg];[2:a]volume=1.0[vc];[bg][vc]amix=inputs=2:duration=longest[aout]"
         )
         inputs = ["-f", "concat", "-safe", "0", "-i", str(listing), "-i", str(self._media.music), "-i", str(wish.voice)]
-        outputs = ["-map", "[vout]", "-map", "[aout]", "-c:v", "libx264", "-preset", "medium", "-r", f"{_RATE}"]
+        outputs = ["-map", "[vout]", "-map", "[aout]", "-c:v", "libx264", "-preset", "medium", "-r", f"{RATE}"]
         command = ["-y", "-hide_banner", "-nostdin", *inputs, "-i", str(self._media.logo), "-filter_complex", graph]
         return self._timed([*command, *outputs, "-t", f"{wish.seconds}", target])
 
@@ -180,7 +117,7 @@ class Bench:
         metadata = Metadata.read(output.with_name(METADATA))
         plan = plan_of(metadata, load_config(self.layout.config, {}).render, "libx264")
         folder = self._folder / "again"
-        self._link(folder, metadata)
+        self._tasks.link(folder, metadata)
         graph = mix(plan, folder).output("-", f="null").compile()[1:]
         return self._timed([str(word) for word in graph])
 
@@ -199,53 +136,11 @@ class Bench:
     def _timed(self, arguments: Sequence[str | Path]) -> float:
         started = time.monotonic()
         command = [self._ffmpeg.path, *map(str, arguments)]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=_DEADLINE)
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=DEADLINE)
         return time.monotonic() - started
 
-    def _staged(self, task_id: str, wish: Wish) -> Path:
-        parts = {f"video_part{number}.mp4": clip for number, clip in enumerate(wish.clips, start=1)}
-        sources = {"voice.mp3": wish.voice, "music.mp3": self._media.music, "logo.png": self._media.logo, **parts}
-        inputs = {name: self._input(name, source, wish) for name, source in sources.items()}
-        metadata = Metadata(
-            task_id=task_id,
-            category="bench",
-            story_name="bench",
-            voice_file="voice.mp3",
-            voice_duration=wish.seconds,
-            music_file="music.mp3",
-            inputs=inputs,
-            video_files=tuple(parts),
-            render=RenderRequest(resolution=wish.canvas, frame_rate=_RATE, logo="logo.png"),
-            chapter=task_id,
-            seed=1,
-            created_at="2026-11-20T18:03:44Z",
-        )
-        staged = self.layout.staging / task_id
-        self._link(staged, metadata)
-        metadata.write(staged / METADATA)
-        return staged
-
-    def _link(self, folder: Path, metadata: Metadata) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for name, wanted in metadata.inputs.items():
-            (folder / name).symlink_to(self.layout.root / wanted.path)
-
-    def _input(self, name: str, source: Path, wish: Wish) -> Input:
-        place = self.layout.scanned / source.name
-        if not place.exists():
-            shutil.copyfile(source, place)
-        seconds = {".mp4": _CLIP_SECONDS, ".png": None}.get(source.suffix, wish.seconds)
-        return Input(
-            path=str(self.layout.relative(place)),
-            sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
-            size=source.stat().st_size,
-            seconds=seconds,
-            channels=1 if name == "voice.mp3" else 2,
-        )
-
     def _until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _DEADLINE
+        deadline = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > deadline or self._store.has(TaskState.FAILED):
                 raise SystemExit(self._log.read_text("utf-8"))
@@ -290,7 +185,7 @@ class Measuring:
         """The time of a long video over its limit."""
         canvas, seconds = self._scale.canvases["1080p"], self._scale.hour
         self._warm_up(canvas)
-        clips = self._media.clips * (1 + int(seconds / _CLIP_SECONDS / len(self._media.clips)))
+        clips = self._media.clips * (1 + int(seconds / CLIP_SECONDS / len(self._media.clips)))
         ratios = []
         for _ in range(self._runs):
             ours, output = self._bench.render(self._wish(canvas, clips, seconds - self._random.uniform(1, 5)))
@@ -302,7 +197,7 @@ class Measuring:
 
     def _warm_up(self, canvas: str) -> None:
         """Have all clips conformed."""
-        self._bench.render(self._wish(canvas, self._media.clips, _CLIP_SECONDS * _CLIPS - 0.5))
+        self._bench.render(self._wish(canvas, self._media.clips, CLIP_SECONDS * CLIPS - 0.5))
 
     def _wish(self, canvas: str, clips: Sequence[Path], seconds: float | None = None) -> Wish:
         length = seconds or self._random.uniform(*self._scale.seconds)

@@ -1,0 +1,144 @@
+"""How a video made of segments looks, against the same plan encoded in one go: VMAF and SSIM, and its size.
+
+Both are compared, frame by frame, with the same plan encoded with hardly any loss. What differs is where x264 may
+choose: every segment begins a new closed GOP, and rate control starts anew with each. Two videos: made clips with
+motion and grain, and real ones, where the folder that ``REELMILL_REALMEDIA`` names is there.
+
+The last line is ``RESULT {…}`` with the figures of both; VMAF goes from 0 to 100, SSIM to 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.realmedia import REALMEDIA
+from benchmarks.tasks import DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
+from console.init import lay_out
+from main_worker.checks.cage import Cage
+from main_worker.checks.pictures import examine_clip
+from render_worker.render import Job, render_task
+from render_worker.segments.cache import SegmentCache
+from render_worker.tool import Tool
+from shared.config import Config, Render
+from shared.domain.errors import DropRefused
+from shared.domain.layout import FINAL, SCRATCH, Layout
+from shared.domain.media import VideoFacts
+from shared.ffmpeg import Ffmpeg, file_url, find_ffmpeg
+from shared.records.metadata import Metadata
+
+_CANVAS = "1280x720"
+_SECONDS = 40.0
+_REAL_SECONDS = (4.0, 12.0)  # of a clip, so that a video has several
+_MOST_PIXELS = 1920 * 1080
+_PATIENCE = {"decode_budget_seconds": 20, "max_pixels": _MOST_PIXELS}
+_HARDLY_ANY_LOSS = 1  # as CRF; the profile that players need has no lossless coding
+_MODES = ("direct", "segments")
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How near a video is to the one with hardly any loss, on average over its frames, and how large it is."""
+
+    vmaf: float
+    ssim: float
+    size: int
+
+
+class Studio:
+    """Renders tasks in both modes, in this process."""
+
+    def __init__(self, layout: Layout, ffmpeg: Ffmpeg, tasks: Tasks) -> None:
+        self._layout = layout
+        self._ffmpeg = ffmpeg
+        self._tasks = tasks
+        self._cache = SegmentCache(layout, "bench", budget_bytes=10**12)
+
+    def render(self, wish: Wish, mode: str, quality: int) -> Path:
+        """The video."""
+        task = self._tasks.stage(str(uuid.uuid4()), wish)
+        folder = task / "attempt-1-bench"
+        scratch = folder / SCRATCH
+        scratch.mkdir(parents=True)
+        metadata = Metadata.read(task / "metadata.json")
+        job = Job(metadata, task, (self._layout.scanned,), folder, scratch, 1, "bench")
+        settings = Render.model_validate({"mode": mode, "quality": quality, "preset": "medium"})
+        tool = Tool(self._ffmpeg, "bench", scratch, DEADLINE, lambda: False)
+        render_task(job, settings, "libx264", self._cache, tool, lambda _: None)
+        return folder / FINAL
+
+    def likeness(self, video: Path, reference: Path) -> Likeness:
+        """Compare every frame."""
+        log = video.with_name("vmaf.json")
+        graph = f"[0:v][1:v]libvmaf=feature=name=float_ssim:n_threads=4:log_fmt=json:log_path={log.name}"
+        command = [self._ffmpeg.path, "-nostdin", "-loglevel", "error", "-i", file_url(video)]
+        command += ["-i", file_url(reference), "-lavfi", graph, "-f", "null", "-"]
+        subprocess.run(command, check=True, cwd=log.parent, timeout=DEADLINE)
+        means = json.loads(log.read_text("utf-8"))["pooled_metrics"]
+        return Likeness(means["vmaf"]["mean"], means["float_ssim"]["mean"], video.stat().st_size)
+
+
+def real_clips(ffmpeg: Ffmpeg) -> dict[Path, VideoFacts]:
+    """Real clips that ingest accepts and that are neither long nor large."""
+    cage = Cage(Config.model_validate({"ingest": _PATIENCE}), ffmpeg, lambda: False)
+    found: dict[Path, VideoFacts] = {}
+    for clip in sorted((REALMEDIA / "video").glob("*.mp4")):
+        try:
+            facts = examine_clip(cage, clip)
+        except DropRefused:
+            continue
+        if _REAL_SECONDS[0] <= facts.seconds <= _REAL_SECONDS[1] and sum(f.seconds for f in found.values()) < _SECONDS:
+            found[clip] = facts
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Render, compare and print; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="benchmarks.quality", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--small", action="store_true", help="tiny pictures, to see that it works")
+    options = parser.parse_args(arguments)
+    scale, ffmpeg = SMALL if options.small else Scale(), find_ffmpeg("")
+    canvas = scale.canvases["1080p"] if options.small else _CANVAS
+    quality = Render().quality
+    result: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="reelmill-bench-") as name:
+        folder = Path(name)
+        (folder / "media").mkdir()
+        media = Media(folder / "media", ffmpeg, scale)
+        layout = lay_out(folder / "root", {})
+        studio = Studio(layout, ffmpeg, Tasks(layout, media))
+        wishes = {"made": Wish(canvas, media.voice(_SECONDS), _SECONDS, tuple(media.clips))}
+        if REALMEDIA.is_dir():
+            facts = real_clips(ffmpeg)
+            seconds = round(sum(one.seconds - 1 / RATE for one in facts.values()) - 1, 3)
+            wishes["real"] = Wish(canvas, media.voice(seconds), seconds, tuple(facts), facts)
+        for content, wish in wishes.items():
+            reference = studio.render(wish, "direct", _HARDLY_ANY_LOSS)
+            found = {
+                mode: studio.likeness(studio.render(wish, mode, quality), reference) for mode in ("direct", "segments")
+            }
+            result |= _told(content, found)
+    print(f"RESULT {json.dumps(result)}")
+    return 0
+
+
+def _told(content: str, found: dict[str, Likeness]) -> dict[str, float]:
+    for mode, likeness in found.items():
+        print(f"{content} clips, {mode}: VMAF {likeness.vmaf:.2f}, SSIM {likeness.ssim:.4f}, {likeness.size} bytes")
+    segments, direct = found["segments"], found["direct"]
+    return {
+        f"{content}_vmaf_difference": round(segments.vmaf - direct.vmaf, 3),
+        f"{content}_ssim_difference": round(segments.ssim - direct.ssim, 5),
+        f"{content}_size_ratio": round(segments.size / direct.size, 3),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
