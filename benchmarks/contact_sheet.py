@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.realmedia import REALMEDIA
 from main_worker.checks.cage import Cage
 from main_worker.checks.pictures import examine_clip
-from render_worker.commands.conform import Recipe
+from render_worker.commands.conform import Look, Recipe
 from shared.config import Config
 from shared.domain.errors import DropRefused
 from shared.domain.plan import Canvas, Profile, exact_rate, frames_in, treatment_of
@@ -69,7 +69,7 @@ def picture(cage: Cage, clip: Path, folder: Path, number: int) -> Path:
     """
     facts = examine_clip(cage, clip)
     frames = min(_MOST_FRAMES, frames_in(facts.seconds, _CANVAS.rate))
-    recipe = Recipe("", 0, frames, treatment_of(facts, _CANVAS.rate), _CANVAS, _PROFILE, ())
+    recipe = Recipe("", 0, frames, treatment_of(facts, _CANVAS.rate), Look(_CANVAS, _PROFILE))
     segment, target = folder / "segment.mp4", folder / f"{number:03}.png"
     run(cage.ffmpeg, [*recipe.command(clip, folder, segment, threads=1)], folder)
     (folder / "label.txt").write_text(clip.name, "utf-8")

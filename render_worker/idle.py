@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from render_worker.commands.conform import Look
 from render_worker.gate import GateClosed
 from render_worker.render import LOGO_CORNER
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
-from render_worker.segments.uses import Look, Source, segments_of
+from render_worker.segments.uses import Source, segments_of
 from render_worker.tool import RenderFailed, Tool
 from shared.child import ChildTimeout
 from shared.config import Config
@@ -23,7 +24,7 @@ from shared.domain.errors import RootError, Stopped
 from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.domain.plan import Canvas, Layer, Profile, exact_rate, frames_in, treatment_of
 from shared.ffmpeg import Ffmpeg
-from shared.files import remove_tree
+from shared.files import is_there, remove_tree
 from shared.log import Logger
 from shared.logo import find_logo
 from shared.records.record import RecordError
@@ -114,7 +115,7 @@ class Ahead:
 
     def _missing(self, clip: Path) -> list[Wanted]:
         look = self._usual_look()
-        if look is None or retired_of(clip).exists():
+        if look is None or is_there(retired_of(clip)):
             return []
         try:
             sidecar = Sidecar.read(sidecar_of(clip))
@@ -126,7 +127,7 @@ class Ahead:
         frames = frames_in(sidecar.video.seconds, rate)
         place = str(self.layout.relative(clip))
         source = Source(clip, place, sidecar.sha256, frames, treatment_of(sidecar.video, rate))
-        found = segments_of(source, look, self.layout.assets) if frames else []
+        found = segments_of(source, look, self.layout.assets, self.ffmpeg.version) if frames else []
         return [wanted for wanted in found if not self.cache.has(wanted.key)]
 
     def _usual_look(self) -> Look | None:
@@ -143,5 +144,4 @@ class Ahead:
             Canvas(width, height, exact_rate(render.frame_rate)),
             profile,
             tuple((Layer(path.name, LOGO_CORNER, LOGO_CORNER), sha256) for path, sha256 in layers),
-            self.ffmpeg.version,
         )

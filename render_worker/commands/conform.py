@@ -17,20 +17,27 @@ from shared.ffmpeg import file_url
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a segment is made of: frames of a clip, known by its content, and how they are to look.
+class Look:
+    """What all segments of a plan have in common.
 
     Attributes:
-        layers: pictures laid over it, each with the hash of its content.
+        layers: pictures laid over them, each with the hash of its content.
     """
+
+    canvas: Canvas
+    profile: Profile
+    layers: tuple[tuple[Layer, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a segment is made of: frames of a clip, known by its content, and how they are to look."""
 
     sha256: str
     start: int
     frames: int
     treatment: Treatment
-    canvas: Canvas
-    profile: Profile
-    layers: tuple[tuple[Layer, str], ...]
+    look: Look
 
     def key(self, version: str) -> str:
         """Its name in the cache: a hash of the command that makes it, with contents in the place of paths.
@@ -38,19 +45,20 @@ class Recipe:
         Whatever changes what comes out changes the command, or the `version` of ffmpeg.
         """
         contents = Path("/content")
-        layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in self.layers)
+        layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in self.look.layers)
         words = [version, *self._command(contents / self.sha256, layers, contents, Path("/segment"))]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
     def command(self, clip: Path, folder: Path, target: Path, *, threads: int) -> list[str]:
         """ffmpeg's arguments; the layers are files in `folder`."""
-        layers = tuple(layer for layer, _ in self.layers)
+        layers = tuple(layer for layer, _ in self.look.layers)
         return ["-filter_threads", str(threads), *self._command(clip, layers, folder, target, threads=threads)]
 
     def _command(self, clip: Path, layers: tuple[Layer, ...], folder: Path, target: Path, **options: int) -> list[str]:
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
-        stream = picture([stretch], self.canvas, layers, folder)
-        settings = {**video_options(self.canvas, self.profile), **container(self.canvas), **options}
+        canvas, profile = self.look.canvas, self.look.profile
+        stream = picture([stretch], canvas, layers, folder)
+        settings = {**video_options(canvas, profile), **container(canvas), **options}
         return arguments([stream], target, settings)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +29,7 @@ from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 from shared.records.segment import SegmentRecord
 
+_BROKEN_PIPE = os.strerror(errno.EPIPE)  # in the words of whoever wrote the sound, ffmpeg included
 _LISTING, _SOUND = "parts.ffconcat", "sound.aac"
 
 
@@ -140,9 +143,11 @@ class Assembly:
             except BaseException as error:
                 no_sound.set()
                 cause = joining.exception()
-                if cause is None or isinstance(cause, Stopped):
-                    raise
-                raise cause from error
+                if cause and not isinstance(cause, Stopped):
+                    raise cause from error
+                if isinstance(error, RenderFailed | BrokenPipeError) and _BROKEN_PIPE in str(error):
+                    raise NotJoinable("the join ended before its sound did") from error
+                raise
             joining.result()
         sound.unlink()
 

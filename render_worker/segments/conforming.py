@@ -75,7 +75,7 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
         extradata=stream.facts.get("extradata", ""),
         size=film.stat().st_size,
         checks=checks,
-        encoder=recipe.profile.encoder,
+        encoder=recipe.look.profile.encoder,
         node=tool.node,
         seconds_taken=round(time.monotonic() - started, 3),
         made_at=utc_now(),
@@ -84,14 +84,14 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
 
 def _judge(wanted: Wanted, bench: Path, tool: Tool) -> tuple[Stream, tuple[Check, ...]]:
     recipe, table = wanted.recipe, bench / _PACKETS
-    frame = min(recipe.frames // 3, round(_THUMBNAIL_SECONDS * recipe.canvas.rate))
+    frame = min(recipe.frames // 3, round(_THUMBNAIL_SECONDS * recipe.look.canvas.rate))
     command = judge(bench / SEGMENT, table, bench / THUMBNAIL, frame)
     ended, progress = tool.run(f"judging the segment of {wanted.source}", command)
     streams = parse_packets(table.read_text("utf-8"))
     table.unlink()
     stream = streams[0] if streams else Stream()
     keys = [packet.is_key for packet in stream.packets]
-    canvas = recipe.canvas
+    canvas = recipe.look.canvas
     ticks = [] if recipe.frames == 1 else [1 / (canvas.rate * stream.tick)] if stream.tick else [None]
     checks = (
         equal("complaints of the decoder", last_line(ended.errors), ""),

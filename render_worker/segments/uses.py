@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from render_worker.commands.conform import Recipe
+from render_worker.commands.conform import Look, Recipe
 from render_worker.commands.outputs import gop_frames
 from render_worker.segments.conforming import Wanted
 from render_worker.segments.cuts import windows
-from shared.domain.plan import Canvas, Layer, Profile, RenderPlan, Treatment
+from shared.domain.plan import RenderPlan, Treatment
 from shared.records.metadata import Metadata
 
 WINDOW_SECONDS = 30  # longer clips are conformed in parts, so that a short video need not wait for a long clip
@@ -24,30 +24,20 @@ class Use:
     may_give: bool
 
 
-@dataclass(frozen=True)
-class Look:
-    """What all segments of a plan have in common.
+def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str) -> list[Use]:
+    """The segments a plan wants, in the order of the video.
 
-    Attributes:
-        layers: pictures laid over them, each with the hash of its content.
+    Args:
+        task: the folder with its files.
         version: of the ffmpeg that makes them.
     """
-
-    canvas: Canvas
-    profile: Profile
-    layers: tuple[tuple[Layer, str], ...]
-    version: str
-
-
-def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str) -> list[Use]:
-    """The segments a plan wants, in the order of the video; `task` is the folder with its files."""
     layers = tuple((layer, metadata.inputs[layer.source].sha256) for layer in plan.layers)
-    look = Look(plan.canvas, plan.profile, layers, version)
+    look = Look(plan.canvas, plan.profile, layers)
     uses: list[Use] = []
     for shot in plan.shots:
         source = metadata.inputs[shot.source]
         clip = Source(task / shot.source, source.path, source.sha256, shot.clip_frames, shot.treatment)
-        for wanted in segments_of(clip, look, task):
+        for wanted in segments_of(clip, look, task, version):
             left = shot.frames - wanted.recipe.start
             if left > 0:
                 frames = min(wanted.recipe.frames, left)
@@ -66,12 +56,12 @@ class Source:
     treatment: Treatment
 
 
-def segments_of(clip: Source, look: Look, folder: Path) -> list[Wanted]:
-    """All segments of a clip; `folder` has the layers."""
+def segments_of(clip: Source, look: Look, folder: Path, version: str) -> list[Wanted]:
+    """All segments of a clip; `folder` has the layers, `version` is that of ffmpeg."""
     gop = gop_frames(look.canvas.rate)
     most = max(1, round(WINDOW_SECONDS * look.canvas.rate / gop)) * gop
     wanted = []
     for start, frames in windows(clip.frames, most):
-        recipe = Recipe(clip.sha256, start, frames, clip.treatment, look.canvas, look.profile, look.layers)
-        wanted.append(Wanted(recipe, recipe.key(look.version), clip.path, clip.place, folder))
+        recipe = Recipe(clip.sha256, start, frames, clip.treatment, look)
+        wanted.append(Wanted(recipe, recipe.key(version), clip.path, clip.place, folder))
     return wanted

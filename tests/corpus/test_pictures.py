@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.realmedia import REALMEDIA
-from render_worker.commands.conform import Recipe
+from render_worker.commands.conform import Look, Recipe
 from render_worker.commands.direct import direct
 from shared.domain.drop import Kind
 from shared.domain.media import VideoFacts
@@ -61,7 +61,7 @@ def both_ways(desk: Desk, media: Media, clip: Path, facts: VideoFacts, folder: P
     whole = frames_in(facts.seconds, CANVAS.rate)
     frames, treatment = min(MOST_FRAMES, whole), treatment_of(facts, CANVAS.rate)
     segment, film = folder / "segment.mp4", folder / "film.mp4"
-    run(desk, Recipe("", 0, frames, treatment, CANVAS, PROFILE, ()).command(clip, folder, segment, threads=1))
+    run(desk, Recipe("", 0, frames, treatment, Look(CANVAS, PROFILE)).command(clip, folder, segment, threads=1))
     (folder / "clip").symlink_to(clip)
     (folder / "voice.mp3").symlink_to(media.sound())
     shots, tracks = (Shot("clip", frames, whole, treatment),), (Track("voice.mp3", 1.0, 1),)

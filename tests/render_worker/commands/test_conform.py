@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from render_worker.commands.conform import Recipe, encoded_end, judge
+from render_worker.commands.conform import Look, Recipe, encoded_end, judge
 from shared.domain.plan import Canvas, Layer, Profile, Treatment, exact_rate
 
 TASK = Path("/farm/processing/id")
@@ -16,7 +16,7 @@ BENCH = Path("/farm/.farm/cache/segments/.node-ab")
 CANVAS = Canvas(1920, 1080, exact_rate(29.97))
 PROFILE = Profile("libx264", quality=21, preset="medium", audio_kbps=192)
 LOGO = (Layer("logo.png", 20, 20), "beef")
-PLAIN = Recipe("cafe", start=0, frames=70, treatment=Treatment(), canvas=CANVAS, profile=PROFILE, layers=())
+PLAIN = Recipe("cafe", start=0, frames=70, treatment=Treatment(), look=Look(CANVAS, PROFILE))
 
 SIZE = "h=max(2\\,min(1080\\,trunc(1920/dar/2)*2))", "w=max(2\\,min(1920\\,trunc(1080*dar/2)*2))"
 PAINT = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
@@ -77,7 +77,7 @@ def test_a_difficult_clip_gets_its_treatment() -> None:
     )
     graph += ";[s15][1:v:0]overlay=20:20[s16];[s16]format=yuv420p[s17]"
     treatment = Treatment(fields="tff", doubled=True, tone_map="HLG")
-    assert command(replace(PLAIN, start=1800, treatment=treatment, layers=(LOGO,))) == [
+    assert command(replace(PLAIN, start=1800, treatment=treatment, look=replace(PLAIN.look, layers=(LOGO,)))) == [
         *("-filter_threads", "4", "-f", "mov", "-format_whitelist", "mov", "-noaccurate_seek"),
         *("-protocol_whitelist", "file", "-ss", "50.050000", "-i", f"file:{CLIP}"),
         *("-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"),
@@ -107,18 +107,26 @@ def test_a_part_that_begins_within_the_run_up_is_read_from_the_beginning() -> No
     assert "trim=end_frame=220:start_frame=150" in " ".join(words)
 
 
+def test_a_part_of_a_late_picture_is_counted_from_its_first() -> None:
+    """Also one that begins within the run-up; the beginning of the clip is its first picture anyway."""
+    late = replace(PLAIN, treatment=Treatment(late_seconds=0.4))
+    seeks = {start: command(replace(late, start=start)) for start in (0, 150, 1800)}
+    assert "-ss" not in seeks[0]
+    assert [words[words.index("-ss") + 1] for start, words in seeks.items() if start] == ["0.400000", "50.450000"]
+
+
 CHANGES: dict[str, Recipe] = {
     "content": replace(PLAIN, sha256="f00d"),
     "first frame": replace(PLAIN, start=60),
     "frames": replace(PLAIN, frames=71),
     "treatment": replace(PLAIN, treatment=Treatment(matrix="bt709")),
-    "width": replace(PLAIN, canvas=replace(CANVAS, width=1918)),
-    "rate": replace(PLAIN, canvas=replace(CANVAS, rate=exact_rate(30))),
-    "quality": replace(PLAIN, profile=replace(PROFILE, quality=22)),
-    "preset": replace(PLAIN, profile=replace(PROFILE, preset="slow")),
-    "a layer": replace(PLAIN, layers=(LOGO,)),
-    "another layer": replace(PLAIN, layers=((LOGO[0], "dead"),)),
-    "its place": replace(PLAIN, layers=((Layer("logo.png", 21, 20), "beef"),)),
+    "width": replace(PLAIN, look=replace(PLAIN.look, canvas=replace(CANVAS, width=1918))),
+    "rate": replace(PLAIN, look=replace(PLAIN.look, canvas=replace(CANVAS, rate=exact_rate(30)))),
+    "quality": replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, quality=22))),
+    "preset": replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, preset="slow"))),
+    "a layer": replace(PLAIN, look=replace(PLAIN.look, layers=(LOGO,))),
+    "another layer": replace(PLAIN, look=replace(PLAIN.look, layers=((LOGO[0], "dead"),))),
+    "its place": replace(PLAIN, look=replace(PLAIN.look, layers=((Layer("logo.png", 21, 20), "beef"),))),
 }
 
 
@@ -131,9 +139,9 @@ def test_whatever_changes_the_picture_changes_the_name() -> None:
 
 def test_what_does_not_change_the_picture_does_not_change_the_name() -> None:
     """A layer's file name and the bit rate of the sound leave a segment as it is."""
-    named = replace(PLAIN, layers=((Layer("other.png", 20, 20), "beef"),))
-    assert named.key("9") == replace(PLAIN, layers=(LOGO,)).key("9")
-    assert replace(PLAIN, profile=replace(PROFILE, audio_kbps=64)).key("9") == PLAIN.key("9")
+    named = replace(PLAIN, look=replace(PLAIN.look, layers=((Layer("other.png", 20, 20), "beef"),)))
+    assert named.key("9") == replace(PLAIN, look=replace(PLAIN.look, layers=(LOGO,))).key("9")
+    assert replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, audio_kbps=64))).key("9") == PLAIN.key("9")
 
 
 def test_a_segment_is_decoded_listed_and_pictured_in_one_run() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from main_worker.checks.cage import Cage
 from main_worker.checks.pictures import examine_clip
-from render_worker.commands.conform import Recipe
+from render_worker.commands.conform import Look, Recipe
 from shared.config import Config
 from shared.domain.media import VideoFacts
 from shared.domain.plan import Canvas, Profile, Treatment, exact_rate, treatment_of
@@ -52,7 +52,7 @@ class Bench:
         self, clip: Path, frames: int = 3, canvas: Canvas = SMALL, treatment: Treatment | None = None, start: int = 0
     ) -> Path:
         treatment = treatment or treatment_of(self.facts(clip), canvas.rate)
-        recipe = Recipe("", start, frames, treatment, canvas, FINE, ())
+        recipe = Recipe("", start, frames, treatment, Look(canvas, FINE))
         segment = self.folder / f"segment-{start}.mp4"
         self.run(*recipe.command(clip, self.folder, segment, threads=1))
         return segment

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from render_worker.commands.conform import Recipe
+from render_worker.commands.conform import Look, Recipe
 from render_worker.segments.conforming import Wanted, conform
 from render_worker.segments.cuts import Footage
 from render_worker.tool import Tool
@@ -59,7 +59,7 @@ def conform_parts(
         )
         found = []
         for number, frames in enumerate(lengths):
-            recipe = Recipe("cafe", 20 * number, frames, Treatment(), canvas, PROFILE, ())
+            recipe = Recipe("cafe", 20 * number, frames, Treatment(), Look(canvas, PROFILE))
             bench = tmp_path / f"bench-{number}"
             bench.mkdir()
             wanted = Wanted(recipe, f"{number:04d}", clip, "scanned/moving.mp4", tmp_path)

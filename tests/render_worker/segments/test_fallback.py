@@ -30,6 +30,7 @@ WITH = 'exec "$FFMPEG" $(echo "$@" | sed "s!-f mp4!{} -f mp4!")'
 SPOILT = {
     "it fails": ("echo 'cannot join' >&2; exit 7", "ffmpeg ended with status 7 while joining: cannot join"),
     "its end is missing": (WITH.format("-bsf:v noise=drop=floor(n/50)"), "the gate: packets is 50, must be 76"),
+    "it ends early": (WITH.format("-t 0.5"), "the join ended before its sound did|the gate: .*must be 76"),
     "its packets are changed": (
         WITH.format("-bsf:v filter_units=remove_types=6"),
         r"\d conformed clips are not what they were: [0-9a-f]{64}",
@@ -54,7 +55,8 @@ def test_a_join_that_goes_wrong_is_not_the_tasks_fault(
     body, why = SPOILT[spoilt]
     program = script(f'case "$*" in *ffconcat*) {body};; esac; exec "$FFMPEG" "$@"')
     job = prepare(clips=CLIPS)
-    check_fallback(job, render(job, program=program, **SETTINGS), why)
+    loud = {"audio_kbps": 512}  # more sound than a pipe holds, so that its maker may notice a join that is gone
+    check_fallback(job, render(job, program=program, **SETTINGS, **loud), why)
 
 
 def test_segments_of_different_parameters_are_not_joined(
