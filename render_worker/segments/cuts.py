@@ -91,7 +91,8 @@ def fit(pieces: Sequence[Piece], gop: int) -> list[Cut]:
     """Cuts of `pieces` that add up to the same number of frames.
 
     All but the last piece want their segments whole. Ways, best first: end at an anchor; have earlier shots give up
-    fewer than `gop` frames; enter the last segment later; encode an end of fewer than two GOPs.
+    fewer than `gop` frames; enter the last segment later; encode the last
+    :data:`LEAST` frames and those back to the anchor before them.
     """
     cuts = [Cut(number, 0, piece.frames) for number, piece in enumerate(pieces)]
     last = pieces[-1]
