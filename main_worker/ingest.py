@@ -223,12 +223,20 @@ class Ingest:
         else:
             if kept:
                 self._discard(kept.verdict)
-            future = self._executor.submit(self._examine, ready, self._held.get(ready.relative))
+            patient = not ready.certain and now < self._patience_ends(ready)
+            future = self._executor.submit(self._examine, ready, self._held.get(ready.relative), patient)
         self._jobs[ready.relative] = _Job(ready, future, now)
         future.add_done_callback(lambda _: self._done())
 
-    def _examine(self, ready: Ready, held: _Held | None) -> _Verdict:
-        """What is done beside the main thread: everything that takes long."""
+    def _patience_ends(self, ready: Ready) -> float:
+        return ready.unchanged_since + self._config.ingest.unfinished_seconds
+
+    def _examine(self, ready: Ready, held: _Held | None, patient: bool) -> _Verdict:
+        """What is done beside the main thread: everything that takes long.
+
+        Args:
+            patient: whether it is not refused yet for what the rest of an unfinished copy would mend.
+        """
         drop = ready.drop
         _check_folder(ready.path.parent)
         if held:
@@ -242,7 +250,7 @@ class Ingest:
         try:
             examined = self._examiner.examine(ready, drop, known)
         except DropRefused as refused:
-            if not ready.certain and self._may_grow(ready, drop, refused.rejection):
+            if patient and self._may_grow(ready, drop, refused.rejection):
                 return _Verdict(refused.rejection, may_grow=True)
             return self._refused(ready, refused.rejection)
         shelf = self._filing.folder(drop, examined)
@@ -324,12 +332,12 @@ class Ingest:
             self._log.warning(str(as_machine_trouble(error, "cannot remove a copy")), name="leftover")
 
     def _hold(self, ready: Ready, verdict: _Verdict, now: float) -> bool:
-        until = ready.unchanged_since + self._config.ingest.unfinished_seconds
-        if not (verdict.may_grow and isinstance(verdict.found, Rejection) and now < until):
+        if not (verdict.may_grow and isinstance(verdict.found, Rejection)):
             return False
+        until = self._patience_ends(ready)
         self._held[ready.relative] = _Held(ready, verdict.found, until)
         self._log.info(
-            f"{readable(str(ready.relative))} looks unfinished and is refused in {until - now:.0f} s "
+            f"{readable(str(ready.relative))} looks unfinished and is refused in {max(0.0, until - now):.0f} s "
             f"unless it changes: {verdict.found.sentence}",
             name="file_unfinished",
             code=verdict.found.code,

@@ -36,7 +36,7 @@ def reject(layout: Layout, ready: Ready, rejection: Rejection, copy: Path | None
     original = str(layout.relative(ready.path))
     status = ready.path.lstat()
     stem, ending = _safe_name(ready.relative)
-    if copy and (target := _half_done(layout.invalid, stem, ending, original, ready.identity)):
+    if target := _half_done(layout.invalid, stem, ending, original, ready.identity):
         remove_same(ready.path, ready.is_at)
         return target
     target = _free_name(layout.invalid, stem, ending, original)
@@ -123,8 +123,10 @@ def _half_done(folder: Path, stem: str, ending: str, original: str, identity: Id
 
 
 def _reasons_like(folder: Path, stem: str, ending: str) -> Iterator[Path]:
-    yield folder / f"{stem}{ending}{REASON_SUFFIX}"
-    yield from folder.glob(f"{glob.escape(stem)}-????????{glob.escape(ending)}{REASON_SUFFIX}")
+    plain = folder / f"{stem}{ending}{REASON_SUFFIX}"
+    yield plain
+    if is_there(plain):  # else nothing has another name than its own
+        yield from folder.glob(f"{glob.escape(stem)}-????????{glob.escape(ending)}{REASON_SUFFIX}")
 
 
 def _free_name(folder: Path, stem: str, ending: str, original: str) -> Path:

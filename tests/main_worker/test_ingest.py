@@ -429,9 +429,17 @@ class Looking(Inline):
         return future
 
 
-@pytest.mark.parametrize(("folder", "name"), [("scanned", "a.mp4"), ("scanned", "a.mp3"), ("trash/invalid", "a.txt")])
+@pytest.mark.parametrize(
+    ("folder", "name", "errors"),
+    [
+        ("scanned", "a.mp4", []),
+        ("scanned", "a.mp3", []),
+        ("trash/invalid", "a.txt", []),
+        pytest.param("trash/invalid", "a.txt", [CUT_OFF], id="cut off, and not waited for any more"),
+    ],
+)
 def test_no_copy_is_left_to_the_main_thread(
-    table: Callable[..., Table], media: Media, tmp_path: Path, folder: str, name: str
+    table: Callable[..., Table], media: Media, tmp_path: Path, folder: str, name: str, errors: list[Exception]
 ) -> None:
     """It could not say how things stand meanwhile, nor end: what an examination leaves to it is a rename."""
     memory = Path("/dev/shm")
@@ -439,7 +447,7 @@ def test_no_copy_is_left_to_the_main_thread(
         pytest.skip("needs a second filesystem: /dev/shm is none here")
     with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
         looking = Looking(Path(elsewhere))
-        made = table(executor=looking)
+        made = table(*errors, executor=looking)
         shelf = made.layout.root / folder
         shutil.rmtree(shelf)
         shelf.symlink_to(elsewhere)
@@ -449,7 +457,7 @@ def test_no_copy_is_left_to_the_main_thread(
         if source:
             shutil.copyfile(source, drop.path)
             drop = replace(drop, identity=identity_of(drop.path.lstat()))
-        made.turn(0.0, drop)
+        made.turn(1000.0, drop)
         assert not drop.path.exists()
         (filed,) = (path for path in Path(elsewhere).rglob(f"*{drop.path.suffix}") if path.is_file())
         ((private, inode),) = looking.seen.items()
