@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from render_worker.gate import GateClosed
 from render_worker.idle import Ahead
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
-from render_worker.render import InputMissing, Job, render_task
+from render_worker.render import InputMissing, Job, plan_of, render_task
+from render_worker.room import Room
 from render_worker.segments.cache import SegmentCache
+from render_worker.segments.uses import uses_of
 from render_worker.tool import RenderFailed, Tool
 from shared import by_story
 from shared.child import ChildTimeout
@@ -59,8 +60,9 @@ class RenderWorker:
         self._stop = threading.Event()
         self._rest_until = 0.0
         self._rest_seconds = _TROUBLE_SECONDS
-        self._low_disk = False
+        self._passed_over: frozenset[str] = frozenset()
         self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
+        self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(
             config, layout, self._cache, tools.ffmpeg, tools.encoder, node, log, stopping=self._is_wanted
         )
@@ -102,48 +104,70 @@ class RenderWorker:
             return False
 
     def _take_one(self) -> bool:
+        seen = frozenset(self._store.ids(TaskState.WAITING))
         for task_id in self._store.waiting():
             if self._stop.is_set():
                 return False
+            if not self._fits(task_id):
+                continue
             claim = self._claim(task_id)
             if claim is not None:
                 self._work(claim)
                 return True
+        self._passed_over = seen
+        self._room.forget_all_but(seen)
         self._pulse.say(Doing("idle"))
         return False
 
+    def _fits(self, task_id: str) -> bool:
+        """Whether there is room for a task; what is wrong with it otherwise is found out once it is claimed."""
+        if not self._room.may_hold(task_id):
+            return False
+        try:
+            metadata = self._store.metadata(TaskState.WAITING, task_id)
+            plan = plan_of(metadata, self._config.render, self._tools.encoder)
+            if self._room.surely_holds(plan):
+                return True
+            task = self._layout.task(TaskState.WAITING, task_id)
+            uses = uses_of(plan, metadata, task, self._tools.ffmpeg.version) if self._makes_segments else []
+        except (OSError, RecordError, PlanError):
+            return True
+        segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}
+        return self._room.holds(task_id, metadata.label, plan, segments)
+
+    @property
+    def _makes_segments(self) -> bool:
+        return self._config.render.mode == "segments"
+
     def _work_ahead(self) -> bool:
-        """Without a task, conform a clip of the library; False when there is none to conform."""
-        if not self._config.worker.conform_when_idle or self._low_disk or time.monotonic() < self._rest_until:
+        """Without a task, conform a clip of the library; False when there is none to conform, or no time for it."""
+        if not (self._config.worker.conform_when_idle and self._makes_segments and self._room.has_plenty):
+            return False
+        if time.monotonic() < self._rest_until:
             return False
         try:
             wanted = self._ahead.next(time.monotonic())
             if wanted is None:
                 return False
-            self._pulse.say(Doing("conforming", label=wanted.source))
-            self._ahead.make(wanted)
+            label = wanted.source
+            return self._ahead.make(
+                wanted, lambda report: self._pulse.say(Doing("conforming", label=label, report=report))
+            )
         except (MachineTrouble, ToolError, OSError) as error:
             self._rest(as_machine_trouble(error, "cannot conform") if isinstance(error, OSError) else error)
             return False
-        return True
 
     def _is_wanted(self) -> bool:
         """Whether there is something better to do than conforming ahead of need."""
-        return self._stop.is_set() or self._store.has(TaskState.WAITING)
+        return self._stop.is_set() or not self._passed_over.issuperset(self._store.ids(TaskState.WAITING))
 
     def _may_work(self) -> bool:
         if time.monotonic() < self._rest_until:
             return False
-        free = shutil.disk_usage(self._layout.root).free
-        low = free < self._config.worker.min_free_bytes
-        if low and not self._low_disk:
-            self._log.warning(f"Low disk space: {free / 1e9:.1f}GB remaining", name="low_disk", free_bytes=free)
-        if self._low_disk and not low:
-            self._log.info(f"Disk space is back: {free / 1e9:.1f}GB remaining", name="disk_ok", free_bytes=free)
-        self._low_disk = low
-        if low:
-            self._pulse.say(Doing("low on disk space"))
-        return not low
+        if self._room.look():
+            return True
+        self._pulse.say(Doing("low on disk space"))
+        return False
 
     def _claim(self, task_id: str) -> Claim | None:
         try:

@@ -7,7 +7,7 @@ segments were conformed; here their packets are compared with those that were ju
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from render_worker.packets import Stream, parse_packets
 from render_worker.tool import Tool
 from shared.domain.errors import ReelmillError
 from shared.domain.plan import RenderPlan
+from shared.domain.progress import Progress
 from shared.ffmpeg import file_url, last_line
 from shared.records.render import Check
 
@@ -62,8 +63,18 @@ class Seen:
         return next((stream for stream in self.streams if stream.facts.get("codec_id") == codec), Stream())
 
 
-def look(final: Path, tool: Tool, scratch: Path, *, decode_picture: bool) -> Seen:
+def look(
+    final: Path,
+    tool: Tool,
+    scratch: Path,
+    *,
+    decode_picture: bool,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Seen:
     """See what is in a finished file; what ffmpeg complains of is added to the attempt's standard error.
+
+    Args:
+        on_progress: told how far the longest of it is.
 
     Raises:
         ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
@@ -71,10 +82,9 @@ def look(final: Path, tool: Tool, scratch: Path, *, decode_picture: bool) -> See
     with ThreadPoolExecutor(4) as pool:
         digest = pool.submit(_sha256, final)
         listed = pool.submit(_packets, final, tool, scratch)
-        sound = pool.submit(_decode, final, tool, "-map", "0:a:0")
-        picture = (
-            pool.submit(_decode, final, tool, "-map", "0:v:0", "-fps_mode", "passthrough") if decode_picture else None
-        )
+        sound = pool.submit(_decode, final, tool, ["-map", "0:a:0"], None if decode_picture else on_progress)
+        frames = ["-map", "0:v:0", "-fps_mode", "passthrough"]
+        picture = pool.submit(_decode, final, tool, frames, on_progress) if decode_picture else None
         return Seen(
             sha256=digest.result(),
             streams=listed.result(),
@@ -153,8 +163,8 @@ def _packets(final: Path, tool: Tool, scratch: Path) -> tuple[Stream, ...]:
     return tuple(streams)
 
 
-def _decode(final: Path, tool: Tool, *what: str) -> Decoded:
-    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what, "-f", "null", "-"])
+def _decode(final: Path, tool: Tool, what: Sequence[str], on_progress: Callable[[Progress], None] | None) -> Decoded:
+    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what, "-f", "null", "-"], on_progress)
     return Decoded(ended.code, progress.frame, progress.seconds, last_line(ended.errors))
 
 

@@ -7,11 +7,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from render_worker.commands.conform import Look
 from render_worker.gate import GateClosed
+from render_worker.progress import Report, Work
 from render_worker.render import LOGO_CORNER
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
@@ -63,10 +64,11 @@ class Ahead:
                 return None
             self._waiting.extend(self._missing(self._clips.popleft()))
 
-    def make(self, wanted: Wanted) -> None:
+    def make(self, wanted: Wanted, on_report: Callable[[Report], None]) -> bool:
         """Conform a segment at the lowest priority.
 
-        Where `stopping` turns true, since there is a task now or the worker ends, it comes first another time.
+        Where `stopping` turns true, since there is a task now or the worker ends, it comes first another time; that
+        is when this returns False.
 
         Raises:
             MachineTrouble, OSError: this node is at fault.
@@ -81,10 +83,16 @@ class Ahead:
             nice=_LOWEST,
         )
         started = time.monotonic()
+        work = Work(wanted.recipe.look.canvas.rate, on_report)
+        work.set_out({"conforming": wanted.recipe.frames})
+        work.begin("conforming", wanted.recipe.frames)
         try:
-            conform_all([wanted], self.cache, tool, bench, lambda _: None)
+            if not self._copy_layers(wanted, bench):
+                return True  # its logo is another one by now: what has that one's name must not show this one
+            conform_all([replace(wanted, folder=bench)], self.cache, tool, bench, work.add)
         except Stopped:
             self._waiting.appendleft(wanted)
+            return False
         except (RenderFailed, GateClosed, ChildTimeout) as error:
             self.log.warning(f"Cannot conform {wanted.source} ahead of need: {error}", name="conform_failed")
         else:
@@ -96,6 +104,19 @@ class Ahead:
             )
         finally:
             remove_tree(bench)
+        return True
+
+    def _copy_layers(self, wanted: Wanted, bench: Path) -> bool:
+        """Put the pictures that lie over a segment into `bench`; False where one is not what it was."""
+        for layer, sha256 in wanted.recipe.look.layers:
+            try:
+                content = (wanted.folder / layer.source).read_bytes()
+            except FileNotFoundError:
+                return False
+            if hashlib.sha256(content).hexdigest() != sha256:
+                return False
+            (bench / layer.source).write_bytes(content)
+        return True
 
     def _look(self, now: float) -> bool:
         """See what clips there are that are not known yet; False when there are none, or it is too early to look."""

@@ -28,6 +28,7 @@ from shared.records.record import utc_now
 from shared.records.render import Check, RenderRecord
 from shared.version import PROGRAM
 
+_CHECK_ENCODED = 0.1  # about what decoding a frame costs of encoding it; only the percentage shown depends on it
 LOGO_CORNER = 20  # pixels from the left and the top, as in the specification
 
 
@@ -108,8 +109,9 @@ def render_task(
     started_at, clock = utc_now(), _Stopwatch()
     _check_inputs(job)
     plan = plan_of(job.metadata, settings, encoder)
-    rendering = _Rendering(job, plan, tool, Work(plan, on_report), clock)
+    rendering = _Rendering(job, plan, tool, Work(plan.canvas.rate, on_report), clock)
     made = rendering.by_segments(cache) if settings.mode == "segments" else rendering.directly()
+    rendering.work.end()
     shutil.rmtree(job.scratch)
     record = RenderRecord(
         task_id=job.metadata.task_id,
@@ -154,12 +156,15 @@ class _Rendering:
     def directly(self) -> Made:
         """All in one command."""
         check_room(self.job.scratch, self.plan, 0)
-        self.work.begin("rendering")
+        frames = self.plan.frames
+        self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
+        self.work.begin("rendering", frames)
         self.tool.run("rendering", direct(self.plan, self.job.task, self.final), self.work.at)
         self.clock.lap("render")
+        self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
         self.clock.lap("poster")
-        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True)
+        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True, on_progress=self.work.at)
         checks = gate.check(seen, self.plan)
         self.clock.lap("gate")
         return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames})
@@ -181,19 +186,21 @@ class _Rendering:
     def _join(self, assembly: Assembly) -> Made:
         assembled = assembly.assemble(self.job.task, self.final, self.work, self.clock.lap)
         shutil.copyfile(assembled.poster, self.job.folder / POSTER)
-        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=False)
+        self.work.begin("checking", self.plan.frames)
+        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=False, on_progress=self.work.at)
         assembled.check_whole(seen.stream("h264").packets)
         try:
             checks = gate.check(seen, self.plan, assembled.packets)
         except GateClosed as closed:
+            assembly.check_segments()
             raise NotJoinable(str(closed)) from closed
         self.clock.lap("gate")
         return Made("segments", seen.sha256, checks, assembled.counts)
 
 
 def _check_inputs(job: Job) -> None:
-    """Every file the task names must be in the library, with its size: a library file is never changed in place."""
-    allowed = [folder.resolve() for folder in job.library]
+    """Every file the task names must be its own or in the library, with its size: neither is changed in place."""
+    allowed = [folder.resolve() for folder in (job.task, *job.library)]
     for name, wanted in job.metadata.inputs.items():
         try:
             path = (job.task / name).resolve(strict=True)

@@ -1,13 +1,18 @@
-"""Is there room on the disk for what a render will write? Asked before it starts, not found out at its end."""
+"""Is there room on the disk for what a render will write? Asked before a task is taken, not found out at its end."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from render_worker.commands.sounds import BYTES_PER_SAMPLE, SAMPLE_RATE
+from render_worker.segments.cache import SegmentCache
 from shared.domain.errors import MachineTrouble
+from shared.domain.layout import Layout
 from shared.domain.plan import RenderPlan
+from shared.log import Logger
 
 # An estimate for moving pictures at x264's usual quality: 1080p at 30 frames a second counts 6 Mbit/s.
 _BITS_PER_PIXEL = 0.1
@@ -28,3 +33,95 @@ def check_room(folder: Path, plan: RenderPlan, conform_frames: int) -> None:
         raise MachineTrouble(
             f"Low disk space: {free / 1e9:.1f}GB remaining, and this video needs about {needed / 1e9:.1f}GB on its way"
         )
+
+
+@dataclass
+class Room:
+    """The free space of a root's disk, of which conformed clips take only what nothing else needs.
+
+    Attributes:
+        least: free bytes below which nothing is begun.
+    """
+
+    layout: Layout
+    cache: SegmentCache
+    least: int
+    log: Logger
+    _is_low: bool = False
+    _too_large: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether there was too little for anything when this was last looked at."""
+        return self._is_low
+
+    @property
+    def has_plenty(self) -> bool:
+        """Whether there is room for what is made ahead of need; it must not bring anybody near the limit."""
+        return not self._is_low and self._free() >= 2 * self.least
+
+    def look(self) -> bool:
+        """Whether there is room to begin anything; told when that changes."""
+        free = self._freed(self.least)
+        low = free < self.least
+        if low and not self._is_low:
+            self.log.warning(f"Low disk space: {free / 1e9:.1f}GB remaining", name="low_disk", free_bytes=free)
+        if self._is_low and not low:
+            self.log.info(f"Disk space is back: {free / 1e9:.1f}GB remaining", name="disk_ok", free_bytes=free)
+        self._is_low = low
+        return not low
+
+    def may_hold(self, task_id: str) -> bool:
+        """Whether a task may fit by now; not worth a thought while no more is free than when it did not."""
+        return self._free() >= self._too_large.get(task_id, 0)
+
+    def surely_holds(self, plan: RenderPlan) -> bool:
+        """Whether a task fits even if nothing of it is conformed yet."""
+        clips = {shot.source: shot.clip_frames for shot in plan.shots}
+        return self._free() >= needed_bytes(plan, sum(clips.values()))
+
+    def holds(self, task_id: str, label: str, plan: RenderPlan, segments: Collection[tuple[str, int]]) -> bool:
+        """Whether a task fits, its missing segments included; one that does not is told once, and waits.
+
+        Args:
+            segments: the name and the frames of each segment that it uses.
+        """
+        missing = sum(frames for key, frames in segments if not self.cache.has(key))
+        needed = needed_bytes(plan, missing)
+        free = self._freed(needed, keep=[key for key, _ in segments])
+        if free >= needed:
+            self._too_large.pop(task_id, None)
+            return True
+        if task_id not in self._too_large:
+            self.log.warning(
+                f"Low disk space: {free / 1e9:.1f}GB remaining, and {label} needs about {needed / 1e9:.1f}GB on its "
+                "way; it waits for room, or for another node",
+                name="task_too_large",
+                task=task_id,
+                free_bytes=free,
+            )
+        self._too_large[task_id] = needed
+        return False
+
+    def forget_all_but(self, waiting: Collection[str]) -> None:
+        """Forget what did not fit and does not wait any more."""
+        self._too_large = {task_id: needed for task_id, needed in self._too_large.items() if task_id in waiting}
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self.layout.root).free
+
+    def _freed(self, wanted: int, keep: Collection[str] = ()) -> int:
+        """Free bytes, after conformed clips have been dropped for it where that helps."""
+        free = self._free()
+        if free < wanted and self._shares_the_disk():
+            dropped = self.cache.drop_oldest(lambda: self._free() >= wanted, keep)
+            if dropped:
+                self.log.info(f"Dropped {dropped} conformed clips for their room", name="cache_shrunk", count=dropped)
+            free = self._free()
+        return free
+
+    def _shares_the_disk(self) -> bool:
+        try:
+            return self.layout.segments.stat().st_dev == self.layout.root.stat().st_dev
+        except FileNotFoundError:
+            return False

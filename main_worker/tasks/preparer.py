@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -161,6 +162,9 @@ class Preparer:
         staged.mkdir()
         for name, wanted in metadata.inputs.items():
             source = self._layout.root / wanted.path
+            if source.parent == self._layout.assets:
+                _copy(source, staged / name, wanted.sha256)
+                continue
             # Relative to the task's final place; tasks/ and processing/ are equally deep.
             (staged / name).symlink_to(os.path.relpath(source, self._layout.task(TaskState.WAITING, metadata.task_id)))
         listing = "ffconcat version 1.0\n" + "".join(f"file '{name}'\n" for name in metadata.video_files)
@@ -168,6 +172,14 @@ class Preparer:
         fsync_path(staged / VIDEO_LIST)
         metadata.write(staged / METADATA)
         return staged
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    """Copy what may be replaced where it lies, unlike a file of the library: a task shows what it was made with."""
+    shutil.copyfile(source, target)
+    if content_of(target).sha256 != sha256:
+        raise Missing(f"{source.name} is just being replaced")
+    fsync_path(target)
 
 
 def _logo_name(logo: Path | None) -> str | None:

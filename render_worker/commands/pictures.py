@@ -61,7 +61,8 @@ def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
     since = float(skipped / canvas.rate) + treatment.late_seconds if stretch.start else 0.0
     # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
     seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
-    stream = ffmpeg.input(file_url(stretch.path), **seek, **_CLIP)["V:0"]
+    # Where the size of its pictures changes midway a clip keeps its filters, which count frames; `scale` adapts.
+    stream = ffmpeg.input(file_url(stretch.path), **seek, reinit_filter=0, **_CLIP)["V:0"]
     if treatment.fields:
         mode = "send_field" if treatment.doubled else "send_frame"
         deint = "interlaced" if treatment.fields == "auto" else "all"
@@ -81,6 +82,7 @@ def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
         stream.filter("setparams", **_PAINT)
         .filter("pad", canvas.width, canvas.height, "(ow-iw)/2", "(oh-ih)/2", color="black")
         .filter("setsar", 1)
+        .filter("sidedata", mode="delete")  # captions of another film, and how bright its screen was
         .filter("format", "yuv420p")
     )
 

@@ -20,7 +20,7 @@ from render_worker.progress import Work
 from render_worker.room import check_room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
-from render_worker.segments.cuts import Cut, Footage, Piece, fit
+from render_worker.segments.cuts import Cut, Footage, Piece, fit, footage_of
 from render_worker.segments.uses import Use
 from render_worker.soundtrack import make_sound
 from render_worker.tool import RenderFailed, Tool
@@ -30,6 +30,9 @@ from shared.ffmpeg import file_url
 from shared.records.segment import SegmentRecord
 
 _BROKEN_PIPE = os.strerror(errno.EPIPE)  # in the words of whoever wrote the sound, ffmpeg included
+# About what joining a frame, with its share of the sound, and checking it cost of conforming one; only the percentage
+# that is shown depends on it.
+_JOIN, _CHECK = 0.01, 0.005
 _LISTING, _SOUND = "parts.ffconcat", "sound.aac"
 
 
@@ -79,6 +82,7 @@ class Assembly:
         self._cache = cache
         self._tool = tool
         self._scratch = tool.scratch
+        self._records: dict[str, SegmentRecord] = {}
 
     def missing(self) -> list[Wanted]:
         """The segments that the cache seems not to have, longest first."""
@@ -94,23 +98,24 @@ class Assembly:
             ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
         """
         missing = self.missing()
-        check_room(self._scratch, self._plan, sum(one.recipe.frames for one in missing))
-        records = self._gather(missing, work)
+        frames, unmade = self._plan.frames, sum(one.recipe.frames for one in missing)
+        check_room(self._scratch, self._plan, unmade)
+        work.set_out({"conforming": unmade, "joining": frames * _JOIN, "checking": frames * _CHECK})
+        records = self._records = self._gather(missing, work)
         lap("conform")
         if len({record.extradata for record in records.values()}) > 1:
             raise NotJoinable("the segments differ in their codec's parameters")
-        pieces = [Piece(_footage(records[use.wanted.key]), use.frames, use.may_give) for use in self._uses]
+        pieces = [_piece(use, records[use.wanted.key]) for use in self._uses]
         cuts = fit(pieces, gop_frames(self._plan.canvas.rate))
-        parts, packets, keys = self._parts(cuts, records)
+        parts, packets, keys = self._parts(cuts, records, work)
         listing = self._scratch / _LISTING
         listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
         lap("cut")
-        work.begin("joining")
+        work.begin("joining", frames)
         try:
             self._join(listing, task, final, work)
-        except NotJoinable as error:
-            if damaged := frozenset(key for key, record in records.items() if self._is_damaged(key, record)):
-                raise Damaged(damaged) from error
+        except NotJoinable:
+            self.check_segments()
             raise
         lap("join")
         return Assembled(
@@ -123,6 +128,12 @@ class Assembly:
                 "encoded_frames": sum(cut.encoded for cut in cuts),
             },
         )
+
+    def check_segments(self) -> None:
+        """Raise Damaged where segments that were used are not what they were when they were judged."""
+        damaged = frozenset(key for key, record in self._records.items() if self._is_damaged(key, record))
+        if damaged:
+            raise Damaged(damaged)
 
     def _join(self, listing: Path, task: Path, final: Path, work: Work) -> None:
         """Join picture and sound while the sound is being made, through a pipe; the first failure ends both."""
@@ -166,12 +177,13 @@ class Assembly:
 
     def _again(self, wanted: Wanted, work: Work) -> SegmentRecord:
         """A segment that went, or proved damaged, since it was looked for."""
+        work.begin("conforming", wanted.recipe.frames)
         return conform_all([wanted], self._cache, self._tool, self._scratch, work.add)[wanted.key]
 
     # -- cutting ---------------------------------------------------------------------------------
 
     def _parts(
-        self, cuts: Sequence[Cut], records: dict[str, SegmentRecord]
+        self, cuts: Sequence[Cut], records: dict[str, SegmentRecord], work: Work
     ) -> tuple[list[Part], list[tuple[int, str]], list[str]]:
         parts: list[Part] = []
         packets: list[tuple[int, str]] = []
@@ -186,20 +198,21 @@ class Assembly:
                 packets += record.packets[cut.start : cut.start + copied]
                 keys += [key] * copied
             if cut.encoded:
-                name, stream = self._encode_end(key, record, (cut.end - cut.encoded, cut.end))
+                work.begin("encoding the end", cut.encoded)
+                name, stream = self._encode_end(key, record, (cut.end - cut.encoded, cut.end), work)
                 parts.append(Part(name, 0, cut.encoded, record.delay, whole=True))
                 packets += [(packet.size, packet.checksum) for packet in stream.packets]
                 keys += [""] * cut.encoded
         return parts, packets, keys
 
-    def _encode_end(self, key: str, record: SegmentRecord, frames: tuple[int, int]) -> tuple[str, Stream]:
+    def _encode_end(self, key: str, record: SegmentRecord, frames: tuple[int, int], work: Work) -> tuple[str, Stream]:
         """Encode some frames of a segment anew; returns the file's name and its packets, after decoding it whole."""
         if self._is_damaged(key, record):  # else what is encoded would hide it
             raise Damaged(frozenset({key}))
         name, table = "end.mp4", self._scratch / "end.txt"
         target, plan = self._scratch / name, self._plan
         command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target)
-        self._tool.run("encoding the last frames", command)
+        self._tool.run("encoding the last frames", command, work.at)
         source = ["-f", "mov", "-i", file_url(target)]
         decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
         ended, progress = self._tool.run("judging the last frames", [*source, *decoded, *_listed(table)])
@@ -211,12 +224,17 @@ class Assembly:
         return name, stream
 
     def _is_damaged(self, key: str, record: SegmentRecord) -> bool:
-        """Whether the packets of a film in scratch are not those that were judged."""
+        """Whether the packets of a film in scratch, or their times, are not those that were judged."""
         table = self._scratch / "film.txt"
         table.touch()  # ffmpeg makes none of a film it cannot open
         self._tool.watch(["-f", "mov", "-i", file_url(self._scratch / f"{key}.mp4"), *_listed(table)])
         streams = parse_packets(table.read_text("utf-8"))
-        return not streams or not same_content(streams[0].packets, record.packets)
+        if not streams or not same_content(streams[0].packets, record.packets):
+            return True
+        stream = streams[0]
+        steps = [self._plan.canvas.rate * stream.tick * step for step in stream.steps]
+        order = footage_of(stream.order(), [packet.is_key for packet in stream.packets])
+        return steps not in ([], [1]) or order != _footage(record)
 
 
 def _run_join(tool: Tool, command: Sequence[str], work: Work) -> None:
@@ -232,6 +250,10 @@ def _listed(table: Path) -> list[str]:
 
 def _has_failed(future: Future[Any]) -> bool:
     return future.done() and future.exception() is not None
+
+
+def _piece(use: Use, record: SegmentRecord) -> Piece:
+    return Piece(_footage(record), use.frames, use.ends_shot, use.begins_shot)
 
 
 def _footage(record: SegmentRecord) -> Footage:

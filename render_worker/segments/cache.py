@@ -11,11 +11,12 @@ and nothing is lost but time. Whoever uses a segment links it into his own folde
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ class SegmentCache:
             record = link_segment(entry, key, folder)
             os.utime(entry)
         except FileNotFoundError:
+            if not is_there(folder):
+                raise
             if not is_there(entry):
                 return None
         except RecordError:
@@ -119,6 +122,17 @@ class SegmentCache:
             self.remove(entry.key)
             left -= entry.size
 
+    def drop_oldest(self, enough: Callable[[], bool], keep: Collection[str] = ()) -> int:
+        """Drop what was not used for longest, but nothing of `keep`, until that is enough; returns how many went."""
+        dropped = 0
+        for entry in sorted(self._kept(), key=lambda entry: entry.used_at):
+            if enough():
+                break
+            if entry.key not in keep:
+                self.remove(entry.key)
+                dropped += 1
+        return dropped
+
     def tidy(self) -> None:
         """Remove what this node, or one that is long dead, left half made; then keep to the budget."""
         self._layout.segments.mkdir(parents=True, exist_ok=True)
@@ -132,7 +146,7 @@ class SegmentCache:
     def _kept(self) -> Iterator[Kept]:
         for path in list(self._layout.segments.iterdir()):
             if not path.name.startswith("."):
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError, NotADirectoryError):
                     size = sum(entry.stat().st_size for entry in path.iterdir())
                     yield Kept(path.name, path.stat().st_mtime, size)
 
@@ -155,7 +169,8 @@ def link_segment(entry: Path, key: str, folder: Path) -> SegmentRecord:
     film, thumbnail = folder / f"{key}.mp4", folder / f"{key}.jpg"
     _link(entry / SEGMENT, film)
     _link(entry / THUMBNAIL, thumbnail)
-    if record.key != key or film.stat().st_size != record.size:
+    found = hashlib.sha256(thumbnail.read_bytes()).hexdigest()
+    if (record.key, record.size, record.thumbnail) != (key, film.stat().st_size, found):
         film.unlink()
         thumbnail.unlink()
         raise RecordError(f"{entry / SEGMENT_RECORD} is not of the film beside it")

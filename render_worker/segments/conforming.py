@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -19,6 +20,7 @@ from render_worker.tool import RenderFailed, Tool
 from shared.domain.errors import Stopped
 from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL
 from shared.ffmpeg import last_line
+from shared.files import is_there
 from shared.records.record import utc_now
 from shared.records.render import Check
 from shared.records.segment import SegmentRecord
@@ -74,6 +76,7 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
         packets=tuple((packet.size, packet.checksum) for packet in stream.packets),
         extradata=stream.facts.get("extradata", ""),
         size=film.stat().st_size,
+        thumbnail=hashlib.sha256((bench / THUMBNAIL).read_bytes()).hexdigest(),
         checks=checks,
         encoder=recipe.look.profile.encoder,
         node=tool.node,
@@ -155,9 +158,10 @@ def _make(
     try:
         record = make()
     except (OSError, RenderFailed):
-        if bench.exists():
+        if is_there(bench / SEGMENT):
             raise
-        bench = cache.bench()  # the whole cache was deleted meanwhile
+        shutil.rmtree(bench, ignore_errors=True)
+        bench = cache.bench()  # the cache, or all in it, was deleted meanwhile
         record = make()
     finally:
         shutil.rmtree(bench, ignore_errors=True)  # it has been put in place, or is of no use

@@ -37,12 +37,15 @@ class Footage:
 class Piece:
     """Frames from a segment's first on that a video wants.
 
-    `may_give` says that some at their end may be left out in favour of later pieces: the end of a shot.
+    Attributes:
+        ends_shot: some at their end may be left out in favour of later pieces.
+        begins_shot: some at their beginning may be left out; else they go on where the piece before them ended.
     """
 
     footage: Footage
     frames: int
-    may_give: bool = True
+    ends_shot: bool = True
+    begins_shot: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def fit(pieces: Sequence[Piece], gop: int) -> list[Cut]:
     """Cuts of `pieces` that add up to the same number of frames.
 
     All but the last piece want their segments whole. Ways, best first: end at an anchor; have earlier shots give up
-    fewer than `gop` frames; enter the last segment later; encode the last
+    fewer than `gop` frames; enter the last shot later; encode the last
     :data:`LEAST` frames and those back to the anchor before them.
     """
     cuts = [Cut(number, 0, piece.frames) for number, piece in enumerate(pieces)]
@@ -101,7 +104,8 @@ def fit(pieces: Sequence[Piece], gop: int) -> list[Cut]:
     borrowed = _borrow(pieces, gop)
     if borrowed is not None:
         return _shifted(cuts, borrowed)
-    start = next((key for key in last.footage.keyframes if last.frames in last.footage.lengths(key)), None)
+    entries = last.footage.keyframes if last.begins_shot else ()
+    start = next((key for key in entries if last.frames in last.footage.lengths(key)), None)
     if start is not None:
         return [*cuts[:-1], Cut(len(pieces) - 1, start, last.frames)]
     return _encoded(cuts, pieces, gop)
@@ -130,7 +134,7 @@ def _gifts(pieces: Sequence[Piece], gop: int) -> Iterator[tuple[int, dict[int, i
         piece = pieces[number]
         if len(found) == gop:  # nothing new can come of the rest
             return
-        if not piece.may_give:
+        if not piece.ends_shot:
             continue
         gifts = [piece.frames - length for length in piece.footage.lengths() if 0 < piece.frames - length < gop]
         for gift in reversed(gifts):

@@ -17,11 +17,12 @@ WINDOW_SECONDS = 30  # longer clips are conformed in parts, so that a short vide
 
 @dataclass(frozen=True)
 class Use:
-    """Frames of one segment, from its first on, that a plan wants; `may_give` as in :class:`cuts.Piece`."""
+    """Frames of one segment, from its first on, that a plan wants; whether a shot begins and ends with them."""
 
     wanted: Wanted
     frames: int
-    may_give: bool
+    begins_shot: bool
+    ends_shot: bool
 
 
 def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str) -> list[Use]:
@@ -41,7 +42,7 @@ def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str) -> l
             left = shot.frames - wanted.recipe.start
             if left > 0:
                 frames = min(wanted.recipe.frames, left)
-                uses.append(Use(wanted, frames, may_give=frames == left))
+                uses.append(Use(wanted, frames, begins_shot=wanted.recipe.start == 0, ends_shot=frames == left))
     return uses
 
 

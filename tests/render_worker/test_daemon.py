@@ -15,6 +15,7 @@ from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.records.lock import LockRecord
+from shared.records.metadata import Metadata
 from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
@@ -429,6 +430,34 @@ def test_with_too_little_room_no_task_is_taken(
     assert 'GB remaining"' in line
     assert store.find(task_id) is TaskState.WAITING
     assert not store.attempts(TaskState.WAITING, task_id)
+
+
+def test_a_task_that_is_too_large_for_the_disk_waits_and_others_go_on(
+    farm: Layout,
+    store: Store,
+    add_task: AddTask,
+    start_worker: StartWorker,
+    finished: Callable[..., None],
+    wait_until: WaitUntil,
+    said: Said,
+) -> None:
+    """It was never started, so that no number of nodes uses up its starts; it is told once."""
+    large = add_task(**QUICK)
+    path = farm.task(TaskState.WAITING, large) / METADATA
+    metadata = Metadata.read(path)
+    days = 3e5  # in seconds; in pictures of this size nearly 8 TB
+    inputs = {name: one.model_copy(update={"seconds": days}) for name, one in metadata.inputs.items()}
+    render = metadata.render.model_copy(update={"resolution": "8192x8192"})
+    metadata.changed(voice_duration=days, inputs=inputs, render=render).write(path)
+    small = add_task(**QUICK)
+    start_worker()
+    finished(small)
+    wait_until(lambda: events(said(), "task_too_large"))
+    (line,) = events(said(), "task_too_large")
+    assert 'WARN render_worker "Low disk space: ' in line
+    assert "it waits for room, or for another node" in line
+    assert store.find(large) is TaskState.WAITING
+    assert not store.attempts(TaskState.WAITING, large)
 
 
 def test_a_node_in_trouble_puts_the_task_back_and_rests(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from render_worker.idle import Ahead
+from render_worker.progress import Report
 from render_worker.segments.cache import SegmentCache
 from shared.config import load_config
 from shared.domain.drop import Kind
@@ -21,12 +22,17 @@ from shared.domain.media import VideoFacts
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.log import open_log
+from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.records.render import RenderRecord
 from shared.records.sidecar import Origin, Sidecar
 
 StartWorker = Callable[..., "subprocess.Popen[bytes]"]
 WaitUntil = Callable[[Callable[[], object]], None]
+
+
+def quiet(_: Report) -> None:
+    """Nobody looks how far it is."""
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def test_each_clip_is_conformed_once(shelve: Callable[..., Path], ahead_of: Call
     ahead = ahead_of()
     made = []
     while wanted := ahead.next(0.0):
-        ahead.make(wanted)
+        ahead.make(wanted, quiet)
         made.append(wanted)
     assert len({wanted.key for wanted in made}) == len(made) == 2
     assert all(ahead.cache.has(wanted.key) for wanted in made)
@@ -97,7 +103,7 @@ def test_a_clip_that_cannot_be_conformed_is_passed_over(
     shelve("hevc.mp4")
     ahead = ahead_of()
     while wanted := ahead.next(0.0):
-        ahead.make(wanted)
+        ahead.make(wanted, quiet)
     assert len(list(ahead.layout.segments.iterdir())) == 1
 
 
@@ -107,9 +113,43 @@ def test_what_was_interrupted_comes_first_again(shelve: Callable[..., Path], ahe
     ahead = ahead_of(stopping=lambda: True)
     wanted = ahead.next(0.0)
     assert wanted is not None
-    ahead.make(wanted)
+    ahead.make(wanted, quiet)
     assert list(ahead.layout.segments.iterdir()) == []
     assert ahead.next(0.0) == wanted
+
+
+def test_it_is_told_how_far_it_is(shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]) -> None:
+    """As of any other work."""
+    shelve("h264.mp4")
+    ahead = ahead_of()
+    wanted = ahead.next(0.0)
+    assert wanted is not None
+    reports: list[Report] = []
+    assert ahead.make(wanted, reports.append)
+    assert {report.phase for report in reports} == {"conforming"}
+    assert (reports[0].percent, reports[-1].percent) == (0, 100)
+
+
+@pytest.mark.parametrize("becomes", ["another", "none"])
+def test_a_logo_that_is_replaced_meanwhile_is_not_shown_under_the_name_of_the_old_one(
+    shelve: Callable[..., Path], ahead_of: Callable[..., Ahead], media: Callable[[str], Path], becomes: str
+) -> None:
+    """Nobody could tell later."""
+    shelve("h264.mp4")
+    ahead = ahead_of()
+    logo = ahead.layout.assets / "logo.png"
+    logo.write_bytes(media("logo.png").read_bytes())
+    wanted = ahead.next(0.0)
+    assert wanted is not None
+    before = logo.read_bytes()
+    logo.unlink()
+    if becomes == "another":
+        logo.write_bytes(before + b"!")
+    ahead.make(wanted, quiet)
+    assert not ahead.cache.has(wanted.key)
+    logo.write_bytes(before)
+    ahead.make(wanted, quiet)
+    assert ahead.cache.has(wanted.key)
 
 
 def test_a_full_cache_is_not_filled_further(shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]) -> None:
@@ -119,7 +159,7 @@ def test_a_full_cache_is_not_filled_further(shelve: Callable[..., Path], ahead_o
     ahead = ahead_of(budget=100_000)
     wanted = ahead.next(0.0)
     assert wanted is not None
-    ahead.make(wanted)
+    ahead.make(wanted, quiet)
     assert ahead.next(0.0) is None
 
 
@@ -140,6 +180,43 @@ def test_an_idle_worker_conforms_and_a_task_is_then_only_joined(
     record = RenderRecord.read(output / RENDER_RECORD)
     assert record.mode == "segments"
     assert record.counts["segments_conformed"] == 0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"worker__conform_when_idle": "false"}, {"render__mode": "direct"}], ids=["off", "of no use"]
+)
+def test_nothing_is_conformed_ahead_where_that_is_not_wanted(
+    farm: Layout,
+    shelve: Callable[..., Path],
+    start_worker: StartWorker,
+    wait_until: WaitUntil,
+    settings: dict[str, str],
+) -> None:
+    """The worker is idle, and stays so."""
+    shelve("h264.mp4")
+    start_worker(worker__node="a", render__resolution="320x180", **settings)
+    record = farm.node_record("a")
+    wait_until(lambda: record.exists() and NodeRecord.read(record).state == "idle")
+    counter = NodeRecord.read(record).counter
+    wait_until(lambda: NodeRecord.read(record).counter > counter + 3)
+    assert NodeRecord.read(record).state == "idle"
+    assert not list(farm.segments.iterdir())
+
+
+def test_a_task_that_cannot_be_taken_does_not_keep_a_node_from_conforming(
+    farm: Layout,
+    shelve: Callable[..., Path],
+    add_task: Callable[..., str],
+    start_worker: StartWorker,
+    wait_until: WaitUntil,
+) -> None:
+    """Its metadata cannot be read, which may pass; meanwhile there is something else to do."""
+    metadata = farm.task(TaskState.WAITING, add_task()) / "metadata.json"
+    metadata.unlink()
+    metadata.mkdir()
+    shelve("h264.mp4")
+    start_worker(render__resolution="320x180", render__logo="")
+    wait_until(lambda: list(farm.segments.glob("[!.]*")))
 
 
 def test_plans_are_printed_and_nothing_is_changed(farm: Layout, add_task: Callable[..., str]) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from render_worker.room import check_room, needed_bytes
+from render_worker.room import Room, check_room, needed_bytes
+from render_worker.segments.cache import SegmentCache
+from shared.config import Log
 from shared.domain.errors import MachineTrouble
+from shared.domain.layout import Layout
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track, Treatment
+from shared.log import open_log
 
 SHOTS = (Shot("video_part1.mp4", 1800, 1800, Treatment()),)
 PLAN = RenderPlan(
@@ -37,3 +44,67 @@ def test_a_render_without_room_is_the_nodes_trouble(tmp_path: Path) -> None:
     with pytest.raises(MachineTrouble, match=re.escape("GB remaining, and this video needs about")) as trouble:
         check_room(tmp_path, PLAN, 10**12)
     assert str(trouble.value).startswith("Low disk space: ")
+
+
+@pytest.fixture
+def room(
+    layout: Layout, cache: SegmentCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Room:
+    """A disk of 1,000 bytes, on which nothing but segments takes any room."""
+
+    def usage(_: Path) -> SimpleNamespace:
+        used = sum(path.stat().st_size for path in layout.segments.rglob("*") if path.is_file())
+        return SimpleNamespace(free=1000 - used)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    layout.segments.mkdir(parents=True)
+    return Room(layout, cache, 400, open_log("render_worker", Log()))
+
+
+def keep(room: Room, key: str, size: int, used_at: float) -> None:
+    folder = room.layout.segment(key)
+    folder.mkdir()
+    (folder / "segment.mp4").write_bytes(b"x" * size)
+    os.utime(folder, (used_at, used_at))
+
+
+def names(room: Room) -> list[str]:
+    return sorted(path.name for path in room.layout.segments.iterdir())
+
+
+def test_conformed_clips_never_keep_a_farm_from_working(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was not used for longest goes until there is room, and no more; and nothing is conformed ahead then."""
+    for used_at, key in enumerate("abcd"):
+        keep(room, key, 200, used_at)
+    assert not room.has_plenty
+    assert room.look()
+    assert names(room) == ["b", "c", "d"]
+    assert not room.has_plenty, "twice the least must be free for that"
+    said = capsys.readouterr().err
+    assert "event=cache_shrunk" in said
+    assert "event=low_disk" not in said
+
+
+def test_room_for_a_task_is_made_without_dropping_what_it_uses(room: Room) -> None:
+    """Else it would have to be conformed again."""
+    plan = RenderPlan(Canvas(160, 90, Fraction(1)), PLAN.profile, 0.001, 3, (), (), ())
+    needed = needed_bytes(plan, 0)
+    assert 500 < needed < 800
+    keep(room, "a", 200, 1.0)
+    keep(room, "b", 300, 2.0)
+    assert room.holds("id", "a task", plan, {("a", 5)})
+    assert names(room) == ["a"]
+
+
+def test_what_does_not_fit_is_told_once_and_asked_for_again_when_there_is_more(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what it needs; a task that is gone is forgotten."""
+    for _ in range(2):
+        assert not room.holds("id", "a task", PLAN, ())
+    said = capsys.readouterr().err
+    assert said.count("event=task_too_large") == 1
+    assert "and a task needs about 0.0GB" not in said
+    assert not room.may_hold("id")
+    room.forget_all_but([])
+    assert room.may_hold("id")

@@ -20,8 +20,8 @@ PLAIN = Recipe("cafe", start=0, frames=70, treatment=Treatment(), look=Look(CANV
 
 SIZE = "h=max(2\\,min(1080\\,trunc(1920/dar/2)*2))", "w=max(2\\,min(1920\\,trunc(1080*dar/2)*2))"
 PAINT = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
-PLACE = "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black", "setsar=1", "format=yuv420p"
-CAGE = ("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file")
+PLACE = "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black", "setsar=1", "sidedata=mode=delete", "format=yuv420p"
+CAGE = ("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file", "-reinit_filter", "0")
 IN_FRONT = ("-filter_threads", "4", *CAGE)
 X264 = (
     *("-f", "mp4", "-c:v", "libx264", "-crf", "21", "-flags", "+cgop", "-g", "60", "-keyint_min", "60"),
@@ -52,7 +52,7 @@ def test_an_ordinary_clip_becomes_a_segment() -> None:
         *PLACE,
     )
     assert command(PLAIN) == [
-        *(*IN_FRONT, "-i", f"file:{CLIP}", "-filter_complex", graph, "-map", "[s8]", *X264, "-threads", "4", *CLOCK),
+        *(*IN_FRONT, "-i", f"file:{CLIP}", "-filter_complex", graph, "-map", "[s9]", *X264, "-threads", "4", *CLOCK),
         *(f"file:{BENCH}/segment.mp4", "-y"),
     ]
 
@@ -75,13 +75,13 @@ def test_a_difficult_clip_gets_its_treatment() -> None:
         PAINT,
         *PLACE,
     )
-    graph += ";[s15][1:v:0]overlay=20:20[s16];[s16]format=yuv420p[s17]"
+    graph += ";[s16][1:v:0]overlay=20:20[s17];[s17]format=yuv420p[s18]"
     treatment = Treatment(fields="tff", doubled=True, tone_map="HLG")
     assert command(replace(PLAIN, start=1800, treatment=treatment, look=replace(PLAIN.look, layers=(LOGO,)))) == [
         *("-filter_threads", "4", "-f", "mov", "-format_whitelist", "mov", "-noaccurate_seek"),
-        *("-protocol_whitelist", "file", "-ss", "50.050000", "-i", f"file:{CLIP}"),
+        *("-protocol_whitelist", "file", "-reinit_filter", "0", "-ss", "50.050000", "-i", f"file:{CLIP}"),
         *("-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"),
-        *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph, "-map", "[s17]", *X264, "-threads", "4", *CLOCK),
+        *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph, "-map", "[s18]", *X264, "-threads", "4", *CLOCK),
         *(f"file:{BENCH}/segment.mp4", "-y"),
     ]
 

@@ -27,7 +27,7 @@ PLAN = RenderPlan(
     tracks=(VOICE, MUSIC),
 )
 
-CLIP_CAGE = ["-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file"]
+CLIP_CAGE = ["-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file", "-reinit_filter", "0"]
 SOUND_CAGE = ["-f", "mp3", "-format_whitelist", "mp3", "-protocol_whitelist", "file"]
 PART_1 = [*CLIP_CAGE, "-i", "file:/farm/processing/id/video_part1.mp4"]
 PART_2 = [*CLIP_CAGE, "-i", "file:/farm/processing/id/video_part2.mp4"]
@@ -65,6 +65,7 @@ def shot(source: str, first: int, frames: int) -> str:
         "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv",
         "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black",
         "setsar=1",
+        "sidedata=mode=delete",
         "format=yuv420p",
     )
     links = [source, *(f"s{first + number}" for number in range(len(chain)))]
@@ -91,20 +92,20 @@ def test_two_clips_with_logo_and_music_are_one_command() -> None:
     graph = ";".join(
         [
             shot("0:V:0", 0, 300),
-            shot("1:V:0", 9, 70),
-            "[s8][s17]concat=a=0:n=2:v=1[s18]",
-            "[s18][2:v:0]overlay=20:20[s19]",
-            "[s19]format=yuv420p[s20]",
-            sound("3:a:0", 21, "1.41421"),
-            sound("4:a:0", 24, "0.25"),
-            "[s23][s26]amix=duration=first:inputs=2:normalize=0[s27]",
-            "[s27]apad=whole_len=592320[s28]",
-            "[s28]atrim=end_sample=592320[s29]",
+            shot("1:V:0", 10, 70),
+            "[s9][s19]concat=a=0:n=2:v=1[s20]",
+            "[s20][2:v:0]overlay=20:20[s21]",
+            "[s21]format=yuv420p[s22]",
+            sound("3:a:0", 23, "1.41421"),
+            sound("4:a:0", 26, "0.25"),
+            "[s25][s28]amix=duration=first:inputs=2:normalize=0[s29]",
+            "[s29]apad=whole_len=592320[s30]",
+            "[s30]atrim=end_sample=592320[s31]",
         ]
     )
     assert direct(PLAN, TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s29]"),
+        *("-filter_complex", graph, "-map", "[s22]", "-map", "[s31]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
@@ -114,18 +115,18 @@ def test_without_music_there_is_no_mix() -> None:
     graph = ";".join(
         [
             shot("0:V:0", 0, 300),
-            shot("1:V:0", 9, 70),
-            "[s8][s17]concat=a=0:n=2:v=1[s18]",
-            "[s18][2:v:0]overlay=20:20[s19]",
-            "[s19]format=yuv420p[s20]",
-            sound("3:a:0", 21, "1.41421"),
-            "[s23]apad=whole_len=592320[s24]",
-            "[s24]atrim=end_sample=592320[s25]",
+            shot("1:V:0", 10, 70),
+            "[s9][s19]concat=a=0:n=2:v=1[s20]",
+            "[s20][2:v:0]overlay=20:20[s21]",
+            "[s21]format=yuv420p[s22]",
+            sound("3:a:0", 23, "1.41421"),
+            "[s25]apad=whole_len=592320[s26]",
+            "[s26]atrim=end_sample=592320[s27]",
         ]
     )
     assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
-        *("-filter_complex", graph, "-map", "[s20]", "-map", "[s25]"),
+        *("-filter_complex", graph, "-map", "[s22]", "-map", "[s27]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
@@ -135,17 +136,17 @@ def test_one_clip_without_logo_is_neither_joined_nor_laid_over() -> None:
     graph = ";".join(
         [
             shot("0:V:0", 0, 370),
-            sound("1:a:0", 9, "1.41421"),
-            sound("2:a:0", 12, "0.25"),
-            "[s11][s14]amix=duration=first:inputs=2:normalize=0[s15]",
-            "[s15]apad=whole_len=592320[s16]",
-            "[s16]atrim=end_sample=592320[s17]",
+            sound("1:a:0", 10, "1.41421"),
+            sound("2:a:0", 13, "0.25"),
+            "[s12][s15]amix=duration=first:inputs=2:normalize=0[s16]",
+            "[s16]apad=whole_len=592320[s17]",
+            "[s17]atrim=end_sample=592320[s18]",
         ]
     )
     plan = replace(PLAN, shots=(Shot("video_part1.mp4", 370, 400),), layers=())
     assert direct(plan, TASK, TARGET) == [
         *(*PART_1, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s8]", "-map", "[s17]"),
+        *("-filter_complex", graph, "-map", "[s9]", "-map", "[s18]"),
         *ending(X264, AAC, CONTAINER),
     ]
 

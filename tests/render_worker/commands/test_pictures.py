@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pymediainfo import MediaInfo
 
 from main_worker.checks.cage import Cage
 from main_worker.checks.pictures import examine_clip
@@ -250,6 +251,32 @@ def test_a_stretch_of_a_clip_whose_sound_begins_earlier_begins_at_its_frame(benc
     part = bench.show(clip, 6, canvas, treatment, start=start)
     likeness = [psnr(part.frames[n], whole.frames[start + n]) for n in range(6)]
     assert min(likeness) > 35, likeness
+
+
+def test_a_clip_whose_size_changes_midway_is_shown_whole(bench: Bench) -> None:
+    """As some recorders write it; both halves fill the height of the canvas, and no frame is lost between."""
+    for name, source in (("wide", "color=red:s=320x180"), ("high", "color=lime:s=160x120")):
+        bench.clip(f"{source}:r=30:d=1", *X264, "-pix_fmt", "yuv420p", "-f", "h264", name=f"{name}.264")
+    both = bench.folder / "both.264"
+    both.write_bytes(b"".join((bench.folder / f"{name}.264").read_bytes() for name in ("wide", "high")))
+    clip = bench.folder / "clip.mp4"
+    bench.run("-r", "30", "-f", "h264", "-i", both, "-c", "copy", "-tag:v", "avc3", clip)
+    pictures = bench.show(clip, 60)
+    middle = [pictures.mean((150, 10, 20, 160), frame) for frame in (0, 29, 31, 59)]
+    assert all(apart(one, other) < 8 for one, other in zip(middle, (RED, RED, GREEN, GREEN), strict=True)), middle
+
+
+def test_what_a_clip_says_of_its_own_screen_is_not_said_of_the_video(bench: Bench) -> None:
+    """Players would dim an ordinary picture that claims the lights of a film in high dynamic range."""
+    hdr = ("-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params")
+    screen = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"
+    tags = "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+    clip = bench.clip("testsrc2=s=320x180:r=30:d=0.2", *hdr, f"{screen}:{tags}")
+    assert bench.facts(clip).hdr == "PQ"
+    found = MediaInfo.parse(bench.conform(clip)).video_tracks[0].to_data()
+    told = [name for name in found if "mastering" in name or "maximum_content" in name or "hdr" in name]
+    assert told == []
+    assert "mastering_display_luminance" in MediaInfo.parse(clip).video_tracks[0].to_data()
 
 
 # -- colour ------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from render_worker.progress import Report
 from render_worker.render import Job
 from render_worker.segments.cache import SegmentCache
-from shared.domain.layout import FINAL, SEGMENT, SEGMENT_RECORD, THUMBNAIL, Layout
+from shared.domain.layout import FINAL, POSTER, SEGMENT, SEGMENT_RECORD, THUMBNAIL, Layout
 from shared.files import remove_tree
 from shared.records.render import RenderRecord
 
@@ -55,9 +55,9 @@ def films(layout: Layout) -> list[Path]:
     return sorted(layout.segments.glob(f"*/{SEGMENT}"))
 
 
-def film_of(job: Job, layout: Layout) -> Path:
-    """The film of the task's first clip, which is used first and whole."""
-    source = job.metadata.inputs[job.metadata.video_files[0]].path
+def film_of(job: Job, layout: Layout, number: int = 0) -> Path:
+    """The film of a clip of the task; the first one is used first and whole."""
+    source = job.metadata.inputs[job.metadata.video_files[number]].path
     (found,) = [path for path in films(layout) if f'"{source}"' in (path.parent / SEGMENT_RECORD).read_text("utf-8")]
     return found
 
@@ -98,6 +98,18 @@ def empty(entry: Path) -> None:
         path.unlink()
 
 
+def spoil_the_times(entry: Path) -> None:
+    """Every frame lasts longer than it did, though each packet is what it was."""
+    content = bytearray((entry / SEGMENT).read_bytes())
+    content[content.index(b"stts") + 19] ^= 0x40  # the lowest byte of the first frame's duration
+    (entry / SEGMENT).write_bytes(content)
+
+
+def spoil_the_thumbnail(entry: Path) -> None:
+    """It becomes the poster of the video."""
+    (entry / THUMBNAIL).write_bytes(b"")
+
+
 def flip_a_byte(entry: Path) -> None:
     """In the middle of the pictures, with the same size: only comparing packets finds it."""
     content = bytearray((entry / SEGMENT).read_bytes())
@@ -127,10 +139,13 @@ DAMAGES = (
     empty,
     flip_a_byte,
     spoil_the_index,
+    spoil_the_times,
+    spoil_the_thumbnail,
     mix_up_the_record,
 )
 
 
+@pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_segment_is_made_again(
     prepare: Prepare,
@@ -139,17 +154,21 @@ def test_a_damaged_segment_is_made_again(
     layout: Layout,
     check_right: Callable[..., None],
     damage: Callable[[Path], None],
+    number: int,
 ) -> None:
-    """It is found before it is joined, or by the packets of the join; a good one takes its place."""
+    """It is found before it is joined, or by what the join came to; a good one takes its place."""
     first = prepare(clips=CLIPS, voice="voice_silent.mp3")
     render(first, **SETTINGS)
     before = keys(layout)
-    entry = film_of(first, layout).parent
+    entry = film_of(first, layout, number).parent
     damage(entry)
     second = again(first)
     third = again(second)
-    check_right(second, render(second, **SETTINGS), first)
+    healed = render(second, **SETTINGS)
+    check_right(second, healed, first)
+    assert healed.fallback is None
     assert keys(layout) == before
+    assert (second.folder / POSTER).read_bytes() == (first.folder / POSTER).read_bytes()
     warm = render(third, **SETTINGS)
     assert warm.counts["segments_conformed"] == 0
     check_right(third, warm, first)

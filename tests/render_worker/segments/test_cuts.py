@@ -70,11 +70,11 @@ def videos(draw: st.DrawFn, kinds: Sequence[Callable[..., Footage]] = KINDS) -> 
     pieces = []
     for _ in range(draw(st.integers(0, 7))):
         footage = draw(st.sampled_from(kinds))(draw(st.integers(1, longest)), gop, between)
-        pieces.append(Piece(footage, footage.frames, may_give=draw(st.booleans())))
+        pieces.append(Piece(footage, footage.frames, ends_shot=draw(st.booleans())))
     footage = draw(st.sampled_from(kinds))(draw(st.integers(1, longest)), gop, between)
     few = st.integers(1, min(LEAST, footage.frames))
     wanted = draw(st.one_of(few, st.integers(1, footage.frames), st.just(footage.frames)))
-    return [*pieces, Piece(footage, wanted)], gop
+    return [*pieces, Piece(footage, wanted, begins_shot=draw(st.booleans()))], gop
 
 
 def check_cuts(pieces: Sequence[Piece], cuts: Sequence[Cut], gop: int) -> None:
@@ -91,8 +91,9 @@ def check_cuts(pieces: Sequence[Piece], cuts: Sequence[Cut], gop: int) -> None:
             assert copied >= LEAST or cut.start + copied == footage.frames
     for piece, cut in zip(pieces[:-1], cuts[:-1], strict=True):
         assert (cut.start, cut.encoded) == (0, 0)
-        assert cut.frames == piece.frames or (piece.may_give and piece.frames - gop < cut.frames < piece.frames)
+        assert cut.frames == piece.frames or (piece.ends_shot and piece.frames - gop < cut.frames < piece.frames)
     last = cuts[-1]
+    assert last.start == 0 or pieces[-1].begins_shot, "it would leave out what comes between"
     assert last.encoded in (0, last.frames) or last.encoded >= LEAST
 
 
@@ -146,7 +147,7 @@ def test_an_earlier_shot_gives_up_what_the_last_one_needs() -> None:
     """The nearest that may give does: its end is left out, and the last one goes on to its next anchor."""
     giving = Footage(100, (0, 60), (96, 98, 100))
     last = Footage(100, (0, 60), (1, 16, 20, 100))
-    pieces = [Piece(giving, 100), Piece(every_frame(50, 60, ()), 50, may_give=False), Piece(last, 18)]
+    pieces = [Piece(giving, 100), Piece(every_frame(50, 60, ()), 50, ends_shot=False), Piece(last, 18)]
     assert fit(pieces, 60) == [Cut(0, 0, 98), Cut(1, 0, 50), Cut(2, 0, 20)]
 
 

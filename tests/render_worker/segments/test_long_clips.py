@@ -61,6 +61,35 @@ def test_parts_show_the_pictures_of_the_whole(
     assert not strange
 
 
+def test_wherever_the_voice_ends_nothing_is_left_out_at_a_seam(
+    prepare: Prepare,
+    render: Render,
+    again: Again,
+    run_ffmpeg: RunFfmpeg,
+    brightness: Callable[[Path], bytes],
+    tmp_path: Path,
+) -> None:
+    """One clip in two parts, of which no shot before can give frames; with B-frames most ends are no anchors."""
+    clip = tmp_path / "long_clip.mp4"
+    grey = f"color=black:size=64x36:rate=30:duration={SECONDS + 0.5},geq=lum='16+mod(N*37,210)':cb=128:cr=128"
+    run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
+    job = prepare(clips=(clip,), seconds_each=SECONDS, music=None, resolution="64x36")
+    settings = {"preset": "veryfast", "quality": 5}
+    first = job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1))
+    render(job, mode="direct", **settings)
+    whole = brightness(first.folder / FINAL)
+    encoded = set()
+    for fewer in range(6):
+        job = again(job)
+        job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1 - fewer / 30))
+        record = render(job, mode="segments", **settings)
+        encoded.add(record.counts["encoded_frames"])
+        joined = brightness(job.folder / FINAL)
+        assert len(joined) == record.frames == len(whole) - fewer
+        assert [number for number in range(len(joined)) if abs(joined[number] - whole[number]) > 6] == []
+    assert len(encoded) > 1, "some ends are anchors, and some are not"
+
+
 def test_a_picture_that_stands_for_long_is_shown_on_both_sides_of_a_seam(
     prepare: Prepare,
     render: Render,
