@@ -30,13 +30,13 @@ check: $(STAMP)     ## lint, format check and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (a quarter of an hour or more; needs strace)
+torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (more than half an hour; needs strace)
 	$(BIN)/python -m tests.torture.kill_at_every_step
 
 torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
 	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
 
-fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (about an hour; better with realmedia)
+fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
 	$(BIN)/python -m tests.torture.fuzz_ingest
 
 fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
