@@ -121,7 +121,8 @@ class RenderWorker:
 
     def _fits(self, task_id: str) -> bool:
         """Whether there is room for a task; what is wrong with it otherwise is found out once it is claimed."""
-        if not self._room.may_hold(task_id):
+        now = time.monotonic()
+        if not self._room.may_hold(task_id, now):
             return False
         try:
             metadata = self._store.metadata(TaskState.WAITING, task_id)
@@ -133,7 +134,7 @@ class RenderWorker:
         except (OSError, RecordError, PlanError):
             return True
         segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}
-        return self._room.holds(task_id, metadata.label, plan, segments)
+        return self._room.holds(task_id, metadata.label, plan, segments, now)
 
     @property
     def _makes_segments(self) -> bool:

@@ -16,6 +16,7 @@ from shared.log import Logger
 
 # An estimate for moving pictures at x264's usual quality: 1080p at 30 frames a second counts 6 Mbit/s.
 _BITS_PER_PIXEL = 0.1
+_AGAIN_SECONDS = 60.0  # more conformed clips may be there to give way
 
 
 def needed_bytes(plan: RenderPlan, conform_frames: int) -> int:
@@ -35,6 +36,14 @@ def check_room(folder: Path, plan: RenderPlan, conform_frames: int) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Lack:
+    """How many bytes a task needs that did not fit, and until when (monotonic seconds) nobody thinks of it again."""
+
+    needed: int
+    until: float
+
+
 @dataclass
 class Room:
     """The free space of a root's disk, of which conformed clips take only what nothing else needs.
@@ -48,7 +57,7 @@ class Room:
     least: int
     log: Logger
     _is_low: bool = False
-    _too_large: dict[str, int] = field(default_factory=dict)
+    _too_large: dict[str, _Lack] = field(default_factory=dict)
 
     @property
     def is_low(self) -> bool:
@@ -71,16 +80,19 @@ class Room:
         self._is_low = low
         return not low
 
-    def may_hold(self, task_id: str) -> bool:
-        """Whether a task may fit by now; not worth a thought while no more is free than when it did not."""
-        return self._free() >= self._too_large.get(task_id, 0)
+    def may_hold(self, task_id: str, now: float) -> bool:
+        """Whether it is worth a thought, as of now (monotonic seconds), if a task fits that did not."""
+        lack = self._too_large.get(task_id)
+        return lack is None or now >= lack.until or self._free() >= lack.needed
 
     def surely_holds(self, plan: RenderPlan) -> bool:
         """Whether a task fits even if nothing of it is conformed yet."""
         clips = {shot.source: shot.clip_frames for shot in plan.shots}
         return self._free() >= needed_bytes(plan, sum(clips.values()))
 
-    def holds(self, task_id: str, label: str, plan: RenderPlan, segments: Collection[tuple[str, int]]) -> bool:
+    def holds(
+        self, task_id: str, label: str, plan: RenderPlan, segments: Collection[tuple[str, int]], now: float
+    ) -> bool:
         """Whether a task fits, its missing segments included; one that does not is told once, and waits.
 
         Args:
@@ -100,12 +112,12 @@ class Room:
                 task=task_id,
                 free_bytes=free,
             )
-        self._too_large[task_id] = needed
+        self._too_large[task_id] = _Lack(needed, now + _AGAIN_SECONDS)
         return False
 
     def forget_all_but(self, waiting: Collection[str]) -> None:
         """Forget what did not fit and does not wait any more."""
-        self._too_large = {task_id: needed for task_id, needed in self._too_large.items() if task_id in waiting}
+        self._too_large = {task_id: lack for task_id, lack in self._too_large.items() if task_id in waiting}
 
     def _free(self) -> int:
         return shutil.disk_usage(self.layout.root).free
