@@ -25,7 +25,7 @@ _CODECS = frozenset(
 # the next whole one. That pictures were mended does not count: good old phone clips are full of such notes.
 _MAX_LOST_SHARE = 0.01
 _TOO_MANY_LOST = "Decode error rate"  # how ffmpeg begins to say so
-_TICKS = 90_000  # to the second; common frame rates are exact in it
+_TICKS = 1_000_000  # to the second, as in ffmpeg's progress, so that both round alike
 _SCANS: dict[str, Scan] = {"Progressive": "progressive", "TFF": "top field first", "BFF": "bottom field first"}
 _HDR: dict[str, Literal["PQ", "HLG"]] = {"PQ": "PQ", "HLG": "HLG"}
 
@@ -181,7 +181,7 @@ def _decode(cage: Cage, path: Path, declared: float) -> tuple[float, int, float]
     if ended.code != 0 or progress.frame == 0:
         raise unreadable("an MP4 or MOV video", ended)
     late = max(0.0, int(first[0].split(",")[2]) / _TICKS) if first else 0.0
-    return progress.seconds - late, progress.frame, round(late, 6)
+    return round(progress.seconds - late, 6), progress.frame, late
 
 
 def _damaged(frames: int, ended: Ended) -> DropRefused:
