@@ -18,9 +18,11 @@ from shared.domain.errors import ReelmillError
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
 from shared.ffmpeg import file_url, last_line
+from shared.files import fsync_path
 from shared.records.render import Check
 
 _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
+_CHUNK_SAMPLES = 48_000  # of decoded sound in a line of ffmpeg's table: many lines less than it has packets
 _CODECS = {"h264": "AVC", "aac": "AAC"}
 
 
@@ -35,7 +37,7 @@ class GateClosed(ReelmillError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of decoding one stream."""
+    """What came of decoding one stream; frames are counted for a picture only, seconds for a sound."""
 
     code: int
     frames: int
@@ -73,23 +75,25 @@ def look(
 ) -> Seen:
     """See what is in a finished file; what ffmpeg complains of is added to the attempt's standard error.
 
+    Meanwhile the file is brought to the disk, which publishing has to wait for.
+
     Args:
         on_progress: told how far the longest of it is.
 
     Raises:
         ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
     """
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
+        on_disk = pool.submit(fsync_path, final)
         digest = pool.submit(_sha256, final)
-        listed = pool.submit(_packets, final, tool, scratch)
-        sound = pool.submit(_decode, final, tool, ["-map", "0:a:0"], None if decode_picture else on_progress)
-        frames = ["-map", "0:v:0", "-fps_mode", "passthrough"]
-        picture = pool.submit(_decode, final, tool, frames, on_progress) if decode_picture else None
+        picture = pool.submit(_decode_picture, final, tool, on_progress) if decode_picture else None
+        streams, sound = _read(final, tool, scratch, None if decode_picture else on_progress)
+        on_disk.result()
         return Seen(
             sha256=digest.result(),
-            streams=listed.result(),
+            streams=streams,
             boxes=boxes_of(final),
-            sound=sound.result(),
+            sound=sound,
             picture=picture.result() if picture else None,
         )
 
@@ -153,19 +157,31 @@ def _sound_checked(sound: Decoded, plan: RenderPlan) -> list[Check]:
     ]
 
 
-def _packets(final: Path, tool: Tool, scratch: Path) -> tuple[Stream, ...]:
+def _read(
+    final: Path, tool: Tool, scratch: Path, on_progress: Callable[[Progress], None] | None
+) -> tuple[tuple[Stream, ...], Decoded]:
+    """Every packet of a file, and what came of decoding its sound, in one reading of it.
+
+    The table that ffmpeg writes has the decoded sound, if there is any, before the streams of the file.
+    """
     table = scratch / "packets.txt"
     table.touch()  # ffmpeg makes none of a file it cannot open
-    arguments = [*_CAGE, "-i", file_url(final), "-map", "0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)]
-    tool.watch(arguments)
+    decoded = ["-map", "0:a:0?", "-filter:a:0", f"asetnsamples=n={_CHUNK_SAMPLES}:p=0"]
+    codecs = ["-map", "0", "-c", "copy", "-c:a:0", "pcm_s16le"]
+    source = [*_CAGE, "-i", file_url(final)]
+    ended, _ = tool.watch([*source, *decoded, *codecs, "-f", "framecrc", "-y", file_url(table)], on_progress)
     streams = parse_packets(table.read_text("utf-8"))
     table.unlink()
-    return tuple(streams)
+    has_sound = any(stream.facts.get("media_type") == "audio" for stream in streams[1:])
+    sound = streams.pop(0) if has_sound else Stream()
+    seconds = float(sum(packet.duration for packet in sound.packets) * sound.tick)
+    return tuple(streams), Decoded(ended.code, 0, seconds, last_line(ended.errors))
 
 
-def _decode(final: Path, tool: Tool, what: Sequence[str], on_progress: Callable[[Progress], None] | None) -> Decoded:
-    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what, "-f", "null", "-"], on_progress)
-    return Decoded(ended.code, progress.frame, progress.seconds, last_line(ended.errors))
+def _decode_picture(final: Path, tool: Tool, on_progress: Callable[[Progress], None] | None) -> Decoded:
+    what = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
+    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what], on_progress)
+    return Decoded(ended.code, progress.frame, 0.0, last_line(ended.errors))
 
 
 def _sha256(path: Path) -> str:

@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
-_FIELDS = 6
 
-
-@dataclass(frozen=True)
-class Packet:
-    """One packet: decoding and presentation time in ticks of its stream's clock, bytes, checksum of its content."""
+class Packet(NamedTuple):
+    """One packet: its times and how long it lasts, in ticks of its stream's clock, bytes, checksum of its content."""
 
     dts: int
     pts: int
+    duration: int
     size: int
     checksum: str
     is_key: bool
@@ -65,11 +64,13 @@ def parse_packets(table: str) -> list[Stream]:
             if number.isdigit():
                 streams.setdefault(int(number), Stream()).facts[name] = value.strip()
             continue
-        values = [value.strip() for value in line.split(",")]
-        if len(values) >= _FIELDS:
-            dts, pts, _, size = map(int, values[1:5])
-            is_key = not any(value.startswith("F=") for value in values[_FIELDS:])
-            streams.setdefault(int(values[0]), Stream()).packets.append(Packet(dts, pts, size, values[5], is_key))
+        try:
+            number, dts, pts, duration, size, checksum, *more = line.split(",")
+        except ValueError:  # the table ends within a line: its writer did
+            continue
+        is_key = not any("F=" in word for word in more)
+        packet = Packet(int(dts), int(pts), int(duration), int(size), checksum.strip(), is_key)
+        streams.setdefault(int(number), Stream()).packets.append(packet)
     return [streams[number] for number in sorted(streams)]
 
 

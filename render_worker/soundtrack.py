@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -25,6 +26,8 @@ from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
 
 _IN_PARTS_SECONDS = 120  # from here on the time saved is more than that of starting a process per part
+_PART_SECONDS = (60, 120)  # at least, since starting a process takes time; at most, since the join waits for the first
+_NICE = 5  # mixing and joining go before encoding: the one feeds it, the other is what ends last
 _PARTS_PER_CORE = 3  # so that no core is idle for long while the last parts are encoded
 
 
@@ -38,11 +41,12 @@ def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> None:
     if cores == 1 or plan.seconds < _IN_PARTS_SECONDS:
         tool.run("encoding the sound", encode_whole(plan, task, target))
         return
-    seconds = max(_IN_PARTS_SECONDS / 2, plan.seconds / (_PARTS_PER_CORE * cores))
+    shortest, longest = _PART_SECONDS
+    seconds = min(longest, max(shortest, plan.seconds / (_PARTS_PER_CORE * cores)))
     parts = parts_of(samples_of(plan), round(seconds * SAMPLE_RATE / PACKET_SAMPLES))
     mixed = tool.scratch / "mixed.s16"
     with ThreadPoolExecutor(cores, thread_name_prefix="sound") as pool, ThreadPoolExecutor(1) as beside:
-        encoding = _Encoding(plan, parts, mixed, tool, pool)
+        encoding = _Encoding(plan, parts, mixed, replace(tool, nice=tool.nice + _NICE), pool)
         writing = beside.submit(encoding.write, target)
         try:
             tool.run("mixing the sound", mix_down(plan, task, mixed), encoding.follow)

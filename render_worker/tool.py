@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.child import Ended, Limits
@@ -26,6 +27,7 @@ class Tool:
         scratch: folder for files of its own.
         stall_seconds: a run without progress for this long is killed.
         errors_to: file for its standard error.
+        expected: lines of that which hold these words are left out.
         nice: how much others go before it, as nice(1) counts.
     """
 
@@ -35,6 +37,7 @@ class Tool:
     stall_seconds: float
     stopping: Callable[[], bool]
     errors_to: Path | None = None
+    expected: str = ""
     nice: int = 0
 
     def run(
@@ -60,7 +63,7 @@ class Tool:
         """Run ffmpeg to any end; raises as :meth:`run` but for RenderFailed."""
         errors = self.scratch / f"{secrets.token_hex(6)}.stderr"
         try:
-            return self.ffmpeg.run(
+            ended, progress = self.ffmpeg.run(
                 arguments,
                 limits=Limits(silence_seconds=self.stall_seconds),
                 stopping=self.stopping,
@@ -68,14 +71,21 @@ class Tool:
                 errors_to=errors,
                 nice=self.nice,
             )
+            return replace(ended, errors=self._without_expected(ended.errors)), progress
         finally:
             self._keep(errors)
 
     def _keep(self, errors: Path) -> None:
         """Add what a run said to the log of all, as a whole: several run at the same time."""
         with suppress(FileNotFoundError):  # the attempt was taken away
-            said = errors.read_bytes()
+            said = self._without_expected(errors.read_text("utf-8", "surrogateescape"))
             errors.unlink()
             if said and self.errors_to:
-                with self.errors_to.open("ab") as stream:
+                with self.errors_to.open("a", encoding="utf-8", errors="surrogateescape") as stream:
                     stream.write(said)
+
+    def _without_expected(self, said: str) -> str:
+        if not self.expected:
+            return said
+        told = re.escape(self.expected)
+        return re.sub(rf"^.*{told}.*\n?(?: *Last message repeated \d+ times\n?)?", "", said, flags=re.MULTILINE)

@@ -26,6 +26,19 @@ def leave_network() -> bool:
     return unshare is not None and unshare(flags) == 0
 
 
+def _work_in_batches() -> None:
+    """Ask not to interrupt others at each wake-up (sched(7): SCHED_BATCH).
+
+    ffmpeg hands every frame from thread to thread. Where a woken thread interrupts the one that woke it, on a machine
+    whose cores are all busy, encoding sound takes a fifth more processor time, and mixing it two fifths more.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        try:  # noqa: SIM105 - contextlib costs a millisecond of each start
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        except OSError:  # some sandboxes forbid it; it only saves time
+            pass
+
+
 def _limit(values: str) -> None:
     for value in filter(None, values.split(",")):
         which, soft, hard = map(int, value.split("="))
@@ -48,6 +61,7 @@ def become(arguments: list[str]) -> None:
         sys.exit(1)
     for number in signals.split(","):  # Python ignores them, and the program would inherit that
         _LIBC.signal(int(number), None)
+    _work_in_batches()
     if int(nice):
         os.nice(int(nice))
     _limit(limits)  # last: what comes after must not need more than they allow

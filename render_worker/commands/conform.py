@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import ffmpeg
@@ -72,8 +73,12 @@ def judge(segment: Path, packets: Path, thumbnail: Path, frame: int) -> list[str
 
 
 def encoded_end(segment: Path, canvas: Canvas, profile: Profile, frames: tuple[int, int], target: Path) -> list[str]:
-    """Frames `frames[0]` up to `frames[1]` of a segment, encoded anew with the segment's own settings."""
+    """Frames `frames[0]` up to `frames[1]` of a segment, encoded anew with the segment's own settings.
+
+    What lies before the keyframe they need is not decoded; what lies between is dropped by its time.
+    """
     first, end = frames
-    stream = ffmpeg.input(file_url(segment), f="mov")["v:0"].filter("trim", start_frame=first, end_frame=end)
+    seek = {"ss": f"{float((first - Fraction(1, 2)) / canvas.rate):.6f}"} if first else {}
+    stream = ffmpeg.input(file_url(segment), f="mov", **seek)["v:0"].filter("trim", end_frame=end - first)
     options: Mapping[str, object] = {**video_options(canvas, profile), **container(canvas)}
     return arguments([stream.filter("setpts", "PTS-STARTPTS")], target, options)

@@ -20,6 +20,10 @@ from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE, packet_ti
 from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 
+# Opening a part, ffmpeg decodes its first picture to learn how its pixels are laid out. No copy needs to know, and at
+# 1080p it takes 12 ms each. It says that it may not, once a part, and goes on.
+_NOT_DECODED = "option codec_whitelist none"
+NOT_DECODED_SAID = "not on whitelist 'none'"
 _INDEX_BYTES_PER_FRAME = 24  # sizes, times and places of its packet in the index
 _INDEX_BYTES_PER_PACKET = 16  # the same of the sound's
 _INDEX_BYTES = 65_536  # the rest of the index
@@ -43,7 +47,7 @@ def part_list(parts: Sequence[Part], rate: Fraction) -> str:
     """The ffconcat list of a video's parts."""
     lines, frames, told = ["ffconcat version 1.0"], 0, 0
     for part in parts:
-        lines.append(f"file {part.name}")
+        lines += [f"file {part.name}", _NOT_DECODED]
         if part.start:
             lines.append(f"inpoint {_seconds(part.start / rate)}")
         if not part.whole:

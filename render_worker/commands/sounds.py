@@ -92,8 +92,9 @@ def encode_whole(plan: RenderPlan, task: Path, target: Path) -> list[str]:
 
 
 def mix_down(plan: RenderPlan, task: Path, target: Path) -> list[str]:
-    """Mix only, for parts to be encoded from."""
-    return _spelled(mix(plan, task), target, {**_RAW, "c:a": "pcm_s16le"})
+    """Mix only, for parts to be encoded from; in chunks of a second, since each goes through several threads."""
+    sound = mix(plan, task).filter("aformat", sample_fmts="s16").filter("asetnsamples", n=SAMPLE_RATE, p=0)
+    return _spelled(sound, target, {**_RAW, "c:a": "pcm_s16le"})
 
 
 def encode_part(part: Part, mixed: Path, target: Path, profile: Profile) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from render_worker.commands.conform import encoded_end
-from render_worker.commands.join import Part, join, part_list
+from render_worker.commands.join import NOT_DECODED_SAID, Part, join, part_list
 from render_worker.commands.outputs import gop_frames
 from render_worker.packets import Packet, Stream, parse_packets, same_content
 from render_worker.pipe import make_pipe
@@ -239,7 +239,7 @@ class Assembly:
 
 def _run_join(tool: Tool, command: Sequence[str], work: Work) -> None:
     try:
-        tool.run("joining", command, work.at)
+        replace(tool, expected=NOT_DECODED_SAID).run("joining", command, work.at)
     except RenderFailed as error:
         raise NotJoinable(str(error)) from error
 

@@ -118,6 +118,22 @@ def test_a_good_result_passes_every_check(good: Path, tool: Tool) -> None:
     assert not tool.errors_to.exists()
 
 
+def test_sound_is_measured_to_the_sample(seen: Seen) -> None:
+    """What was decoded of it is as long as the plan, and is not taken for a stream of the file."""
+    assert seen.sound.seconds == PLAN.seconds
+    assert [stream.facts["codec_id"] for stream in seen.streams] == ["h264", "aac"]
+
+
+def test_a_silent_film_is_seen_as_it_is(good: Path, tool: Tool, tmp_path: Path, run_ffmpeg: RunFfmpeg) -> None:
+    """Where there is no sound to decode, the picture is listed all the same."""
+    silent = tmp_path / "silent.mp4"
+    run_ffmpeg("-i", good, "-c:v", "copy", "-an", *FRONT, silent)
+    seen = look(silent, tool, tool.scratch, decode_picture=False)
+    assert [stream.facts["codec_id"] for stream in seen.streams] == ["h264"]
+    assert len(seen.stream("h264").packets) == PLAN.frames
+    assert seen.sound.seconds == 0.0
+
+
 def test_a_good_join_passes_by_its_packets(seen: Seen) -> None:
     """Where packets are those judged before, the picture is not decoded again."""
     checks = check(seen, PLAN, judged(seen))
@@ -128,12 +144,12 @@ def test_a_good_join_passes_by_its_packets(seen: Seen) -> None:
 
 STRANGE: dict[str, tuple[Callable[[list[Packet]], list[Packet]], int, str]] = {
     "one has another content": (
-        lambda packets: [*packets[:9], replace(packets[9], checksum="0x00000000"), *packets[10:]],
+        lambda packets: [*packets[:9], packets[9]._replace(checksum="0x00000000"), *packets[10:]],
         1,
         "packets that are not those judged before",
     ),
     "one has another size": (
-        lambda packets: [*packets[:-1], replace(packets[-1], size=packets[-1].size + 1)],
+        lambda packets: [*packets[:-1], packets[-1]._replace(size=packets[-1].size + 1)],
         1,
         "packets that are not those judged before",
     ),
@@ -146,12 +162,12 @@ STRANGE: dict[str, tuple[Callable[[list[Packet]], list[Packet]], int, str]] = {
     "the first one comes twice": (lambda packets: [packets[0], *packets], 60, "different packet steps"),
     "there are none": (lambda _: [], 60, "first packet is a keyframe"),
     "one is shown late": (
-        lambda packets: [*packets[:-1], replace(packets[-1], pts=packets[-1].pts + 1)],
+        lambda packets: [*packets[:-1], packets[-1]._replace(pts=packets[-1].pts + 1)],
         0,
         "different packet steps",
     ),
     "they begin within a group of pictures": (
-        lambda packets: [replace(packets[0], is_key=False), *packets[1:]],
+        lambda packets: [packets[0]._replace(is_key=False), *packets[1:]],
         0,
         "first packet is a keyframe",
     ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def shelve(farm: Layout, media: Callable[[str], Path]) -> Callable[[str], Path]:
 def ahead_of(farm: Layout, ffmpeg: Ffmpeg) -> Callable[..., Ahead]:
     """An idle node's work on the farm."""
 
-    def make(budget: int = 10**12, *, stopping: Callable[[], bool] = lambda: False) -> Ahead:
+    def make(budget: int = 10**12, *, stopping: Callable[[], bool] = lambda: False, ffmpeg: Ffmpeg = ffmpeg) -> Ahead:
         config = load_config(farm.config, {})
         cache = SegmentCache(farm, "here", budget)
         cache.tidy()
@@ -83,6 +85,22 @@ def test_each_clip_is_conformed_once(shelve: Callable[..., Path], ahead_of: Call
     assert ahead.next(1.0) is None, "a library is not walked every second"
     assert ahead.next(1000.0) is not None
     assert ahead_of().next(0.0) is not None, "another process finds what is missing"
+
+
+def test_it_works_at_the_lowest_priority(
+    farm: Layout, ffmpeg: Ffmpeg, shelve: Callable[..., Path], ahead_of: Callable[..., Ahead], tmp_path: Path
+) -> None:
+    """Every ffmpeg that it starts lets everybody else go first."""
+    shelve("h264.mp4")
+    told, witness = tmp_path / "nice.txt", tmp_path / "ffmpeg"
+    witness.write_text(f"#!/bin/sh\nnice >> '{told}'\nexec '{ffmpeg.path}' \"$@\"\n", "utf-8")
+    witness.chmod(0o755)
+    ahead = ahead_of(ffmpeg=replace(ffmpeg, path=os.fspath(witness)))
+    wanted = ahead.next(0.0)
+    assert wanted
+    assert ahead.make(wanted, quiet)
+    assert ahead.cache.has(wanted.key)
+    assert set(told.read_text("utf-8").split()) == {"19"}
 
 
 def test_what_is_retired_or_not_understood_is_left_alone(

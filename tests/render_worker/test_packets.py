@@ -38,7 +38,7 @@ def test_a_table_becomes_its_streams() -> None:
     assert picture.facts["codec_id"] == "h264"
     assert picture.facts["dimensions"] == "128x72"
     assert (picture.tick, sound.tick) == (Fraction(1, 30_000), Fraction(1, 48_000))
-    assert picture.packets[0] == Packet(dts=-2000, pts=0, size=900, checksum="0xaaaaaaaa", is_key=True)
+    assert picture.packets[0] == Packet(dts=-2000, pts=0, duration=1000, size=900, checksum="0xaaaaaaaa", is_key=True)
     assert [packet.is_key for packet in picture.packets] == [True, False, False, False]
     assert [packet.pts for packet in sound.packets] == [-1024, 0]
 
@@ -69,6 +69,7 @@ packets = st.builds(
     Packet,
     dts=st.integers(-(2**40), 2**40),
     pts=st.integers(-(2**40), 2**40),
+    duration=st.integers(0, 2**31),
     size=st.integers(0, 2**31),
     checksum=st.integers(0, 2**32 - 1).map("0x{:08x}".format),
     is_key=st.booleans(),
@@ -79,7 +80,7 @@ packets = st.builds(
 def test_what_is_written_is_read(streams: list[list[Packet]]) -> None:
     """Every packet of every stream comes back, in its order."""
     lines = [
-        f"{number}, {packet.dts:10d}, {packet.pts:10d}, {1000:8d}, {packet.size:8d}, {packet.checksum}"
+        f"{number}, {packet.dts:10d}, {packet.pts:10d}, {packet.duration:8d}, {packet.size:8d}, {packet.checksum}"
         + ("" if packet.is_key else ", F=0x0")
         for number, stream in enumerate(streams)
         for packet in stream

@@ -77,6 +77,14 @@ def test_a_child_runs_in_the_folder_it_is_given_and_as_nice_as_asked(tmp_path: P
     assert ended.output.decode().split() == [str(tmp_path), str(os.nice(0) + 5)]
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system has no such policy")
+def test_a_child_works_in_batches() -> None:
+    """Its threads do not interrupt others at each wake-up."""
+    asked = "import os; print(os.sched_getscheduler(0))"
+    ended = run_child([sys.executable, "-c", asked], limits=Limits(), stopping=never)
+    assert int(ended.output) == os.SCHED_BATCH
+
+
 def test_each_line_is_handed_over_even_an_unfinished_last_one() -> None:
     """The reader gets every line once, and nothing is left over."""
     lines: list[str] = []

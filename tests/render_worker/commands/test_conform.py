@@ -156,10 +156,10 @@ def test_a_segment_is_decoded_listed_and_pictured_in_one_run() -> None:
 
 
 def test_an_end_is_encoded_with_the_settings_of_its_segment() -> None:
-    """Some frames of a segment, cut out, with the same encoder settings and the same clock."""
+    """Some frames of a segment, entered half a frame early, with the same encoder settings and the same clock."""
     target = TASK / "attempt-1-ab/scratch/end.mp4"
     assert encoded_end(BENCH / "segment.mp4", CANVAS, PROFILE, (60, 70), target) == [
-        *("-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
-        *("-filter_complex", "[0:v:0]trim=end_frame=70:start_frame=60[s0];[s0]setpts=PTS-STARTPTS[s1]"),
+        *("-f", "mov", "-ss", "1.985317", "-i", f"file:{BENCH}/segment.mp4"),
+        *("-filter_complex", "[0:v:0]trim=end_frame=10[s0];[s0]setpts=PTS-STARTPTS[s1]"),
         *("-map", "[s1]", *X264, *CLOCK, f"file:{target}", "-y"),
     ]

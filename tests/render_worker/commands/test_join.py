@@ -28,6 +28,7 @@ PLAN = RenderPlan(
     tracks=(Track("voice.mp3", 1.0, channels=1), Track("music.mp3", 0.25, channels=2, loops=True)),
 )
 SOUND = TASK / "attempt-1-ab/scratch/sound.aac"
+UNSEEN = "option codec_whitelist none\n"
 TIMES = "setts=ts=(N-1)*1024/(48000*TB):duration=if(eq(N\\,579)\\,448\\,1024)/(48000*TB)"
 
 
@@ -52,7 +53,7 @@ def test_whole_parts_are_listed_with_their_lengths() -> None:
     """Each part is named with its length to the microsecond, because MP4 rounds to milliseconds."""
     parts = [Part("a.mp4", 0, 300, 2, whole=True), Part("b.mp4", 0, 70, 2, whole=True)]
     assert part_list(parts, exact_rate(29.97)) == (
-        "ffconcat version 1.0\nfile a.mp4\nduration 10.010000\nfile b.mp4\nduration 2.335667\n"
+        f"ffconcat version 1.0\nfile a.mp4\n{UNSEEN}duration 10.010000\nfile b.mp4\n{UNSEEN}duration 2.335667\n"
     )
 
 
@@ -61,8 +62,8 @@ def test_a_part_is_entered_at_its_frame_and_left_in_decoding_time() -> None:
     parts = [Part("a.mp4", 60, 30, 2, whole=False), Part("b.mp4", 0, 25, 0, whole=False)]
     assert part_list(parts, Fraction(25)) == (
         "ffconcat version 1.0\n"
-        "file a.mp4\ninpoint 2.400000\noutpoint 3.500000\nduration 1.200000\n"
-        "file b.mp4\noutpoint 0.980000\nduration 1.000000\n"
+        f"file a.mp4\n{UNSEEN}inpoint 2.400000\noutpoint 3.500000\nduration 1.200000\n"
+        f"file b.mp4\n{UNSEEN}outpoint 0.980000\nduration 1.000000\n"
     )
 
 

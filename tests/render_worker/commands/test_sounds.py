@@ -54,9 +54,10 @@ def test_a_short_sound_is_mixed_and_encoded_at_once() -> None:
 
 
 def test_a_long_sound_is_mixed_first() -> None:
-    """The same mix, as plain samples."""
+    """The same mix, as plain samples, a second at a time."""
+    chunks = f"{MIX};[s8]aformat=sample_fmts=s16[s9];[s9]asetnsamples=n=48000:p=0[s10]"
     assert mix_down(PLAN, TASK, SCRATCH / "mixed.s16") == [
-        *(*INPUTS, "-filter_complex", MIX, "-map", "[s8]", "-f", "s16le", "-ac", "2", "-ar", "48000"),
+        *(*INPUTS, "-filter_complex", chunks, "-map", "[s10]", "-f", "s16le", "-ac", "2", "-ar", "48000"),
         *("-c:a", "pcm_s16le", f"file:{SCRATCH}/mixed.s16", "-y"),
     ]
 
