@@ -160,14 +160,15 @@ def _sound_checked(sound: Decoded, plan: RenderPlan) -> list[Check]:
 def _read(
     final: Path, tool: Tool, scratch: Path, on_progress: Callable[[Progress], None] | None
 ) -> tuple[tuple[Stream, ...], Decoded]:
-    """Every packet of a file, and what came of decoding its sound, in one reading of it.
+    """The streams of a file, and what came of decoding its sound, in one reading of it.
 
-    The table that ffmpeg writes has the decoded sound, if there is any, before the streams of the file.
+    The table that ffmpeg writes has the decoded sound, if there is any, before the streams of the file. Of the coded
+    sound only the first packet is listed: all of it is decoded.
     """
     table = scratch / "packets.txt"
     table.touch()  # ffmpeg makes none of a file it cannot open
     decoded = ["-map", "0:a:0?", "-filter:a:0", f"asetnsamples=n={_CHUNK_SAMPLES}:p=0"]
-    codecs = ["-map", "0", "-c", "copy", "-c:a:0", "pcm_s16le"]
+    codecs = ["-map", "0", "-c", "copy", "-c:a:0", "pcm_s16le", "-bsf:a:1", "noise=drop=gt(n\\,0)"]
     source = [*_CAGE, "-i", file_url(final)]
     ended, _ = tool.watch([*source, *decoded, *codecs, "-f", "framecrc", "-y", file_url(table)], on_progress)
     streams = parse_packets(table.read_text("utf-8"))

@@ -14,8 +14,9 @@ from render_worker.commands.direct import direct
 from render_worker.gate import GateClosed
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
-from render_worker.segments.assembly import Assembly, Damaged, NotJoinable
+from render_worker.segments.assembly import Assembly, Damaged
 from render_worker.segments.cache import SegmentCache
+from render_worker.segments.joining import NotJoinable
 from render_worker.segments.uses import uses_of
 from render_worker.tool import Tool
 from shared.config import Render

@@ -26,9 +26,8 @@ from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
 
 _IN_PARTS_SECONDS = 120  # from here on the time saved is more than that of starting a process per part
-_PART_SECONDS = (60, 120)  # at least, since starting a process takes time; at most, since the join waits for the first
+_PART_SECONDS = (10, 120)  # the first, which the join waits for; the longest, since starting a process takes time
 _NICE = 5  # mixing and joining go before encoding: the one feeds it, the other is what ends last
-_PARTS_PER_CORE = 3  # so that no core is idle for long while the last parts are encoded
 
 
 def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> None:
@@ -41,9 +40,8 @@ def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> None:
     if cores == 1 or plan.seconds < _IN_PARTS_SECONDS:
         tool.run("encoding the sound", encode_whole(plan, task, target))
         return
-    shortest, longest = _PART_SECONDS
-    seconds = min(longest, max(shortest, plan.seconds / (_PARTS_PER_CORE * cores)))
-    parts = parts_of(samples_of(plan), round(seconds * SAMPLE_RATE / PACKET_SAMPLES))
+    shortest, longest = (round(seconds * SAMPLE_RATE / PACKET_SAMPLES) for seconds in _PART_SECONDS)
+    parts = parts_of(samples_of(plan), shortest, longest)
     mixed = tool.scratch / "mixed.s16"
     with ThreadPoolExecutor(cores, thread_name_prefix="sound") as pool, ThreadPoolExecutor(1) as beside:
         encoding = _Encoding(plan, parts, mixed, replace(tool, nice=tool.nice + _NICE), pool)

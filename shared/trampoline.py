@@ -39,6 +39,19 @@ def _work_in_batches() -> None:
             pass
 
 
+def _give_way(nice: int) -> None:
+    """Let others go first, also where each session has a group of its own (sched(7): autogrouping).
+
+    There a process is only nice to its own session; the group as a whole has another niceness.
+    """
+    os.nice(nice)
+    try:
+        with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib costs milliseconds
+            group.write(str(min(19, max(-20, nice))))
+    except OSError:  # there are no such groups
+        pass
+
+
 def _limit(values: str) -> None:
     for value in filter(None, values.split(",")):
         which, soft, hard = map(int, value.split("="))
@@ -63,7 +76,7 @@ def become(arguments: list[str]) -> None:
         _LIBC.signal(int(number), None)
     _work_in_batches()
     if int(nice):
-        os.nice(int(nice))
+        _give_way(int(nice))
     _limit(limits)  # last: what comes after must not need more than they allow
     try:
         os.execvp(command[0], command)  # noqa: S606 - becoming the program is the purpose

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +53,14 @@ def packets_of(samples: int) -> int:
     return -(-samples // PACKET_SAMPLES) + 1
 
 
-def parts_of(samples: int, most: int) -> list[Part]:
-    """A sound in parts of nearly equal length, `most` packets at the most."""
-    packets = packets_of(samples)
-    count = -(-packets // most)
-    ends = [packets * number // count for number in range(count + 1)]
-    return [Part(first, end) for first, end in pairwise(ends)]
+def parts_of(samples: int, shortest: int, longest: int) -> list[Part]:
+    """A sound in parts: `shortest` packets, then each twice as many as the one before, up to `longest`."""
+    packets, size, parts = packets_of(samples), shortest, list[Part]()
+    while not parts or parts[-1].end < packets:
+        first = parts[-1].end if parts else 0
+        parts.append(Part(first, min(packets, first + size)))
+        size = min(2 * size, longest)
+    return parts
 
 
 def mix(plan: RenderPlan, task: Path) -> Any:

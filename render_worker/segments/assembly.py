@@ -1,43 +1,30 @@
-"""Carries out a plan with segments: has every one that is missing conformed, cuts them to the frame, joins them."""
+"""Carries out a plan with segments: has those that are missing conformed, cuts all to the frame, has them joined."""
 
 from __future__ import annotations
 
-import errno
-import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from render_worker.commands.conform import encoded_end
-from render_worker.commands.join import NOT_DECODED_SAID, Part, join, part_list
+from render_worker.commands.join import Part
 from render_worker.commands.outputs import gop_frames
 from render_worker.packets import Packet, Stream, parse_packets, same_content
-from render_worker.pipe import make_pipe
 from render_worker.progress import Work
 from render_worker.room import check_room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.cuts import Cut, Footage, Piece, fit, footage_of
+from render_worker.segments.joining import NotJoinable, join_parts
 from render_worker.segments.uses import Use
-from render_worker.soundtrack import make_sound
 from render_worker.tool import RenderFailed, Tool
-from shared.domain.errors import Stopped
 from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 from shared.records.segment import SegmentRecord
 
-_BROKEN_PIPE = os.strerror(errno.EPIPE)  # in the words of whoever wrote the sound, ffmpeg included
 # About what joining a frame, with its share of the sound, and checking it cost of conforming one; only the percentage
 # that is shown depends on it.
 _JOIN, _CHECK = 0.01, 0.005
-_LISTING, _SOUND = "parts.ffconcat", "sound.aac"
-
-
-class NotJoinable(RenderFailed):
-    """Segments that cannot be joined by copy, although they were made alike."""
 
 
 class Damaged(RenderFailed):
@@ -108,12 +95,10 @@ class Assembly:
         pieces = [_piece(use, records[use.wanted.key]) for use in self._uses]
         cuts = fit(pieces, gop_frames(self._plan.canvas.rate))
         parts, packets, keys = self._parts(cuts, records, work)
-        listing = self._scratch / _LISTING
-        listing.write_text(part_list(parts, self._plan.canvas.rate), "ascii")
         lap("cut")
         work.begin("joining", frames)
         try:
-            self._join(listing, task, final, work)
+            join_parts(self._plan, parts, task, final, self._tool, work)
         except NotJoinable:
             self.check_segments()
             raise
@@ -134,33 +119,6 @@ class Assembly:
         damaged = frozenset(key for key, record in self._records.items() if self._is_damaged(key, record))
         if damaged:
             raise Damaged(damaged)
-
-    def _join(self, listing: Path, task: Path, final: Path, work: Work) -> None:
-        """Join picture and sound while the sound is being made, through a pipe; the first failure ends both."""
-        sound = self._scratch / _SOUND
-        command = join(self._plan, listing, sound, final)
-        sound.unlink(missing_ok=True)  # of a join that failed
-        if not make_pipe(sound):
-            make_sound(self._plan, task, sound, self._tool)
-            _run_join(self._tool, command, work)
-            return
-        no_sound = threading.Event()
-        with ThreadPoolExecutor(1, thread_name_prefix="join") as beside:
-            joiner = replace(self._tool, stopping=lambda: no_sound.is_set() or self._tool.stopping())
-            joining = beside.submit(_run_join, joiner, command, work)
-            listened = replace(self._tool, stopping=lambda: _has_failed(joining) or self._tool.stopping())
-            try:
-                make_sound(self._plan, task, sound, listened)
-            except BaseException as error:
-                no_sound.set()
-                cause = joining.exception()
-                if cause and not isinstance(cause, Stopped):
-                    raise cause from error
-                if isinstance(error, RenderFailed | BrokenPipeError) and _BROKEN_PIPE in str(error):
-                    raise NotJoinable("the join ended before its sound did") from error
-                raise
-            joining.result()
-        sound.unlink()
 
     # -- having all segments ---------------------------------------------------------------------
 
@@ -237,19 +195,8 @@ class Assembly:
         return steps not in ([], [1]) or order != _footage(record)
 
 
-def _run_join(tool: Tool, command: Sequence[str], work: Work) -> None:
-    try:
-        replace(tool, expected=NOT_DECODED_SAID).run("joining", command, work.at)
-    except RenderFailed as error:
-        raise NotJoinable(str(error)) from error
-
-
 def _listed(table: Path) -> list[str]:
     return ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)]
-
-
-def _has_failed(future: Future[Any]) -> bool:
-    return future.done() and future.exception() is not None
 
 
 def _piece(use: Use, record: SegmentRecord) -> Piece:

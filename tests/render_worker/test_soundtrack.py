@@ -65,6 +65,7 @@ def test_parts_are_the_whole_to_the_sample(
     whole, parts = tool.scratch / "whole.aac", tool.scratch / "parts.aac"
     make_sound(plan, task, whole, tool)
     monkeypatch.setattr(soundtrack, "_IN_PARTS_SECONDS", 8)
+    monkeypatch.setattr(soundtrack, "_PART_SECONDS", (2, 8))
     make_sound(plan, task, parts, tool)
     assert {path.name for path in tool.scratch.iterdir()} == {"whole.aac", "parts.aac"}
     one, other = samples(film_of(whole, plan)), samples(film_of(parts, plan))
@@ -78,6 +79,7 @@ def test_the_packets_are_as_many_as_the_sound_needs(
 ) -> None:
     """One for each 1,024 samples and the encoder's own."""
     monkeypatch.setattr(soundtrack, "_IN_PARTS_SECONDS", 5)
+    monkeypatch.setattr(soundtrack, "_PART_SECONDS", (2, 8))
     plan, target = plan_of(20.5), tool.scratch / "sound.aac"
     make_sound(plan, task, target, tool)
     table = run_ffmpeg("-f", "aac", "-i", target, "-c", "copy", "-f", "framecrc", "-").decode()
@@ -101,5 +103,6 @@ def test_a_sound_that_cannot_be_read_is_told(
     (task / "voice.mp3").write_bytes(b"no sound")
     if in_parts:
         monkeypatch.setattr(soundtrack, "_IN_PARTS_SECONDS", 5)
+        monkeypatch.setattr(soundtrack, "_PART_SECONDS", (2, 8))
     with pytest.raises(RenderFailed):
         make_sound(plan_of(20.0), task, tool.scratch / "sound.aac", tool)

@@ -77,6 +77,13 @@ def test_a_child_runs_in_the_folder_it_is_given_and_as_nice_as_asked(tmp_path: P
     assert ended.output.decode().split() == [str(tmp_path), str(os.nice(0) + 5)]
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this system does not group by sessions")
+def test_a_child_is_nice_to_other_sessions_too() -> None:
+    """Where each session has a share of its own, niceness within it would change nothing."""
+    ended = run_child(["cat", "/proc/self/autogroup"], limits=Limits(), stopping=never, nice=5)
+    assert ended.output.decode().split()[-1] == "5"
+
+
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this system has no such policy")
 def test_a_child_works_in_batches() -> None:
     """Its threads do not interrupt others at each wake-up."""

@@ -96,16 +96,17 @@ def test_packets_are_told_their_times() -> None:
     assert packet_times(48_000) == ("setts=ts=(N-1)*1024/(48000*TB):duration=if(eq(N\\,47)\\,896\\,1024)/(48000*TB)")
 
 
-@given(st.integers(1, 48_000 * 36_000), st.integers(1, 20_000))
-def test_parts_are_the_whole_sound(samples: int, most: int) -> None:
-    """Every packet is in exactly one part; no part is empty or too long, and all are of nearly one length."""
-    parts = parts_of(samples, max(most, samples // 1_000_000))
+@given(st.integers(1, 48_000 * 36_000), st.integers(50, 1_000), st.integers(1, 64))
+def test_parts_are_the_whole_sound(samples: int, shortest: int, times: int) -> None:
+    """Every packet is in exactly one part; no part is empty, and none is shorter than the one before but the last."""
+    longest = shortest * times
+    parts = parts_of(samples, shortest, longest)
     assert parts[0].first == 0
     assert parts[-1].end == packets_of(samples)
     assert all(earlier.end == later.first for earlier, later in pairwise(parts))
-    lengths = {part.end - part.first for part in parts}
-    assert 1 <= min(lengths) <= max(lengths) <= max(most, samples // 1_000_000)
-    assert max(lengths) - min(lengths) <= 1
+    lengths = [part.end - part.first for part in parts]
+    assert lengths[:-1] == [min(shortest * 2**number, longest) for number in range(len(parts) - 1)]
+    assert 1 <= lengths[-1] <= longest
 
 
 @given(st.floats(0.01, 36_000))
