@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
         media = Media(folder / "media", ffmpeg, scale)
         layout = lay_out(folder / "root", {})
         studio = Studio(layout, ffmpeg, Tasks(layout, media))
-        wishes = {"made": Wish(canvas, media.voice(_SECONDS), _SECONDS, tuple(media.clips))}
+        wishes = {"made": Wish(canvas, media.voice(_SECONDS), _SECONDS, tuple(media.clips), media.facts)}
         if REALMEDIA.is_dir():
             facts = real_clips(ffmpeg)
             seconds = round(sum(one.seconds - 1 / RATE for one in facts.values()) - 1, 3)

@@ -201,7 +201,7 @@ class Measuring:
 
     def _wish(self, canvas: str, clips: Sequence[Path], seconds: float | None = None) -> Wish:
         length = seconds or self._random.uniform(*self._scale.seconds)
-        return Wish(canvas, self._media.voice(length), round(length, 3), tuple(clips))
+        return Wish(canvas, self._media.voice(length), round(length, 3), tuple(clips), self._media.facts)
 
 
 def _say(words: str) -> None:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from main_worker.checks.cage import Cage
+from main_worker.checks.pictures import examine_clip
+from shared.config import Config
 from shared.domain.layout import METADATA, Layout
 from shared.domain.media import VideoFacts
 from shared.ffmpeg import Ffmpeg
@@ -41,6 +44,9 @@ class Media:
         self._ffmpeg = ffmpeg
         self._scale = scale
         self.clips = [self._clip(number) for number in range(CLIPS)]
+        cage = Cage(Config(), ffmpeg, lambda: False)
+        self.facts = {clip: examine_clip(cage, clip) for clip in self.clips}
+        """What the main worker knows of the clips, which are untagged as most clips are."""
         self.music = self._sound("music.mp3", "anoisesrc=c=pink:r=44100:a=0.3,tremolo=f=2", 180.0, "-b:a", "192k")
         self.logo = self._made("logo.png", "-f", "lavfi", "-i", "color=white:s=160x90", "-frames:v", "1")
         self._given = 0

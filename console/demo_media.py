@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -73,7 +74,8 @@ def make_samples(ffmpeg: str, folder: Path, on_made: Callable[[Sample], None] = 
     }
     jobs[MUSIC] = _running(ffmpeg, folder / MUSIC.relative, music_arguments())
     jobs[LOGO] = _running(ffmpeg, folder / LOGO.relative, logo_arguments())
-    jobs[VOICE] = lambda: _copy_voice(folder / VOICE.relative)
+    for sample in (VOICE, TEXT):
+        jobs[sample] = functools.partial(_copy_asset, f"voice{sample.relative.suffix}", folder / sample.relative)
     with ThreadPoolExecutor(_WORKERS) as pool:
         futures = {pool.submit(job): sample for sample, job in jobs.items()}
         try:
@@ -231,9 +233,9 @@ def _run(ffmpeg: str, output: Path, arguments: tuple[str, ...]) -> None:
         raise ToolError(f"ffmpeg ({ffmpeg}) did not run to make {output.name}: {failure}") from failure
 
 
-def _copy_voice(output: Path) -> None:
+def _copy_asset(name: str, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(resources.files("console").joinpath("demo_assets", "voice.mp3").read_bytes())
+    output.write_bytes(resources.files("console").joinpath("demo_assets", name).read_bytes())
 
 
 def _cut_in_half(whole: Path, output: Path) -> None:
@@ -268,5 +270,6 @@ CLIPS = (
 MUSIC = Sample(PurePosixPath("raw/music/calm/slow-chords.mp3"), f"slow chords, {_MUSIC_S} s, so it must loop")
 LOGO = Sample(PurePosixPath("assets/logo.png"), "a reel and its film-strip, 180x120 with alpha")
 VOICE = Sample(PurePosixPath("raw/story/tales", STORY, "voice/chapter_0001.mp3"), "the shipped voice, a tale of 26 s")
+TEXT = Sample(VOICE.relative.with_suffix(".txt"), "its text, for captions")
 WHOLE = CLIPS[1].sample
 BROKEN = Sample(_NATURE / "broken-copy.mp4", f"the first half of {WHOLE.relative.name}, to be refused")

@@ -18,7 +18,7 @@ from main_worker.arrival.writers import has_writer, ignore_lease_signals
 from main_worker.checks.cage import Cage
 from main_worker.checks.examination import Content, Examined, Examiner
 from main_worker.shelves.filing import Filing
-from main_worker.shelves.library import Library, Place
+from main_worker.shelves.library import Library, Place, place_of
 from main_worker.tasks.material import Gathering, wants_of
 from shared.config import Config
 from shared.domain.drop import Drop, Kind, LeftAlone, Misplaced
@@ -131,7 +131,7 @@ class Rehearsal:
         target = filing.free_name(drop, examined, self.taken)
         sidecar = filing.sidecar(ready, drop, examined, examined.dropped)
         self.library.add(target, sidecar)
-        self.taken[target] = self.contents[_place_of(drop), examined.dropped.sha256] = name
+        self.taken[target] = self.contents[place_of(drop), examined.dropped.sha256] = name
         if examined.made:
             examined.made[0].unlink(missing_ok=True)
         facts = examined.video or examined.audio
@@ -145,7 +145,7 @@ class Rehearsal:
 
     def _refuse_second(self, drop: Drop, content: Content) -> None:
         """Raise DropRefused for what an earlier drop of this dry run would have brought into the library."""
-        if first := self.contents.get((_place_of(drop), content.sha256)):
+        if first := self.contents.get((place_of(drop), content.sha256)):
             sentence = f"It has the same content as {first}, which would be taken first."
             raise DropRefused(Rejection("duplicate", sentence, "Delete one of the two.", {"duplicate_of": first}))
 
@@ -156,13 +156,9 @@ class Rehearsal:
         if drop.kind is not Kind.VOICE:
             return f"{why}."
         settings = self.library.settings(drop.category, drop.story, planned=True)
-        wants = wants_of(_place_of(drop), settings, self.config)
+        wants = wants_of(place_of(drop), settings, self.config)
         lack = Gathering(self.config, self.layout, self.library).lacks(wants)
         return f"{why}; {f'its task would wait: {lack}' if lack else 'a task would be made of it'}."
-
-
-def _place_of(drop: Drop) -> Place:
-    return Place(drop.kind, drop.category, drop.story)
 
 
 def _rejected(name: str, rejection: Rejection) -> Forecast:

@@ -27,6 +27,7 @@ _LANES = {
     Kind.MUSIC: Lane.MUSIC,
     Kind.LINK: Lane.LINKS,
     Kind.SETTINGS: Lane.TRIFLES,
+    Kind.TEXT: Lane.TRIFLES,
 }
 _DECODING = (Lane.VOICE, Lane.VIDEO, Lane.FRAME, Lane.MUSIC)
 

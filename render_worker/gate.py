@@ -23,7 +23,8 @@ from shared.records.render import Check
 
 _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
 _CHUNK_SAMPLES = 48_000  # of decoded sound in a line of ffmpeg's table: many lines less than it has packets
-_CODECS = {"h264": "AVC", "aac": "AAC"}
+_CODECS = {"h264": "AVC", "aac": "AAC", "mov_text": "timed text"}
+_NO_WORDS = 2  # bytes of a packet of timed text that shows none, but how many they are
 
 
 class GateClosed(ReelmillError):
@@ -127,11 +128,15 @@ def check(seen: Seen, plan: RenderPlan, copied: Sequence[tuple[int, str]] | None
 def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
     canvas = plan.canvas
     codecs = [stream.facts.get("codec_id", "") for stream in seen.streams]
+    texts = plan.captions
+    wanted = ["AVC", "AAC", "timed text"] if texts else ["AVC", "AAC"]
+    shown = sum(packet.size > _NO_WORDS for packet in seen.stream("mov_text").packets)
     step = picture.steps[0] * picture.tick if picture.steps else 0
     return [
         equal("container", seen.boxes[:1], ("ftyp",)),
         equal("index in front", seen.boxes[-1:], ("moov",)),
-        equal("streams", [_CODECS.get(codec, codec) for codec in codecs], ["AVC", "AAC"]),
+        equal("streams", [_CODECS.get(codec, codec) for codec in codecs], wanted),
+        *([equal("captions", shown, texts.cues)] if texts else []),
         equal("size", picture.facts.get("dimensions"), f"{canvas.width}x{canvas.height}"),
         equal("pixels", picture.facts.get("sar"), "1/1"),
         equal("frame rate", str(1 / step) if step else str(canvas.rate), str(canvas.rate)),

@@ -6,11 +6,14 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from render_worker import gate
 from render_worker.commands.direct import direct
+from render_worker.commands.sheet import sheet, spread
 from render_worker.gate import GateClosed
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
@@ -21,8 +24,8 @@ from render_worker.segments.uses import uses_of
 from render_worker.tool import Tool
 from shared.config import Render
 from shared.domain.errors import ReelmillError
-from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD
-from shared.domain.plan import Canvas, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
+from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
+from shared.domain.plan import Canvas, Captions, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
 from shared.ffmpeg import file_url
 from shared.records.metadata import Metadata
 from shared.records.record import utc_now
@@ -85,7 +88,7 @@ def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
     if metadata.music_file:
         channels = inputs[metadata.music_file].channels or 2
         tracks.append(Track(metadata.music_file, render.music_gain, channels, loops=True))
-    logo = metadata.render.logo
+    logo, captions = metadata.render.logo, metadata.captions
     return make_plan(
         Canvas(width, height, exact_rate(metadata.render.frame_rate)),
         Profile(encoder, render.quality, render.preset, render.audio_kbps),
@@ -93,13 +96,14 @@ def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
         clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
         layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
         tracks=tracks,
+        captions=Captions(captions.file, captions.language, captions.cues) if captions else None,
     )
 
 
 def render_task(
     job: Job, settings: Render, encoder: str, cache: SegmentCache, tool: Tool, on_report: Callable[[Report], None]
 ) -> RenderRecord:
-    """Make ``final.mp4``, ``poster.jpg``, ``metadata.json`` and ``render.json`` in the attempt's folder.
+    """Make a film, its poster, contact sheet and records in the attempt's folder; where it has captions, also these.
 
     Raises:
         RenderFailed, GateClosed, PlanError, InputMissing: this input cannot be rendered as it is.
@@ -135,6 +139,8 @@ def render_task(
         started_at=started_at,
         finished_at=utc_now(),
     )
+    if plan.captions:
+        shutil.copyfile(job.task / plan.captions.source, job.folder / CAPTIONS)
     job.metadata.write(job.folder / METADATA)
     record.write(job.folder / RENDER_RECORD)
     return record
@@ -164,11 +170,22 @@ class _Rendering:
         self.clock.lap("render")
         self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
+        self._make_sheet()
         self.clock.lap("poster")
         seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True, on_progress=self.work.at)
         checks = gate.check(seen, self.plan)
         self.clock.lap("gate")
         return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames})
+
+    def _make_sheet(self) -> None:
+        """A picture from the middle of each shot."""
+        shots = self.plan.shots
+        begins = accumulate((shot.frames for shot in shots), initial=0)
+        middles = [begin + shot.frames // 2 for shot, begin in zip(shots, begins, strict=False)]
+        # Half a frame early: what is looked for is the first frame from there on.
+        seconds = [float(max(Fraction(0), middle - Fraction(1, 2)) / self.plan.canvas.rate) for middle in middles]
+        pictures = [(self.final, seconds[number]) for number in spread(len(shots))]
+        self.tool.run("making the contact sheet", sheet(pictures, self.plan.canvas, self.job.folder / SHEET))
 
     def by_segments(self, cache: SegmentCache) -> Made:
         """Of segments, once more if one of them proves damaged; directly if they cannot be joined."""

@@ -21,6 +21,7 @@ from shared.leash import leashed
 
 _TICK_SECONDS = 0.2  # how soon a request to stop is noticed
 _STDERR_TAIL = 64 * 1024
+_NICE_TO_ALL = 10  # from here on nice(1) means whoever uses this machine, and not only the worker's other children
 _CPU_GRACE_SECONDS = 10  # between the signal that a tool may catch and the one that it may not
 _OUT_OF_MEMORY = ("Cannot allocate memory", "std::bad_alloc", "MemoryError")
 _PERHAPS_OUT_OF_MEMORY = "get_buffer() failed"  # all that ffmpeg's H.264 decoder says; also of pictures too large
@@ -140,7 +141,9 @@ def run_child(
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=folder,
-            start_new_session=True,
+            # The kernel may share its time between sessions, and niceness then counts within one only.
+            start_new_session=nice >= _NICE_TO_ALL,
+            process_group=None if nice >= _NICE_TO_ALL else 0,
         )
         try:
             patience = _Patience(limits, stopping, process.pid, on_cost)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from shared.domain.errors import ReelmillError
-from shared.domain.media import check_resolution
+from shared.domain.media import check_language, check_resolution
 from shared.domain.names import readable
 
 ENVIRONMENT_PREFIX = "REELMILL_"
@@ -162,6 +162,9 @@ class Tasks(Section):
         (), description="Categories whose clips and music may be used when a story's own has too little."
     )
     priority: int = Field(50, ge=0, le=100, description="Priority written into new tasks; higher goes first.")
+    language: Annotated[str, AfterValidator(check_language)] = Field(
+        "und", description='Language of voices and captions (ISO 639-2: eng, deu …); "und" leaves it open.'
+    )
 
 
 class Render(Section):

@@ -7,9 +7,11 @@ import ctypes
 import os
 import resource
 import sys
+import time
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # unshare(2)
+_TRIES = 10
 CANNOT_START = 127  # as shells say it; no tool used here ends with it by itself
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -32,7 +34,7 @@ def _work_in_batches() -> None:
     ffmpeg hands every frame from thread to thread. Where a woken thread interrupts the one that woke it, on a machine
     whose cores are all busy, encoding sound takes a fifth more processor time, and mixing it two fifths more.
     """
-    if hasattr(os, "SCHED_BATCH"):
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:  # nobody has chosen another one
         try:  # noqa: SIM105 - contextlib costs a millisecond of each start
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         except OSError:  # some sandboxes forbid it; it only saves time
@@ -40,16 +42,24 @@ def _work_in_batches() -> None:
 
 
 def _give_way(nice: int) -> None:
-    """Let others go first, also where each session has a group of its own (sched(7): autogrouping).
+    """Let others go first; where this process leads a session, all of them.
 
-    There a process is only nice to its own session; the group as a whole has another niceness.
+    Where each session has a group of its own (sched(7): autogrouping), a process is only nice to its own session. The
+    group as a whole has another niceness, which not more than one process of ordinary users may set every 0.1 s.
     """
-    os.nice(nice)
-    try:
-        with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib costs milliseconds
-            group.write(str(min(19, max(-20, nice))))
-    except OSError:  # there are no such groups
-        pass
+    total = os.nice(nice)
+    if os.getsid(0) != os.getpid():
+        return
+    for _ in range(_TRIES):
+        try:
+            with open("/proc/self/autogroup", "w") as group:  # noqa: PTH123 - pathlib costs milliseconds
+                group.write(str(total))
+        except BlockingIOError:
+            time.sleep(0.11)
+        except OSError:  # there are no such groups
+            return
+        else:
+            return
 
 
 def _limit(values: str) -> None:

@@ -35,6 +35,8 @@ _DECODERS = {
     "mov": "h264,hevc,libdav1d,av1,libaom-av1,vp9,libvpx-vp9,mpeg4,h263,mpeg1video,mpeg2video,mpegvideo,"
     f"prores,dnxhd,cfhd,dvvideo,mjpeg,mjpegb,qtrle,png,aac,aac_fixed,alac,ac3,eac3,{_SOUND_DECODERS}",
     "mp3": f"{_SOUND_DECODERS},mjpeg,png",
+    "srt": "srt,subrip",
+    "webvtt": "webvtt",
 }
 
 

@@ -15,6 +15,8 @@ from main_worker.checks.cage import Cage, refused, too_costly
 from main_worker.checks.loudness import normalise
 from main_worker.checks.pictures import examine_clip
 from main_worker.checks.sounds import examine_voice
+from main_worker.checks.texts import MAX_BYTES as MAX_TEXT_BYTES
+from main_worker.checks.texts import write_text
 from main_worker.links.addresses import parse_link_file
 from main_worker.links.article import Article, fetch_article
 from shared.child import ChildTimeout, ChildTooCostly
@@ -42,7 +44,7 @@ class Examined:
 
     Attributes:
         dropped: the bytes as dropped.
-        made: for music, the normalised file in staging and its bytes.
+        made: for music and texts, the file that was made of it, in staging, and its bytes.
         articles: for links, the texts found.
     """
 
@@ -146,10 +148,21 @@ class Examiner:
                 audio, loudness = normalise(self.cage, ready.path, target)
                 made = (target, content_of(target, self.cage.stopping))
                 return Examined(content, audio=audio, loudness=loudness, made=made)
+            case Kind.TEXT:
+                text = self._text(ready)
+                return Examined(content, made=(text, content_of(text)))
             case Kind.LINK:
                 return Examined(content, articles=self._articles(ready))
             case Kind.SETTINGS:
                 return Examined(content, settings=self._settings(ready))
+
+    def _text(self, ready: Ready) -> Path:
+        size = ready.identity.size
+        if size > MAX_TEXT_BYTES:
+            sentence = f"The text of a voice has at most {MAX_TEXT_BYTES} bytes; this one has {size}."
+            raise refused("bad_text", sentence, "Drop the text of this one voice only.", bytes=size)
+        with ready.open() as stream:
+            return write_text(self.cage, ready.relative.suffix.lower(), stream.read(MAX_TEXT_BYTES), self.staging)
 
     def _articles(self, ready: Ready) -> tuple[Article, ...]:
         links, stopping = self.cage.config.links, self.cage.stopping

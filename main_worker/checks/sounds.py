@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from main_worker.captions.pauses import pauses_of, written
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from shared.config import Voice
 from shared.domain.media import AudioFacts
@@ -72,7 +73,9 @@ def measure_voice(cage: Cage, path: Path) -> AudioFacts:
     if ended.code != 0 or progress.seconds == 0:
         raise unreadable("an MP3 sound", ended)
     check_whole(number(track, "duration") / 1000, progress.seconds)
-    return replace(facts_of(track, progress.seconds, silence.found(progress.seconds)), speech_seconds=speech.seconds())
+    facts = facts_of(track, progress.seconds, silence.found(progress.seconds))
+    pauses = written(pauses_of(speech.levels, _WINDOW_SECONDS))
+    return replace(facts, speech_seconds=speech.seconds(), pauses=pauses)
 
 
 def declared_sound(cage: Cage, path: Path) -> dict[str, Any]:
@@ -221,6 +224,8 @@ class Speech:
     def __init__(self, floor_db: float, depth_db: float) -> None:
         self._floor = floor_db
         self._depth = depth_db
+        self.levels: list[float] = []
+        """Of all windows in the speech band, in dB."""
         self._near: deque[float] = deque(maxlen=2 * _REACH + 1)
         self._taken = self._judged = self._like_speech = 0
 
@@ -230,6 +235,7 @@ class Speech:
         if key == _RMS:
             level = float(value)
             self._near.append(max(_LOWEST_DB, level))  # not max(): it would pass on a NaN
+            self.levels.append(self._near[-1])
             self._taken += 1
             if self._taken > _REACH:
                 self._judge()

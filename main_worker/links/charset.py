@@ -100,7 +100,7 @@ def _page_encoding(name: str) -> str | None:
 
 
 def _guesses(body: bytes) -> list[str]:
-    from trafilatura.utils import detect_encoding  # noqa: PLC0415 - only the child that reads a page loads it
+    from trafilatura.utils import detect_encoding  # noqa: PLC0415 - only who has to guess loads it
 
     # Mark-up is ASCII in any set and would drown what tells the sets apart.
     telling = b" ".join(run for run in re.split(rb"[<>\n]", body) if not run.isascii())

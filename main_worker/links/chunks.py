@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from main_worker.sentences import WIDE_CLOSERS, WIDE_ENDS, WIDE_OPENERS, sentence_ends
+
 # Han, kana and bopomofo: one character counts as one word. The middle dot of the kana block is punctuation.
 _SINGLE = (
     "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f"
@@ -30,27 +32,15 @@ def _in_blocks(*, marks: bool) -> str:
 
 _CLUSTER = f"[{_in_blocks(marks=False)}][{_in_blocks(marks=True)}]*"
 _UNSPACED = _in_blocks(marks=False) + _in_blocks(marks=True)
-_WIDE_OPENERS = "「『（《〈【〔［｛〖｢"
-_WIDE_CLOSERS = "」』）》〉】〕］｝〗｣"
-_WIDE_ENDS = "。！？｡．"
-_WIDE = f"{_WIDE_OPENERS}{_WIDE_CLOSERS}{_WIDE_ENDS}、，：；・"
+_WIDE = f"{WIDE_OPENERS}{WIDE_CLOSERS}{WIDE_ENDS}、，：；・"
 _UNIT = re.compile(
-    rf"[{_WIDE_OPENERS}“‘]*[{_SINGLE}]"
+    rf"[{WIDE_OPENERS}“‘]*[{_SINGLE}]"
     rf"|(?:{_CLUSTER}){{1,{_CLUSTERS_PER_WORD}}}"
     rf"|[^\s{_SINGLE}{_UNSPACED}{re.escape(_WIDE)}]+"
 )
 
 _LINE_END = r"(?:\r\n|\r(?!\n)|\n)"
 _PARAGRAPH_END = re.compile(rf"{_LINE_END}[^\S\r\n]*{_LINE_END}|\u2029")
-_CLOSERS = re.escape(f"{_WIDE_CLOSERS}\"'”’»›)]}}")
-# Signs of scripts that put no blank after a sentence end it anywhere; . ! ? and … only before a blank.
-_SENTENCE_END = re.compile(rf"[{_WIDE_ENDS}]+[{_CLOSERS}]*|[.!?…‼⁇⁈⁉؟۔।॥։።။៕]+[{_CLOSERS}]*(?=\s)")
-_OPENERS = re.escape(f"{_WIDE_OPENERS}\"'“‘„«‹([{{¿¡")
-_NEXT_LETTER = re.compile(rf"\s+[{_OPENERS}]*(\w)")
-_TITLES = frozenset(
-    {"mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "rev", "capt", "col", "gen", "lt", "sgt", "hon"}
-    | {"no", "vs", "nr", "ca", "bzw", "mme", "mlle", "sra", "dra"}
-)
 
 
 def count_words(text: str) -> int:
@@ -78,7 +68,7 @@ def split(text: str, max_words: int) -> tuple[str, ...]:
     starts = _word_starts(text)
     ends = _Ends(
         paragraphs=_words_after((found.end() for found in _PARAGRAPH_END.finditer(text)), starts),
-        sentences=_words_after(_sentence_ends(text), starts),
+        sentences=_words_after(sentence_ends(text), starts),
     )
     firsts = [0]
     while len(starts) - firsts[-1] > max_words:
@@ -130,20 +120,3 @@ def _word_starts(text: str) -> list[int]:
 def _words_after(ends: Iterable[int], starts: list[int]) -> list[int]:
     """Return the numbers of the words that come first after each of *ends* (offsets in the text)."""
     return [bisect_left(starts, end) for end in ends]
-
-
-def _sentence_ends(text: str) -> Iterable[int]:
-    for found in _SENTENCE_END.finditer(text):
-        if found.group()[0] in _WIDE_ENDS or not _goes_on(text, found.start(), found.end()):
-            yield found.end()
-
-
-def _goes_on(text: str, sign: int, end: int) -> bool:
-    """Tell whether the sentence goes on after the sign, as in ``Mr. Fox`` or ``"Why?" he said``."""
-    following = _NEXT_LETTER.match(text, end)
-    if following is not None and following[1].islower():
-        return True
-    if text[sign] != ".":
-        return False
-    before = re.split(r"\W", text[max(0, sign - 12) : sign])[-1]
-    return before.lower() in _TITLES or (len(before) == 1 and before.isupper())

@@ -18,11 +18,11 @@ from main_worker.arrival.settling import Identity
 from main_worker.checks.examination import Content, Examined
 from main_worker.links.chunks import count_words, split
 from main_worker.shelves.carrying import carry, deliver
-from main_worker.shelves.library import Library, Place
+from main_worker.shelves.library import Library, place_of
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.layout import Layout, sidecar_of
-from shared.domain.names import readable, safe_folder, short_hash
+from shared.domain.names import readable, short_hash
 from shared.files import is_there, make_folder, remove_same, write_atomic
 from shared.records.record import RecordError, utc_now
 from shared.records.sidecar import Origin, Sidecar
@@ -158,7 +158,7 @@ class Filing:
 
     def _same(self, drop: Drop, content: Content) -> tuple[Path, Sidecar] | None:
         """The library file with this content: there and whole by now, since the drop may be removed for its sake."""
-        relative = self._library.with_content(Place(drop.kind, drop.category, drop.story), content.sha256)
+        relative = self._library.with_content(place_of(drop), content.sha256)
         if relative is None:
             return None
         try:
@@ -201,6 +201,9 @@ class Filing:
         match drop.kind:
             case Kind.VOICE:
                 return self._layout.voice(drop.category, drop.story or "", stem)
+            case Kind.TEXT:
+                suffix = examined.made[0].suffix if examined.made else drop.relative.suffix
+                return self._layout.text(drop.category, drop.story or "", f"{stem}{suffix}")
             case Kind.LINK:
                 return self._layout.link(drop.category, drop.story or "", stem)
             case Kind.SETTINGS:
@@ -219,7 +222,7 @@ class Filing:
             kind=drop.kind,
             category=drop.category,
             story=drop.story,
-            chapter=safe_folder(drop.relative.stem) if drop.kind is Kind.VOICE else None,
+            chapter=drop.chapter,
             titles=drop.titles,
             sha256=content.sha256,
             size=content.size,

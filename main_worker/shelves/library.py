@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.domain.drop import Kind
+from shared.domain.drop import Drop, Kind
 from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.files import is_private, is_there, walk
 from shared.log import Logger
@@ -29,13 +29,24 @@ class Place(NamedTuple):
     story: str | None
 
 
-class _Wish(NamedTuple):
-    """What a story was given for settings at some time (RFC 3339), and what it was read from."""
+def place_of(item: Drop | Sidecar) -> Place:
+    """Of voices and links their story; of texts the chapter besides, since two may have the same."""
+    story = item.story and sys.intern(f"{item.story}/{item.chapter}" if item.kind is Kind.TEXT else item.story)
+    return Place(item.kind, sys.intern(item.category), story)
+
+
+def text_place(voice: Sidecar) -> Place:
+    """The place of the texts of a voice."""
+    return Place(Kind.TEXT, voice.category, f"{voice.story}/{voice.chapter}")
+
+
+class _Version(NamedTuple):
+    """What a story was given at some time (RFC 3339) that counts until something newer comes."""
 
     since: str
     relative: str
     sha256: str
-    settings: StorySettings
+    settings: StorySettings | None
 
 
 class Library:
@@ -48,7 +59,7 @@ class Library:
         self._shelves: dict[tuple[Kind, str], list[str]] = {}
         self._seconds: dict[str, float] = {}
         self._without_task: dict[str, Place] = {}
-        self._settings: dict[Place, list[_Wish]] = {}
+        self._versions: dict[Place, list[_Version]] = {}
         self._gone: set[str] = set()
         self.version = 0
         """Grows with every change, so that nobody need look when there was none."""
@@ -89,10 +100,10 @@ class Library:
         if sidecar.address is not None:
             return  # a text is made of a drop, but only the link file itself says that the drop is done
         self.version += 1
-        place = Place(sidecar.kind, sys.intern(sidecar.category), sidecar.story and sys.intern(sidecar.story))
+        place = place_of(sidecar)
         relative = str(self._layout.relative(path))
-        if sidecar.kind is Kind.SETTINGS:
-            self._add_settings(place, relative, sidecar)
+        if sidecar.kind in (Kind.SETTINGS, Kind.TEXT):
+            self._add_version(place, relative, sidecar)
             return
         self._by_content[place, sidecar.origin.sha256] = relative
         facts = sidecar.video or sidecar.audio
@@ -109,20 +120,20 @@ class Library:
         else:
             self._without_task.pop(relative, None)
 
-    def _add_settings(self, place: Place, relative: str, sidecar: Sidecar) -> None:
-        """Only the newest settings of a story are in force; older ones may be dropped again."""
-        if sidecar.settings is None:
+    def _add_version(self, place: Place, relative: str, sidecar: Sidecar) -> None:
+        """Only the newest settings of a story, or text of a chapter, are in force; older ones may be dropped again."""
+        if sidecar.kind is Kind.SETTINGS and sidecar.settings is None:
             return
-        wishes = self._settings.setdefault(place, [])
-        wishes.append(_Wish(sidecar.scanned_at, relative, sidecar.origin.sha256, sidecar.settings))
-        self._put_in_force(place, wishes)
+        versions = self._versions.setdefault(place, [])
+        versions.append(_Version(sidecar.scanned_at, relative, sidecar.origin.sha256, sidecar.settings))
+        self._put_in_force(place, versions)
 
-    def _put_in_force(self, place: Place, wishes: list[_Wish]) -> None:
-        wishes.sort(key=lambda wish: wish.since)
-        for wish in wishes:
-            self._by_content.pop((place, wish.sha256), None)
-        if wishes:
-            self._by_content[place, wishes[-1].sha256] = wishes[-1].relative
+    def _put_in_force(self, place: Place, versions: list[_Version]) -> None:
+        versions.sort(key=lambda version: version.since)
+        for version in versions:
+            self._by_content.pop((place, version.sha256), None)
+        if versions:
+            self._by_content[place, versions[-1].sha256] = versions[-1].relative
 
     def note_task(self, path: Path, sidecar: Sidecar, task_id: str) -> None:
         """Record that a voice has its task, so that it never gets a second one by itself."""
@@ -166,9 +177,9 @@ class Library:
         self._shelves = {
             key: [relative for relative in shelf if relative not in gone] for key, shelf in self._shelves.items()
         }
-        for place, wishes in self._settings.items():
-            wishes[:] = (wish for wish in wishes if wish.relative not in gone)
-            self._put_in_force(place, wishes)
+        for place, versions in self._versions.items():
+            versions[:] = (version for version in versions if version.relative not in gone)
+            self._put_in_force(place, versions)
         for relative in gone:
             self._seconds.pop(relative, None)
             self._without_task.pop(relative, None)
@@ -202,9 +213,15 @@ class Library:
         Args:
             planned: settings count that are not in the library yet, and would be.
         """
-        wishes = self._settings.get(Place(Kind.SETTINGS, category, story), ())
-        there = (wish for wish in reversed(wishes) if planned or self.has(wish.relative))
-        return next((wish.settings for wish in there), StorySettings())
+        versions = self._versions.get(Place(Kind.SETTINGS, category, story), ())
+        there = (version for version in reversed(versions) if planned or self.has(version.relative))
+        return next((version.settings for version in there if version.settings), StorySettings())
+
+    def text_of(self, voice: Sidecar) -> str | None:
+        """The newest text of a voice's chapter that is there and not retired, by path; subtitles go before prose."""
+        versions = self._versions.get(text_place(voice), ())
+        paths = sorted((version.relative for version in reversed(versions)), key=lambda path: not path.endswith(".srt"))
+        return next((path for path in paths if self.has(path) and not self.is_retired(path)), None)
 
     def with_content(self, place: Place, sha256: str) -> str | None:
         """The file that was made from a drop with these bytes."""

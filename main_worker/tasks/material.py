@@ -1,13 +1,14 @@
-"""What a task is made from: a voice, music, clips and a logo; or why there is not all of it yet."""
+"""What a task is made from: a voice, its text, music, clips and a logo; or why there is not all of it yet."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from main_worker.shelves.library import Library, Place
+from main_worker.shelves.library import Library, Place, place_of, text_place
 from main_worker.tasks.picking import pick_clips, pick_music
 from shared.config import Config
 from shared.domain.drop import Drop, Kind
@@ -31,6 +32,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Text:
+    """The text of a voice: where it lies and what it says."""
+
+    path: Path
+    says: str
+
+
+@dataclass(frozen=True)
 class Material:
     """Everything one task needs."""
 
@@ -39,6 +48,7 @@ class Material:
     clips: tuple[Entry, ...]
     logo: Path | None
     settings: StorySettings
+    text: Text | None = None
 
 
 class Missing(Exception):
@@ -102,7 +112,7 @@ class Gathering:
             logo = find_logo(self.layout, self.config)
         except RootError as error:
             raise Missing(str(error)) from error
-        return Material(voice, music, tuple(clips), logo, settings)
+        return Material(voice, music, tuple(clips), logo, settings, self._text(voice))
 
     def read(self, relative: str) -> Entry:
         """A file of the library with its record.
@@ -130,9 +140,20 @@ class Gathering:
     def _check_voice(self, voice: Entry, place: Place) -> None:
         if any(d.kind is Kind.SETTINGS and (d.category, d.story) == place[1:] for d in self.arriving):
             raise Missing("its story's settings are on their way into the library")
+        if text_place(voice.sidecar) in self._texts_arriving:
+            raise Missing("its text is on its way into the library")
         story = self.layout.story_retired(place.category, place.story or "")
         if is_there(story) or self.library.is_retired(str(self.layout.relative(voice.path))):
             raise Missing("it is retired; bring it back with: reelmill retire --undo")
+
+    @cached_property
+    def _texts_arriving(self) -> frozenset[Place]:
+        return frozenset(place_of(drop) for drop in self.arriving if drop.kind is Kind.TEXT)
+
+    def _text(self, voice: Entry) -> Text | None:
+        found = self.library.text_of(voice.sidecar)
+        path = self.layout.root / found if found else None
+        return Text(path, path.read_text("utf-8", "replace")) if path else None
 
     def _clips(self, wants: Wants, seconds: float, seed: int) -> list[Entry]:
         picked = pick_clips(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from main_worker.captions.cues import Cue, to_webvtt
+from main_worker.captions.making import CaptionsError, captions_of
 from main_worker.checks.examination import content_of
+from main_worker.checks.texts import SUBTITLES
 from main_worker.shelves.library import Library
 from main_worker.tasks.material import Entry, Gathering, Material, Missing, wants_of
 from main_worker.tasks.picking import seed_of
@@ -18,15 +22,15 @@ from shared.domain.drop import Drop
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
 from shared.domain.task import TaskState, task_id_for
-from shared.files import fsync_path, remove_tree
+from shared.files import fsync_path, remove_tree, write_atomic
 from shared.log import Logger
 from shared.records.main import MOST_LISTED, WaitingVoice
-from shared.records.metadata import Input, Metadata, RenderRequest
+from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.record import utc_now
 from shared.records.story import StorySettings
 from shared.store import Store
 
-VOICE, MUSIC = "voice.mp3", "music.mp3"
+VOICE, MUSIC, CAPTIONS = "voice.mp3", "music.mp3", "captions.vtt"
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,9 @@ class Preparer:
         task_id = task_id_for(sidecar.category, sidecar.story or "", sidecar.chapter or "", sidecar.sha256)
         if self._store.find(task_id) is None:
             material = gathering.gather(entry, settings, seed_of(task_id))
-            metadata = self._describe(task_id, material)
-            self._store.add(self._stage(metadata), task_id)
+            captions = self._captions(material)
+            metadata = self._describe(task_id, material, captions)
+            self._store.add(self._stage(metadata, captions), task_id)
             music = f" and {material.music.path.name}" if material.music else ", no music"
             self._log.info(
                 f"Made task {task_id} for {'/'.join(metadata.titles)}: {metadata.voice_duration:.1f} s, "
@@ -111,13 +116,33 @@ class Preparer:
             )
         self._library.note_task(entry.path, sidecar, task_id)
 
-    def _describe(self, task_id: str, material: Material) -> Metadata:
+    def _captions(self, material: Material) -> list[Cue]:
+        """The captions of a voice that has a text; a text that does not fit is said, and left out."""
+        text, voice = material.text, material.voice.sidecar
+        if text is None or voice.audio is None:
+            return []
+        try:
+            return captions_of(text.says, voice.audio, has_times=text.path.suffix == SUBTITLES)
+        except CaptionsError as error:
+            shown = self._layout.relative(text.path)
+            self._log.warning(
+                f"{shown} cannot be shown with {self._layout.relative(material.voice.path)}, so its captions "
+                f"are left out: {error}",
+                name="captions_left_out",
+            )
+            return []
+
+    def _describe(self, task_id: str, material: Material, captions: Sequence[Cue]) -> Metadata:
         sidecar, render, settings = material.voice.sidecar, self._config.render, material.settings
         parts = {f"video_part{i}.mp4": clip for i, clip in enumerate(material.clips, start=1)}
         inputs = {VOICE: self._input(material.voice)}
         if material.music:
             inputs[MUSIC] = self._input(material.music)
         inputs |= {name: self._input(clip) for name, clip in parts.items()}
+        if captions and material.text:
+            written = to_webvtt(captions).encode()
+            path, sha256 = str(self._layout.relative(material.text.path)), hashlib.sha256(written).hexdigest()
+            inputs[CAPTIONS] = Input(path=path, sha256=sha256, size=len(written))
         logo = _logo_name(material.logo)
         if material.logo and logo:
             content = content_of(material.logo)
@@ -130,6 +155,11 @@ class Preparer:
             voice_file=VOICE,
             voice_duration=inputs[VOICE].seconds or 0.0,
             music_file=MUSIC if material.music else None,
+            captions=CaptionsRequest(
+                file=CAPTIONS, language=settings.language or self._config.tasks.language, cues=len(captions)
+            )
+            if captions
+            else None,
             inputs=inputs,
             video_files=tuple(parts),
             render=RenderRequest(
@@ -155,12 +185,16 @@ class Preparer:
             path=path, sha256=sidecar.sha256, size=sidecar.size, seconds=seconds, channels=channels, video=sidecar.video
         )
 
-    def _stage(self, metadata: Metadata) -> Path:
+    def _stage(self, metadata: Metadata, captions: Sequence[Cue]) -> Path:
         """The task's folder, complete, under a private name on the filesystem it will be renamed on."""
         staged = self._layout.staging / metadata.task_id
         remove_tree(staged)  # what a crash left
         staged.mkdir()
+        if captions:
+            write_atomic(staged / CAPTIONS, to_webvtt(captions).encode())
         for name, wanted in metadata.inputs.items():
+            if name == CAPTIONS:
+                continue
             source = self._layout.root / wanted.path
             if source.parent == self._layout.assets:
                 _copy(source, staged / name, wanted.sha256)

@@ -63,9 +63,9 @@ class Recipe:
         return arguments([stream], target, settings)
 
 
-def judge(segment: Path, packets: Path, thumbnail: Path, frame: int) -> list[str]:
+def judge(segment: Path, packets: Path, thumbnail: Path, frame: int, *, threads: int) -> list[str]:
     """Decode all of a segment, list its packets, and keep one of its frames as a picture."""
-    source = ["-f", "mov", "-i", file_url(segment)]
+    source = ["-threads", str(threads), "-f", "mov", "-i", file_url(segment)]
     decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
     listed = ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(packets)]
     kept = ["-map", "0:v:0", "-vf", f"select=eq(n\\,{frame})", "-frames:v", "1", "-q:v", "3", "-f", "image2"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from render_worker.commands.captions import captions
 from render_worker.commands.outputs import arguments, container, video_options
 from render_worker.commands.pictures import Stretch, picture
 from render_worker.commands.sounds import audio_options, mix
@@ -18,10 +19,12 @@ from shared.domain.plan import RenderPlan
 def direct(plan: RenderPlan, task: Path, target: Path) -> list[str]:
     """The whole plan in one command: picture and sound are encoded into `target`."""
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
-    outputs = [picture(stretches, plan.canvas, plan.layers, task), mix(plan, task)]
+    texts, text_options = captions(plan, task)
+    outputs = [picture(stretches, plan.canvas, plan.layers, task), mix(plan, task), *texts]
     options = {
         **video_options(plan.canvas, plan.profile),
         **audio_options(plan.profile),
+        **text_options,
         **container(plan.canvas),
         "movflags": "+faststart",
     }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import ffmpeg
 
+from render_worker.commands.captions import captions
 from render_worker.commands.outputs import arguments, container
 from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE, packet_times, samples_of
 from shared.domain.plan import RenderPlan
@@ -26,6 +27,7 @@ _NOT_DECODED = "option codec_whitelist none"
 NOT_DECODED_SAID = "not on whitelist 'none'"
 _INDEX_BYTES_PER_FRAME = 24  # sizes, times and places of its packet in the index
 _INDEX_BYTES_PER_PACKET = 16  # the same of the sound's
+_INDEX_BYTES_PER_CUE = 100  # the same of the cue, and of the gap behind it
 _INDEX_BYTES = 65_536  # the rest of the index
 
 
@@ -59,18 +61,20 @@ def part_list(parts: Sequence[Part], rate: Fraction) -> str:
     return "\n".join(lines) + "\n"
 
 
-def join(plan: RenderPlan, parts: Path, sound: Path, target: Path) -> list[str]:
-    """Copy the parts listed in an ffconcat file, and the packets of an ADTS file, into one film."""
+def join(plan: RenderPlan, parts: Path, sound: Path, task: Path, target: Path) -> list[str]:
+    """Copy the parts listed in an ffconcat file, and the packets of an ADTS file, into one film; add its captions."""
     picture = ffmpeg.input(file_url(parts), f="concat", safe=0, auto_convert=0, protocol_whitelist="file")["v:0"]
     packets = ffmpeg.input(file_url(sound), f="aac", protocol_whitelist="file")["a:0"]
     options = {"c": "copy", "bsf:a": packet_times(samples_of(plan)), "moov_size": index_bytes(plan)}
-    return arguments([picture, packets], target, {**options, **container(plan.canvas)})
+    texts, text_options = captions(plan, task)
+    return arguments([picture, packets, *texts], target, {**options, **text_options, **container(plan.canvas)})
 
 
 def index_bytes(plan: RenderPlan) -> int:
     """Room kept in front of the packets for the index, so that the file need not be written twice."""
     packets = round(plan.seconds * SAMPLE_RATE / PACKET_SAMPLES)
-    return _INDEX_BYTES + plan.frames * _INDEX_BYTES_PER_FRAME + packets * _INDEX_BYTES_PER_PACKET
+    texts = plan.captions.cues * _INDEX_BYTES_PER_CUE if plan.captions else 0
+    return _INDEX_BYTES + plan.frames * _INDEX_BYTES_PER_FRAME + packets * _INDEX_BYTES_PER_PACKET + texts
 
 
 def _seconds(value: Fraction) -> str:

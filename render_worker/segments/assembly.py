@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from render_worker.commands.conform import encoded_end
 from render_worker.commands.join import Part
 from render_worker.commands.outputs import gop_frames
+from render_worker.commands.sheet import sheet, spread
 from render_worker.packets import Packet, Stream, parse_packets, same_content
 from render_worker.progress import Work
 from render_worker.room import check_room
@@ -18,6 +20,7 @@ from render_worker.segments.cuts import Cut, Footage, Piece, fit, footage_of
 from render_worker.segments.joining import NotJoinable, join_parts
 from render_worker.segments.uses import Use
 from render_worker.tool import RenderFailed, Tool
+from shared.domain.layout import SHEET
 from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 from shared.records.segment import SegmentRecord
@@ -98,7 +101,10 @@ class Assembly:
         lap("cut")
         work.begin("joining", frames)
         try:
-            join_parts(self._plan, parts, task, final, self._tool, work)
+            with ThreadPoolExecutor(1, thread_name_prefix="sheet") as beside:
+                drawn = beside.submit(self._make_sheet, final.with_name(SHEET))
+                join_parts(self._plan, parts, task, final, self._tool, work)
+                drawn.result()
         except NotJoinable:
             self.check_segments()
             raise
@@ -119,6 +125,12 @@ class Assembly:
         damaged = frozenset(key for key, record in self._records.items() if self._is_damaged(key, record))
         if damaged:
             raise Damaged(damaged)
+
+    def _make_sheet(self, target: Path) -> None:
+        """Of thumbnails of the first segment of each shot; the core that the sound leaves idle has time for it."""
+        firsts = [use.wanted.key for use in self._uses if use.begins_shot]
+        pictures = [(self._scratch / f"{firsts[number]}.jpg", None) for number in spread(len(firsts))]
+        self._tool.run("making the contact sheet", sheet(pictures, self._plan.canvas, target))
 
     # -- having all segments ---------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from shared.records.segment import SegmentRecord
 
 _PACKETS = "packets.txt"
 _MOST_THREADS = 16  # more help x264 little at 1080p
+_JOBS = 4
 _THUMBNAIL_SECONDS = 3  # films often begin black
 
 
@@ -61,7 +62,7 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
     film = bench / SEGMENT
     command = recipe.command(wanted.path, wanted.folder, film, threads=threads)
     tool.run(f"conforming {wanted.source}", command, lambda progress: on_frame(progress.frame))
-    stream, checks = _judge(wanted, bench, tool)
+    stream, checks = _judge(wanted, bench, tool, threads)
     footage = footage_of(stream.order(), [packet.is_key for packet in stream.packets])
     first = stream.packets[0]
     SegmentRecord(
@@ -85,10 +86,10 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
     ).write(bench / SEGMENT_RECORD)
 
 
-def _judge(wanted: Wanted, bench: Path, tool: Tool) -> tuple[Stream, tuple[Check, ...]]:
+def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int) -> tuple[Stream, tuple[Check, ...]]:
     recipe, table = wanted.recipe, bench / _PACKETS
     frame = min(recipe.frames // 3, round(_THUMBNAIL_SECONDS * recipe.look.canvas.rate))
-    command = judge(bench / SEGMENT, table, bench / THUMBNAIL, frame)
+    command = judge(bench / SEGMENT, table, bench / THUMBNAIL, frame, threads=threads)
     ended, progress = tool.run(f"judging the segment of {wanted.source}", command)
     streams = parse_packets(table.read_text("utf-8"))
     table.unlink()
@@ -116,21 +117,22 @@ def conform_all(
 
     The first failure ends all.
     """
-    jobs, threads = parallel(os.cpu_count() or 1)
-    failed = False
+    cores, failed = os.cpu_count() or 1, False
+    waiting = len(missing)
 
     def stopping() -> bool:
         return failed or tool.stopping()
 
     def make(wanted: Wanted) -> SegmentRecord:
-        nonlocal failed
+        nonlocal failed, waiting
+        threads, waiting = threads_for(waiting, cores), waiting - 1
         try:
             return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, on_frames)
         except BaseException:
             failed = True
             raise
 
-    with ThreadPoolExecutor(jobs, thread_name_prefix="conform") as pool:
+    with ThreadPoolExecutor(jobs_on(cores), thread_name_prefix="conform") as pool:
         futures = {wanted.key: pool.submit(make, wanted) for wanted in missing}
     errors = [error for future in futures.values() if (error := future.exception())]
     if errors:
@@ -169,11 +171,15 @@ def _make(
     return record
 
 
-def parallel(cores: int) -> tuple[int, int]:
-    """How many segments are conformed at the same time, and with how many threads each.
+def jobs_on(cores: int) -> int:
+    """How many segments are conformed at the same time.
 
-    Decoding and filtering need some of a core beside the encoder, so two at a time keep even two cores busy; and the
-    last one to end has all of them.
+    One on each core is the least work: x264 takes a twentieth more on two threads than on one. Each needs about a
+    gigabyte at 2160p, so many cores share fewer.
     """
-    threads = min(cores, _MOST_THREADS)
-    return max(2, cores // 4) if cores > 1 else 1, threads
+    return min(cores, max(_JOBS, cores // 2))
+
+
+def threads_for(waiting: int, cores: int) -> int:
+    """How many threads the next of so many segments gets: the last ones share the cores that would be idle."""
+    return min(_MOST_THREADS, max(1, cores // min(waiting, jobs_on(cores))))

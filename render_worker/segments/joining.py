@@ -37,7 +37,7 @@ def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path,
     """
     listing, sound = tool.scratch / _LISTING, tool.scratch / _SOUND
     listing.write_text(part_list(parts, plan.canvas.rate), "ascii")
-    command = join(plan, listing, sound, final)
+    command = join(plan, listing, sound, task, final)
     sound.unlink(missing_ok=True)  # of a join that failed
     if not make_pipe(sound):
         make_sound(plan, task, sound, tool)

@@ -16,6 +16,7 @@ class Kind(Enum):
 
     LINK = "link"
     VOICE = "voice"
+    TEXT = "text"
     VIDEO = "video"
     FRAME = "frame"
     MUSIC = "music"
@@ -26,6 +27,7 @@ SETTINGS_NAME = "story.toml"
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     Kind.LINK: (".txt",),
     Kind.VOICE: (".mp3",),
+    Kind.TEXT: (".txt", ".srt", ".vtt"),
     Kind.VIDEO: (".mp4", ".mov", ".m4v"),
     Kind.FRAME: (".mp4", ".mov", ".m4v"),
     Kind.MUSIC: (".mp3",),
@@ -35,6 +37,7 @@ PLACES = (
     "raw/story/<category>/<story>/link/<name>.txt",
     "raw/story/<category>/<story>/voice/<chapter>.mp3",
     "raw/story/<category>/<story>/story.toml",
+    "raw/story/<category>/<story>/voice/<chapter>.txt (or .srt or .vtt), the text of <chapter>.mp3",
     "raw/video/<category>/<name>.mp4",
     "raw/frame/<category>/<name>.mp4",
     "raw/music/<category>/<name>.mp3",
@@ -60,6 +63,11 @@ class Drop:
     story: str | None
     stem: str
     titles: tuple[str, ...]
+
+    @property
+    def chapter(self) -> str | None:
+        """What a voice and its text are called, so that they are found together."""
+        return safe_folder(self.relative.stem) if self.kind in (Kind.VOICE, Kind.TEXT) else None
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,8 @@ def _kind_of(parts: tuple[str, ...]) -> Kind | None:
     match parts:
         case ("video" | "frame" | "music" as folder, _, _):
             return Kind(folder)
+        case ("story", _, _, "voice", name) if PurePosixPath(name).suffix.lower() in SUFFIXES[Kind.TEXT]:
+            return Kind.TEXT
         case ("story", _, _, "link" | "voice" as folder, _):
             return Kind(folder)
         case ("story", _, _, name) if name == SETTINGS_NAME:

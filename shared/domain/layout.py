@@ -15,6 +15,8 @@ _RECORD = re.compile(r"([1-9][0-9]*)\.json")
 
 FINAL = "final.mp4"
 POSTER = "poster.jpg"
+SHEET = "contact-sheet.jpg"
+CAPTIONS = "final.vtt"
 METADATA = "metadata.json"
 RENDER_RECORD = "render.json"
 REASON = "reason.json"
@@ -180,6 +182,10 @@ class Layout:
 
     def voice(self, category: str, story: str, stem: str) -> Path:
         return self.story(category, story) / "voice" / f"{stem}.mp3"
+
+    def text(self, category: str, story: str, name: str) -> Path:
+        """The text of a voice, beside it; `name` has the suffix that says how it is written."""
+        return self.story(category, story) / "voice" / name
 
     def chunk(self, category: str, story: str, number: int) -> Path:
         return self.story(category, story) / f"chunk_{number:04d}.txt"

@@ -87,6 +87,8 @@ class AudioFacts:
         leading_silence, trailing_silence: seconds of silence at its beginning and end.
         longest_pause: seconds of the longest silence between; all silences count from half a second.
         speech_seconds: how much of it rises and falls as speech does; None where that was not looked for.
+        pauses: where nobody speaks, as ``start-end`` in seconds, with blanks between; also those within sentences,
+            from a fifth of a second. None where that was not looked for.
     """
 
     seconds: float
@@ -98,6 +100,7 @@ class AudioFacts:
     trailing_silence: float = 0.0
     longest_pause: float = 0.0
     speech_seconds: float | None = None
+    pauses: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,13 @@ def displayed_size(width: int, height: int, rotation: int, pixel_aspect: float) 
     """
     wide = max(1, round(width * pixel_aspect))
     return (height, wide) if rotation % 180 == _RIGHT_ANGLE_DEGREES else (wide, height)
+
+
+def check_language(value: str) -> str:
+    """Raise ValueError for what is no code of a language."""
+    if not re.fullmatch(r"[a-z]{3}", value):
+        raise ValueError('must be a code of three letters (ISO 639-2), such as "eng", or "und" for none')
+    return value
 
 
 def check_resolution(value: str) -> str:

@@ -81,6 +81,15 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Captions:
+    """Words to be shown: their file in the task, their language (ISO 639-2), and how many times some are shown."""
+
+    source: str
+    language: str
+    cues: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """How picture and sound are encoded.
 
@@ -113,6 +122,7 @@ class RenderPlan:
     shots: tuple[Shot, ...]
     layers: tuple[Layer, ...]
     tracks: tuple[Track, ...]
+    captions: Captions | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,7 @@ def make_plan(
     clips: Sequence[Clip],
     layers: Sequence[Layer],
     tracks: Sequence[Track],
+    captions: Captions | None = None,
 ) -> RenderPlan:
     """Lay the clips end to end until the voice is covered; the last shot is cut to the exact frame.
 
@@ -202,4 +213,4 @@ def make_plan(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "
             "a task needs clips that are together as long as its voice"
         )
-    return RenderPlan(canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks))
+    return RenderPlan(canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks), captions)

@@ -37,6 +37,16 @@ class RenderRequest(BaseModel):
     output_format: str = "mp4"
 
 
+class CaptionsRequest(BaseModel):
+    """The captions of a video; its input's path is that of the text they were made of."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    file: str = Field(description="WebVTT, in the task's folder.")
+    language: str = Field(description="ISO 639-2.")
+    cues: int = Field(ge=1, description="How many there are.")
+
+
 class Metadata(Record):
     """One task."""
 
@@ -46,6 +56,7 @@ class Metadata(Record):
     voice_file: str
     voice_duration: float = Field(gt=0)
     music_file: str | None
+    captions: CaptionsRequest | None = None
     inputs: dict[str, Input]
     video_files: tuple[str, ...]
     render: RenderRequest
@@ -66,7 +77,8 @@ class Metadata(Record):
         """Every file a render opens is one plain name in the task's folder, and `inputs` says what it is."""
         music = (self.music_file,) if self.music_file else ()
         logo = (self.render.logo,) if self.render.logo else ()
-        for name in (self.voice_file, *music, *self.video_files, *logo):
+        captions = (self.captions.file,) if self.captions else ()
+        for name in (self.voice_file, *music, *captions, *self.video_files, *logo):
             if name not in self.inputs:
                 raise ValueError(f"{name!r} is not among the inputs")
         if len(set(self.video_files)) < len(self.video_files):

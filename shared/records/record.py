@@ -63,5 +63,5 @@ class Record(BaseModel):
 
 
 def utc_now() -> str:
-    """The present as UTC ISO 8601 with ``Z``, for people and history; no decision rests on it."""
+    """The present as UTC ISO 8601 with ``Z``, for people and history; of versions of one thing the later one counts."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

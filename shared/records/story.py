@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from shared.domain.media import check_resolution
+from shared.domain.media import check_language, check_resolution
 from shared.domain.names import readable
 
 
@@ -20,6 +20,9 @@ class StorySettings(BaseModel):
     priority: int | None = Field(None, ge=0, le=100, description="Priority of its tasks; higher goes first.")
     clips: str | None = Field(None, min_length=1, description="Category its clips and music come from first.")
     music: bool | None = Field(None, description="false: no music; true: wait until there is some.")
+    language: Annotated[str, AfterValidator(check_language)] | None = Field(
+        None, description="Language of its voices, as ISO 639-2 writes it: eng, deu, jpn."
+    )
     resolution: Annotated[str, AfterValidator(check_resolution)] | None = Field(
         None, description="Size of its videos, WIDTHxHEIGHT."
     )

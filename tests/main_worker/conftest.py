@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import struct
@@ -120,7 +121,7 @@ class Desk:
     def ready(self, path: Path, kind: Kind) -> tuple[Ready, Drop]:
         """A file, wherever it lies, as a complete drop of a kind."""
         relative = PurePosixPath(kind.value, "nature", path.name)
-        story = "tale" if kind in (Kind.VOICE, Kind.LINK) else None
+        story = "tale" if kind in (Kind.VOICE, Kind.TEXT, Kind.LINK) else None
         drop = Drop(kind, relative, "nature", story, "name", ("nature",))
         return Ready(path, relative, drop, identity_of(path.lstat()), "the test said so"), drop
 
@@ -178,6 +179,12 @@ class Stock:
         path = self.layout.settings(category, story, stem)
         values = {"story": story, "scanned_at": scanned_at, "settings": StorySettings(**settings)}
         return self.put(path, Kind.SETTINGS, category, **values)
+
+    def text(self, category: str, story: str, name: str, scanned_at: str, **values: Any) -> Path:
+        """The text of the voice of chapter `name` without what follows the first dot or dash."""
+        path = self.layout.text(category, story, name)
+        known = {"story": story, "chapter": re.split("[.-]", name)[0], "scanned_at": scanned_at}
+        return self.put(path, Kind.TEXT, category, **known, **values)
 
     def library(self, **options: Any) -> Library:
         """The library as a main worker finds it at its start."""

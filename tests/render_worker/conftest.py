@@ -25,7 +25,7 @@ from shared.config import Render
 from shared.domain.layout import METADATA, SCRATCH, Layout
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
-from shared.records.metadata import Input, Metadata, RenderRequest
+from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.render import RenderRecord
 
 REPOSITORY = Path(__file__).parents[2]
@@ -172,11 +172,17 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         logo: str | None = None,
         rate: float = 30,
         resolution: str = "320x180",
+        captions: str | None = None,
     ) -> Metadata:
         folder.mkdir(parents=True)
         parts = {f"video_part{number}.mp4": clip for number, clip in enumerate(clips, start=1)}
         sources = {"voice.mp3": voice, "music.mp3": music, "logo.png": logo, **parts}
         inputs = {name: link(folder / name, source, library) for name, source in sources.items() if source}
+        if captions:
+            content = captions.encode()
+            (folder / "captions.vtt").write_bytes(content)
+            sha256 = hashlib.sha256(content).hexdigest()
+            inputs["captions.vtt"] = Input(path="scanned/said.txt", sha256=sha256, size=len(content))
         lengths = seconds_each if isinstance(seconds_each, Sequence) else [seconds_each] * len(parts)
         for name, seconds in zip(parts, lengths, strict=True):
             inputs[name] = inputs[name].model_copy(update={"seconds": seconds} if seconds else {})
@@ -189,6 +195,9 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             music_file="music.mp3" if music else None,
             inputs=inputs,
             video_files=tuple(parts),
+            captions=CaptionsRequest(file="captions.vtt", language="deu", cues=captions.count("-->"))
+            if captions
+            else None,
             render=RenderRequest(resolution=resolution, frame_rate=rate, logo="logo.png" if logo else None),
             chapter=f"chapter_{task_id[:8]}",
             seed=1,

@@ -15,7 +15,7 @@ from render_worker.gate import Decoded, GateClosed, Seen, boxes_of, check, look
 from render_worker.packets import Packet, Stream
 from render_worker.tool import Tool
 from shared.domain.errors import Stopped
-from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track
+from shared.domain.plan import Canvas, Captions, Profile, RenderPlan, Shot, Track
 
 RunFfmpeg = Callable[..., bytes]
 
@@ -132,6 +132,20 @@ def test_a_silent_film_is_seen_as_it_is(good: Path, tool: Tool, tmp_path: Path, 
     assert [stream.facts["codec_id"] for stream in seen.streams] == ["h264"]
     assert len(seen.stream("h264").packets) == PLAN.frames
     assert seen.sound.seconds == 0.0
+
+
+def test_missing_captions_are_found(seen: Seen) -> None:
+    """Neither a missing track nor a caption too few passes."""
+    plan = replace(PLAN, captions=Captions("captions.vtt", "eng", 2))
+    with pytest.raises(GateClosed) as closed:
+        check(seen, plan, judged(seen))
+    assert {found.name for found in closed.value.checks if not found.passed} == {"streams", "captions"}
+    words, none = Packet(0, 0, 48_000, 12, "0x1", is_key=True), Packet(48_000, 48_000, 48_000, 2, "0x2", is_key=True)
+    texts = Stream({"codec_id": "mov_text", "media_type": "subtitle"}, [words, none])
+    with pytest.raises(GateClosed, match="captions is 1, must be 2"):
+        check(replace(seen, streams=(*seen.streams, texts)), plan, judged(seen))
+    texts.packets.append(words)
+    assert check(replace(seen, streams=(*seen.streams, texts)), plan, judged(seen))
 
 
 def test_a_good_join_passes_by_its_packets(seen: Seen) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from render_worker.progress import Report
 from render_worker.render import Job
-from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD
+from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
 from shared.mediainfo import number, read_declared
 from shared.records.metadata import Metadata
 from shared.records.render import RenderRecord
@@ -22,6 +22,7 @@ Prepare = Callable[..., Job]
 Render = Callable[..., RenderRecord]
 Colour = Callable[..., tuple[int, int, int]]
 Samples = Callable[..., "array.array[float]"]
+RunFfmpeg = Callable[..., bytes]
 
 WHOLE = (0, 0, 320, 180)
 RATE = 48_000
@@ -51,11 +52,11 @@ RED, BLUE, BLACK, GREY = (255, 0, 0), (0, 0, 255), (0, 0, 0), (128, 128, 128)
 
 @BOTH
 def test_a_task_becomes_a_complete_attempt(prepare: Prepare, render: Render, mode: str) -> None:
-    """The attempt's folder has the four files of an output and nothing else, and their facts are true."""
+    """The attempt's folder has the five files of an output and nothing else, and their facts are true."""
     job = prepare(logo="logo.png")
     record = render(job, mode=mode)
     final = job.folder / FINAL
-    assert {path.name for path in job.folder.iterdir()} == {FINAL, METADATA, RENDER_RECORD, POSTER}
+    assert {path.name for path in job.folder.iterdir()} == {FINAL, METADATA, RENDER_RECORD, POSTER, SHEET}
     assert (job.folder / RENDER_RECORD).read_bytes() == record.to_bytes()
     assert Metadata.read(job.folder / METADATA) == job.metadata
     assert record.sha256 == hashlib.sha256(final.read_bytes()).hexdigest()
@@ -63,6 +64,49 @@ def test_a_task_becomes_a_complete_attempt(prepare: Prepare, render: Render, mod
     assert record.size == final.stat().st_size
     assert all(check.passed for check in record.checks)
     assert (job.folder / POSTER).read_bytes().startswith(b"\xff\xd8\xff")
+
+
+WORDS = """WEBVTT
+
+00:00:00.250 --> 00:00:01.000
+Ein &lt;Drache&gt; &amp; ein Schloss
+über den Wolken
+
+00:00:01.500 --> 00:00:02.500
+龍が飛ぶ
+"""
+
+
+@BOTH
+@pytest.mark.parametrize(("clips", "size"), [(2, (640, 180)), (3, (640, 360)), (16, (1280, 540))])
+def test_a_contact_sheet_shows_the_shots(
+    prepare: Prepare, render: Render, run_ffmpeg: RunFfmpeg, mode: str, clips: int, size: tuple[int, int]
+) -> None:
+    """Up to twelve of them, as many in a row as there are rows, or one more."""
+    job = prepare(clips=("h264.mp4",) * clips, seconds_each=2.72 / clips)
+    render(job, mode=mode)
+    listed = run_ffmpeg("-i", job.folder / SHEET, "-f", "framecrc", "-").decode()
+    assert f"#dimensions 0: {size[0]}x{size[1]}\n" in listed
+
+
+@BOTH
+def test_captions_are_a_track_and_a_file(prepare: Prepare, render: Render, run_ffmpeg: RunFfmpeg, mode: str) -> None:
+    """In their language, at their times, with every sign; the gate counts them."""
+    job = prepare(captions=WORDS)
+    record = render(job, mode=mode)
+    assert (record.mode, record.fallback) == (mode, None)
+    final = job.folder / FINAL
+    assert (job.folder / CAPTIONS).read_text("utf-8") == WORDS
+    assert {check.name: check.measured for check in record.checks}["captions"] == 2
+    shown = run_ffmpeg("-i", final, "-map", "0:s", "-c:s", "text", "-f", "srt", "-").decode()
+    assert shown == (
+        "1\n00:00:00,250 --> 00:00:01,000\nEin <Drache> & ein Schloss\nüber den Wolken\n\n"
+        "2\n00:00:01,500 --> 00:00:02,500\n龍が飛ぶ\n\n"
+    )
+    declared = read_declared(final, lambda: False)
+    assert declared is not None
+    (text,) = declared.data
+    assert (text["format"], text["language"]) == ("Timed Text", "de")
 
 
 @BOTH

@@ -69,6 +69,7 @@ def test_the_demo_ends_with_a_video_and_explains_the_broken_drop(tmp_path: Path)
     assert final.with_name("poster.jpg").read_bytes()[:2] == b"\xff\xd8"
     assert "rejected  raw/video/nature/broken-copy.mp4 → trash/invalid/broken-copy.mp4" in done.stdout
     assert "only 4.0 s can be played: it is cut off or damaged" in done.stdout
+    assert "lamp keeper named Orla." in final.with_name("final.vtt").read_text("utf-8")
     voice = json.loads(final.with_name("metadata.json").read_bytes())["voice_duration"]
     check_video(final, (1280, 720), 30.0, voice)
 

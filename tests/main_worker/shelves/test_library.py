@@ -101,6 +101,26 @@ def test_settings_that_somebody_took_out_are_not_in_force(stock: Stock) -> None:
     assert library.settings("nature", "tale") == StorySettings()
 
 
+def test_the_newest_text_of_a_chapter_is_in_force(stock: Stock) -> None:
+    """Of that chapter only; where somebody takes it out, the one before is again. Subtitles go before prose."""
+    voice = Sidecar.read(sidecar_of(stock.voice("nature", "tale", "one")))
+    old = stock.text("nature", "tale", "one.txt", "2026-01-01T00:00:00Z")
+    new = stock.text("nature", "tale", "one-1234abcd.txt", "2026-01-02T00:00:00Z")
+    stock.text("nature", "tale", "two.txt", "2026-01-03T00:00:00Z")
+    stock.text("nature", "other", "one.txt", "2026-01-03T00:00:00Z")
+    library = stock.library()
+    assert library.text_of(voice) == str(stock.layout.relative(new))
+    new.unlink()
+    assert library.text_of(voice) == str(stock.layout.relative(old))
+    timed = stock.text("nature", "tale", "one.srt", "2025-01-01T00:00:00Z")
+    library = stock.library()
+    assert library.text_of(voice) == str(stock.layout.relative(timed))
+    retired_of(timed).touch()
+    assert library.text_of(voice) == str(stock.layout.relative(old))
+    old.unlink()
+    assert library.text_of(voice) is None
+
+
 def test_texts_are_not_what_was_dropped(stock: Stock) -> None:
     """Only the link file itself says that it is done."""
     path = stock.layout.chunk("nature", "tale", 1)

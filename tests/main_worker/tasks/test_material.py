@@ -187,19 +187,25 @@ def test_a_clip_without_a_readable_record_is_told(stocked: Stock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("coming", "waits"),
+    ("coming", "awaited"),
     [
-        ("video/nature/d.mp4", False),
-        ("music/nature/more.mp3", False),
-        ("frame/nature/d.mp4", False),
-        ("story/nature/other/story.toml", False),
-        ("story/nature/tale/story.toml", True),
+        ("video/nature/d.mp4", None),
+        ("music/nature/more.mp3", None),
+        ("frame/nature/d.mp4", None),
+        ("story/nature/other/story.toml", None),
+        ("story/nature/tale/story.toml", "its story's settings are on their way into the library"),
+        ("story/nature/other/voice/one.txt", None),
+        ("story/nature/tale/voice/two.txt", None),
+        ("story/nature/tale/voice/one.txt", "its text is on its way into the library"),
+        ("story/nature/tale/voice/one.srt", "its text is on its way into the library"),
     ],
 )
-def test_a_voice_that_has_enough_waits_only_for_its_settings(stocked: Stock, coming: str, waits: bool) -> None:
+def test_a_voice_that_has_enough_waits_only_for_settings_and_text(
+    stocked: Stock, coming: str, awaited: str | None
+) -> None:
     """They may change what is made of it."""
-    if waits:
-        assert reason(stocked, None, arriving(coming)) == "its story's settings are on their way into the library"
+    if awaited:
+        assert reason(stocked, None, arriving(coming)) == awaited
     else:
         assert gather(stocked, None, arriving(coming))
 

@@ -17,6 +17,7 @@ from shared.child import Limits
 from shared.domain.layout import sidecar_of
 from shared.domain.task import task_id_for
 from shared.ffmpeg import Ffmpeg, file_url
+from shared.records.metadata import Metadata
 from shared.records.sidecar import Sidecar
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def test_metadata_has_the_keys_of_the_specification(made: Farm) -> None:
         "render": {"resolution": "1920x1080", "frame_rate": 30, "logo": "logo.png", "output_format": "mp4"},
         "chapter": "chapter_0001",
         "titles": ["fantasy", "dragon flight", "chapter_0001"],
+        "captions": None,
         "frame_file": None,
         "seed": seed_of(task.name),
         "priority": 50,
@@ -388,3 +390,57 @@ def test_a_root_behind_a_link_makes_links_that_resolve(farm: Farm, media: Media,
     farm.work()
     task = only_task(farm)
     assert all((task / name).exists() for name in os.listdir(task))  # noqa: PTH208
+
+
+# -- captions --------------------------------------------------------------------------------------------------
+
+SUBTITLES = "1\n00:00:00,500 --> 00:00:01,500\nA <i>dragon</i> flies\n\n2\n00:00:01,600 --> 00:00:09,000\n& lands\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content", "shown"),
+    [
+        (
+            ".srt",
+            SUBTITLES,
+            "00:00:00.500 --> 00:00:01.500\nA dragon flies\n\n00:00:01.600 --> 00:00:02.500\n&amp; lands\n",
+        ),
+        (".txt", "Once a dragon flew over us.", "00:00:00.000 --> 00:00:02.500\nOnce a dragon flew over us.\n"),
+    ],
+)
+def test_a_voice_with_a_text_has_captions(farm: Farm, media: Media, suffix: str, content: str, shown: str) -> None:
+    """Made when its task is, whichever was dropped first; the task says what of."""
+    give(farm, media)
+    farm.drop(media.text(f"said{suffix}", content), str(Path(VOICE).with_suffix(suffix)))
+    farm.work()
+    task = only_task(farm)
+    assert (task / "captions.vtt").read_text("utf-8") == f"WEBVTT\n\n{shown}"
+    metadata = Metadata.read(task / "metadata.json")
+    assert metadata.captions
+    assert (metadata.captions.file, metadata.captions.language) == ("captions.vtt", "und")
+    assert metadata.captions.cues == shown.count("-->")
+    made_of = metadata.inputs["captions.vtt"]
+    assert made_of.path == str(Path("scanned", FILED_VOICE).with_suffix(suffix))
+    assert (made_of.sha256, made_of.size) == (sha256(task / "captions.vtt"), (task / "captions.vtt").stat().st_size)
+
+
+def test_the_language_of_a_story_is_told(farm: Farm, media: Media) -> None:
+    """As its settings say."""
+    farm.drop(media.text("story.toml", 'language = "deu"\n'), str(Path(VOICE).parents[1] / "story.toml"))
+    give(farm, media)
+    farm.drop(media.text("said.txt", "Da flog ein Drache vorbei."), str(Path(VOICE).with_suffix(".txt")))
+    farm.work()
+    captions = Metadata.read(only_task(farm) / "metadata.json").captions
+    assert captions
+    assert captions.language == "deu"
+
+
+def test_the_text_of_another_voice_is_left_out(farm: Farm, media: Media) -> None:
+    """The video is made all the same, and the log says why it has no captions."""
+    give(farm, media)
+    farm.drop(media.text("said.txt", "A dragon. " * 99), str(Path(VOICE).with_suffix(".txt")))
+    log = farm.work()
+    assert not (only_task(farm) / "captions.vtt").exists()
+    assert Metadata.read(only_task(farm) / "metadata.json").captions is None
+    assert "event=captions_left_out" in log
+    assert "seems to be the text of another voice" in log

@@ -34,7 +34,7 @@ TIMES = "setts=ts=(N-1)*1024/(48000*TB):duration=if(eq(N\\,579)\\,448\\,1024)/(4
 
 def test_a_join_copies_picture_and_sound() -> None:
     """The join opens the list of parts and the sound's packets, copies both, and keeps room for the index in front."""
-    assert join(PLAN, LISTING, SOUND, TARGET) == [
+    assert join(PLAN, LISTING, SOUND, TASK, TARGET) == [
         *("-f", "concat", "-auto_convert", "0", "-protocol_whitelist", "file", "-safe", "0", "-i", f"file:{LISTING}"),
         *("-f", "aac", "-protocol_whitelist", "file", "-i", f"file:{SOUND}", "-map", "0:v:0", "-map", "1:a:0"),
         *("-f", "mp4", "-bsf:a", TIMES, "-c", "copy", "-map_metadata", "-1"),

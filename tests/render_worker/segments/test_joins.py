@@ -75,7 +75,7 @@ def check_join(
         listing.write_text(part_list(parts, rate), "ascii")
         plan = plan_of(rate, sum(cut.frames for cut in cuts))
         tool.run("encoding the sound", encode_whole(plan, task, sound))
-        tool.run("joining", join(plan, listing, sound, final))
+        tool.run("joining", join(plan, listing, sound, task, final))
         judged = [
             packet for cut in cuts for packet in segments[cut.piece].record.packets[cut.start : cut.start + cut.frames]
         ]

@@ -1,0 +1,1 @@
+"""Captions: what is said in a voice, and when."""
