@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
-from main_worker.sentences import WIDE_CLOSERS, WIDE_ENDS, sentence_ends
+from main_worker.captions.sentences import WIDE_CLOSERS, WIDE_ENDS, sentence_ends
 
 MOST_COLUMNS = 84  # two lines of a caption, as broadcasters set them; a wide character takes two columns
 _LETTERS_PER_WIDE = 2.5  # Han, kana, hangul: about how long each is spoken, in letters of an alphabet

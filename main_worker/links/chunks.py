@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from main_worker.sentences import WIDE_CLOSERS, WIDE_ENDS, WIDE_OPENERS, sentence_ends
+from main_worker.captions.sentences import WIDE_CLOSERS, WIDE_ENDS, WIDE_OPENERS, sentence_ends
 
 # Han, kana and bopomofo: one character counts as one word. The middle dot of the kana block is punctuation.
 _SINGLE = (

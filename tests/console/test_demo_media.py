@@ -65,7 +65,7 @@ def apart(one: bytes, other: bytes) -> float:
 def test_every_sample_is_there_and_was_told_once(made: Path, told: list[Sample]) -> None:
     on_disk = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
     assert on_disk == {Path(sample.relative) for sample in told}
-    assert len(on_disk) == len(told) == len(CLIPS) + 4
+    assert len(on_disk) == len(told) == len(CLIPS) + 5
     assert all(sample.what for sample in told)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.layout import FINAL, METADATA, POSTER, REASON, RENDER_RECORD, SEGMENT, STDERR, Layout
+from shared.domain.layout import FINAL, METADATA, POSTER, REASON, RENDER_RECORD, SEGMENT, SHEET, STDERR, Layout
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
@@ -80,7 +80,7 @@ def test_waiting_tasks_are_rendered_and_published(
     finished(*ids)
     for task_id in ids:
         output = farm.task(TaskState.FINISHED, task_id)
-        assert names(output) == {FINAL, METADATA, RENDER_RECORD, POSTER}
+        assert names(output) == {FINAL, METADATA, RENDER_RECORD, POSTER, SHEET}
         record = RenderRecord.read(output / RENDER_RECORD)
         assert (record.task_id, record.attempt, record.frames) == (task_id, 1, 36)
         link = farm.story_view("fantasy", "dragon_flight", f"chapter_{task_id[:8]}")
@@ -304,7 +304,7 @@ def test_a_failed_task_put_right_and_moved_back_is_rendered(
     farm.task(TaskState.FAILED, task_id).rename(farm.task(TaskState.WAITING, task_id))
     finished(task_id)
     output = farm.task(TaskState.FINISHED, task_id)
-    assert names(output) == {FINAL, METADATA, RENDER_RECORD, POSTER}
+    assert names(output) == {FINAL, METADATA, RENDER_RECORD, POSTER, SHEET}
     assert RenderRecord.read(output / RENDER_RECORD).attempt == 2
 
 

@@ -40,7 +40,7 @@ def test_all_problems_are_named_at_once() -> None:
     assert "clips = '': must be " in said
     assert "music = 'no': must be a valid boolean" in said
     assert "resolution = '1921x1080': must be WIDTHxHEIGHT with even sides" in said
-    assert "whatever: there is no such key; the keys are priority, clips, music, resolution" in said
+    assert "whatever: there is no such key; the keys are priority, clips, music, language, resolution" in said
 
 
 @pytest.mark.parametrize(

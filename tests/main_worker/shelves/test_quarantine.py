@@ -41,7 +41,7 @@ BAD = {
     "video/nature/film.mkv": ("wrong_kind", "film.mkv"),
     "video/nature/no-suffix": ("wrong_kind", "no-suffix"),
     "music/nature/sound.wav": ("wrong_kind", "sound.wav"),
-    "story/nature/keeper/voice/text.txt": ("wrong_kind", "text.txt"),
+    "story/nature/keeper/voice/text.doc": ("wrong_kind", "text.doc"),
     "story/nature/keeper/link/voice.mp3": ("wrong_kind", "voice.mp3"),
     "video/nature/empty.mp4": ("empty", "empty.mp4"),
     "video/nature/text.mp4": ("unreadable", "text.mp4"),

@@ -61,6 +61,9 @@ def test_a_story_has_a_safe_category_story_and_stem(category: str, story: str, s
     [
         ("story/fantasy/dragon/link/one.txt", Kind.LINK, "dragon"),
         ("story/fantasy/dragon/voice/chapter_0001.mp3", Kind.VOICE, "dragon"),
+        ("story/fantasy/dragon/voice/chapter_0001.txt", Kind.TEXT, "dragon"),
+        ("story/fantasy/dragon/voice/chapter_0001.SRT", Kind.TEXT, "dragon"),
+        ("story/fantasy/dragon/voice/chapter_0001.vtt", Kind.TEXT, "dragon"),
         ("video/fantasy/sky.mp4", Kind.VIDEO, None),
         ("video/fantasy/sky.MOV", Kind.VIDEO, None),
         ("video/fantasy/sky.m4v", Kind.VIDEO, None),
@@ -69,7 +72,7 @@ def test_a_story_has_a_safe_category_story_and_stem(category: str, story: str, s
     ],
 )
 def test_a_right_place_makes_a_drop_of_its_kind(path: str, kind: Kind, story: str | None) -> None:
-    """The five places of the contract, with every suffix they take."""
+    """The places of the contract and that of a text, with every suffix they take."""
     judged = classify(PurePosixPath(path))
     assert isinstance(judged, Drop)
     assert (judged.kind, judged.category, judged.story) == (kind, "fantasy", story)
@@ -155,7 +158,7 @@ def test_our_own_notes_are_left_alone(path: str) -> None:
         ("video/fantasy/sky.avi", "wrong_kind", ".avi"),
         ("video/fantasy/sky", "wrong_kind", "no suffix"),
         ("music/fantasy/calm.wav", "wrong_kind", ".mp3"),
-        ("story/fantasy/dragon/voice/one.txt", "wrong_kind", ".mp3"),
+        ("story/fantasy/dragon/voice/one.wav", "wrong_kind", ".mp3"),
         ("story/fantasy/dragon/link/one.mp3", "wrong_kind", ".txt"),
     ],
 )
