@@ -82,7 +82,7 @@ class Bench:
     def forget(self) -> None:
         """Nothing is conformed any more."""
         shutil.rmtree(self.layout.segments, ignore_errors=True)
-        self.layout.segments.mkdir()
+        self.layout.segments.mkdir(parents=True, exist_ok=True)
 
     def render(self, wish: Wish) -> tuple[float, Path]:
         """Seconds from a task's claim to its output, and the output."""
