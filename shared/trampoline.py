@@ -32,7 +32,7 @@ def _work_in_batches() -> None:
     """Ask not to interrupt others at each wake-up (sched(7): SCHED_BATCH).
 
     ffmpeg hands every frame from thread to thread. Where a woken thread interrupts the one that woke it, on a machine
-    whose cores are all busy, encoding sound takes a fifth more processor time, and mixing it two fifths more.
+    whose cores are all busy, work on sound takes a good deal more processor time.
     """
     if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:  # nobody has chosen another one
         try:  # noqa: SIM105 - contextlib costs a millisecond of each start

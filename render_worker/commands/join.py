@@ -21,8 +21,8 @@ from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE, packet_ti
 from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 
-# Opening a part, ffmpeg decodes its first picture to learn how its pixels are laid out. No copy needs to know, and at
-# 1080p it takes 12 ms each. It says that it may not, once a part, and goes on.
+# Opening a part, ffmpeg decodes its first picture to learn how its pixels are laid out. No copy needs to know,
+# and it takes time at each part. It says that it may not, once a part, and goes on.
 _NOT_DECODED = "option codec_whitelist none"
 NOT_DECODED_SAID = "not on whitelist 'none'"
 _INDEX_BYTES_PER_FRAME = 24  # sizes, times and places of its packet in the index

@@ -13,14 +13,14 @@ import ffmpeg
 from shared.domain.plan import Canvas
 from shared.ffmpeg import file_url
 
-MOST = 12  # pictures on a sheet
+_MOST = 12  # pictures on a sheet
 _CELL_PIXELS = 320  # the longer side of one
 _MOST_HALVINGS = 3  # of both sides, that a decoder of JPEG can do
 
 
-def spread(count: int, most: int = MOST) -> list[int]:
+def spread(count: int) -> list[int]:
     """Which of so many pictures come onto a sheet: all, or as many as it has room for, evenly spread."""
-    shown = min(count, most)
+    shown = min(count, _MOST)
     return [(2 * number + 1) * count // (2 * shown) for number in range(shown)]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from render_worker.progress import Report
 from render_worker.render import Job
+from render_worker.tool import Tool
 from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
 from shared.mediainfo import number, read_declared
 from shared.records.metadata import Metadata
@@ -64,6 +65,13 @@ def test_a_task_becomes_a_complete_attempt(prepare: Prepare, render: Render, mod
     assert record.size == final.stat().st_size
     assert all(check.passed for check in record.checks)
     assert (job.folder / POSTER).read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_a_good_render_leaves_no_complaints(prepare: Prepare, render: Render, tool: Tool) -> None:
+    """Nor what ffmpeg says of the parts of a join that it may not decode: who reads the log looks for what is wrong."""
+    assert render(prepare(), mode="segments").fallback is None
+    assert tool.errors_to
+    assert not tool.errors_to.exists()
 
 
 WORDS = """WEBVTT
