@@ -21,6 +21,7 @@ DEADLINE = 3600.0
 RATE = 30
 CLIP_SECONDS, CLIPS = 10.0, 7
 _HOUR = 3600.0
+_GRAINS = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ SMALL = Scale("320x180", {"1080p": "320x180", "2160p": "640x360"}, (20.0, 25.0),
 
 
 class Media:
-    """Clips with motion and grain, syllables for a voice, music; all made once."""
+    """Clips with motion, and with grain from none to much; syllables for a voice, music; all made once."""
 
     def __init__(self, folder: Path, ffmpeg: Ffmpeg, scale: Scale) -> None:
         self._folder = folder
@@ -60,7 +61,7 @@ class Media:
     def _clip(self, number: int) -> Path:
         size, seconds = self._scale.source, CLIP_SECONDS
         moving = f"mandelbrot=s={size}:r={RATE}:start_scale={3 - 0.3 * number}:end_scale=0.2,trim=duration={seconds}"
-        graph = f"{moving},noise=alls=3:allf=t,format=yuv420p"
+        graph = f"{moving},noise=alls={number % _GRAINS}:allf=t,format=yuv420p"
         options = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-t", f"{seconds}"]
         return self._made(f"clip{number}.mp4", "-f", "lavfi", "-i", graph, *options)
 

@@ -130,7 +130,8 @@ class RenderWorker:
             if self._room.surely_holds(plan):
                 return True
             task = self._layout.task(TaskState.WAITING, task_id)
-            uses = uses_of(plan, metadata, task, self._tools.ffmpeg.version) if self._makes_segments else []
+            version, has = self._tools.ffmpeg.version, self._cache.has
+            uses = uses_of(plan, metadata, task, version, has) if self._makes_segments else []
         except (OSError, RecordError, PlanError):
             return True
         segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}

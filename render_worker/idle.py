@@ -147,8 +147,8 @@ class Ahead:
         rate = look.canvas.rate
         frames = frames_in(sidecar.video.seconds, rate)
         place = str(self.layout.relative(clip))
-        source = Source(clip, place, sidecar.sha256, frames, treatment_of(sidecar.video, rate))
-        found = segments_of(source, look, self.layout.assets, self.ffmpeg.version) if frames else []
+        source = Source(clip, place, sidecar.sha256, sidecar.size, frames, treatment_of(sidecar.video, rate))
+        found = segments_of(source, frames, look, self.layout.assets, self.ffmpeg.version, self.cache.has)
         return [wanted for wanted in found if not self.cache.has(wanted.key)]
 
     def _usual_look(self) -> Look | None:

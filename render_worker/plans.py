@@ -38,7 +38,7 @@ def _told(
     config: Config, layout: Layout, metadata: Metadata, cache: SegmentCache, ffmpeg: Ffmpeg, encoder: str
 ) -> dict[str, Any]:
     plan = plan_of(metadata, config.render, encoder)
-    uses = uses_of(plan, metadata, layout.task(TaskState.WAITING, metadata.task_id), ffmpeg.version)
+    uses = uses_of(plan, metadata, layout.task(TaskState.WAITING, metadata.task_id), ffmpeg.version, cache.has)
     segments = [
         {
             "key": use.wanted.key,

@@ -189,7 +189,7 @@ class _Rendering:
 
     def by_segments(self, cache: SegmentCache) -> Made:
         """Of segments, once more if one of them proves damaged; directly if they cannot be joined."""
-        uses = uses_of(self.plan, self.job.metadata, self.job.task, self.tool.ffmpeg.version)
+        uses = uses_of(self.plan, self.job.metadata, self.job.task, self.tool.ffmpeg.version, cache.has)
         assembly = Assembly(self.plan, uses, cache, self.tool)
         try:
             try:

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("reelmill", deadline=None)  # a busy machine is no bug
+settings.load_profile("reelmill")
 
 _MOUNT = 'exec 9<>/dev/fuse && mount -i -t fuse -o "fd=9,rootmode=$1,user_id=0,group_id=0" dead "$0"'
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import ffmpeg
@@ -15,6 +16,8 @@ from render_worker.commands.outputs import arguments, container, video_options
 from render_worker.commands.pictures import Stretch, picture
 from shared.domain.plan import Canvas, Layer, Profile, Treatment
 from shared.ffmpeg import file_url
+
+_SOME_FRAMES, _LATER = 100, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,36 +43,51 @@ class Recipe:
     treatment: Treatment
     look: Look
 
-    def key(self, version: str) -> str:
-        """Its name in the cache: a hash of the command that makes it, with contents in the place of paths.
+    @property
+    def end(self) -> int:
+        """The first frame of the clip behind it."""
+        return self.start + self.frames
 
-        Whatever changes what comes out changes the command, or the `version` of ffmpeg.
+    def key(self, version: str) -> str:
+        """Its name in the cache: a hash of the clip's content, of which frames they are, and of how they are made.
+
+        Whatever changes what comes out changes one of these, or the `version` of ffmpeg.
         """
-        contents = Path("/content")
-        layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in self.look.layers)
-        words = [version, *self._command(contents / self.sha256, layers, contents, Path("/segment"))]
+        words = [self.sha256, self.start, self.frames, _way(self.treatment, self.look, version)]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
     def command(self, clip: Path, folder: Path, target: Path, *, threads: int) -> list[str]:
         """ffmpeg's arguments; the layers are files in `folder`."""
-        layers = tuple(layer for layer, _ in self.look.layers)
-        return ["-filter_threads", str(threads), *self._command(clip, layers, folder, target, threads=threads)]
-
-    def _command(self, clip: Path, layers: tuple[Layer, ...], folder: Path, target: Path, **options: int) -> list[str]:
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
-        stream = picture([stretch], canvas, layers, folder)
-        settings = {**video_options(canvas, profile), **container(canvas), **options}
-        return arguments([stream], target, settings)
+        stream = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder)
+        settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
+        return ["-filter_threads", str(threads), *arguments([stream], target, settings)]
 
 
-def judge(segment: Path, packets: Path, thumbnail: Path, frame: int, *, threads: int) -> list[str]:
-    """Decode all of a segment, list its packets, and keep one of its frames as a picture."""
-    source = ["-threads", str(threads), "-f", "mov", "-i", file_url(segment)]
+@lru_cache(maxsize=64)  # it takes a millisecond, and a video may have thousands of shots
+def _way(treatment: Treatment, look: Look, version: str) -> str:
+    """What is done to frames, wherever they are from: commands for first and for later ones, without any paths."""
+    layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in look.layers)
+    look = replace(look, layers=tuple((layer, "") for layer in layers))
+    recipes = [Recipe("", start, _SOME_FRAMES, treatment, look) for start in (0, _LATER)]
+    commands = [recipe.command(Path("/clip"), Path("/layers"), Path("/segment"), threads=1) for recipe in recipes]
+    return json.dumps([version, *commands])
+
+
+def judge(segment: Path, packets: Path, thumbnail: Path, seconds: float, *, threads: int) -> list[str]:
+    """Decode all of a segment, list its packets, and keep the keyframe before some time as a picture.
+
+    What is decoded to be judged is not smoothed between blocks (the loop filter has no data that could be wrong, and
+    takes a seventh of the time); the picture is.
+    """
+    film = ["-f", "mov", "-i", file_url(segment)]
+    judged = ["-threads", str(threads), "-skip_loop_filter", "all", *film]
+    still = ["-threads", "1", "-skip_frame", "nokey", "-noaccurate_seek", "-ss", f"{seconds:.3f}", *film]
     decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
     listed = ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(packets)]
-    kept = ["-map", "0:v:0", "-vf", f"select=eq(n\\,{frame})", "-frames:v", "1", "-q:v", "3", "-f", "image2"]
-    return [*source, *decoded, *listed, *kept, "-update", "1", "-y", file_url(thumbnail)]
+    kept = ["-map", "1:v:0", "-fps_mode", "passthrough", "-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]
+    return [*judged, *still, *decoded, *listed, *kept, "-y", file_url(thumbnail)]
 
 
 def encoded_end(segment: Path, canvas: Canvas, profile: Profile, frames: tuple[int, int], target: Path) -> list[str]:

@@ -75,10 +75,10 @@ class Assembly:
         self._records: dict[str, SegmentRecord] = {}
 
     def missing(self) -> list[Wanted]:
-        """The segments that the cache seems not to have, longest first."""
+        """The segments that the cache seems not to have, the most work first."""
         wanted = {use.wanted.key: use.wanted for use in self._uses}
         missing = [one for one in wanted.values() if not self._cache.has(one.key)]
-        return sorted(missing, key=lambda one: -one.recipe.frames)
+        return sorted(missing, key=lambda one: -one.effort)
 
     def assemble(self, task: Path, final: Path, work: Work, lap: Callable[[str], None]) -> Assembled:
         """Make the video of the plan; `lap` is told the name of each phase that has ended.

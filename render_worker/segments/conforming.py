@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -28,6 +29,7 @@ from shared.records.segment import SegmentRecord
 _PACKETS = "packets.txt"
 _MOST_THREADS = 16  # more help x264 little at 1080p
 _JOBS = 4
+_NO_THREAD = 0.2  # a smaller part of a core is not worth another thread, which costs a twentieth
 _THUMBNAIL_SECONDS = 3  # films often begin black
 
 
@@ -39,6 +41,7 @@ class Wanted:
         path: the clip.
         source: its place in the library, for people.
         folder: where the layers are.
+        effort: about how much work it is, compared with others.
     """
 
     recipe: Recipe
@@ -46,6 +49,7 @@ class Wanted:
     path: Path
     source: str
     folder: Path
+    effort: float
 
 
 def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: Callable[[int], None]) -> None:
@@ -88,8 +92,8 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
 
 def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int) -> tuple[Stream, tuple[Check, ...]]:
     recipe, table = wanted.recipe, bench / _PACKETS
-    frame = min(recipe.frames // 3, round(_THUMBNAIL_SECONDS * recipe.look.canvas.rate))
-    command = judge(bench / SEGMENT, table, bench / THUMBNAIL, frame, threads=threads)
+    seconds = min(float(recipe.frames / recipe.look.canvas.rate) / 3, _THUMBNAIL_SECONDS)
+    command = judge(bench / SEGMENT, table, bench / THUMBNAIL, seconds, threads=threads)
     ended, progress = tool.run(f"judging the segment of {wanted.source}", command)
     streams = parse_packets(table.read_text("utf-8"))
     table.unlink()
@@ -117,15 +121,13 @@ def conform_all(
 
     The first failure ends all.
     """
-    cores, failed = os.cpu_count() or 1, False
-    waiting = len(missing)
+    failed, cores = False, os.cpu_count() or 1
 
     def stopping() -> bool:
         return failed or tool.stopping()
 
-    def make(wanted: Wanted) -> SegmentRecord:
-        nonlocal failed, waiting
-        threads, waiting = threads_for(waiting, cores), waiting - 1
+    def make(wanted: Wanted, threads: int) -> SegmentRecord:
+        nonlocal failed
         try:
             return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, on_frames)
         except BaseException:
@@ -133,7 +135,8 @@ def conform_all(
             raise
 
     with ThreadPoolExecutor(jobs_on(cores), thread_name_prefix="conform") as pool:
-        futures = {wanted.key: pool.submit(make, wanted) for wanted in missing}
+        shares = zip(missing, threads_for([one.effort for one in missing], cores), strict=True)
+        futures = {wanted.key: pool.submit(make, wanted, threads) for wanted, threads in shares}
     errors = [error for future in futures.values() if (error := future.exception())]
     if errors:
         raise next((error for error in errors if not isinstance(error, Stopped)), errors[0])
@@ -180,6 +183,17 @@ def jobs_on(cores: int) -> int:
     return min(cores, max(_JOBS, cores // 2))
 
 
-def threads_for(waiting: int, cores: int) -> int:
-    """How many threads the next of so many segments gets: the last ones share the cores that would be idle."""
-    return min(_MOST_THREADS, max(1, cores // min(waiting, jobs_on(cores))))
+def threads_for(efforts: Sequence[float], cores: int) -> list[int]:
+    """How many threads each of some segments gets, in their order.
+
+    Where others follow all get the same, so that no two of them fight for a core. The last ones share all cores, each
+    by its effort, so that they end at about the same time; with one alone, none would be idle.
+    """
+    jobs = jobs_on(cores)
+    turns = max(0, len(efforts) - 1) // jobs * jobs
+    last = efforts[turns:]
+    return [_threads(cores // jobs)] * turns + [_threads(cores * effort / sum(last)) for effort in last]
+
+
+def _threads(share: float) -> int:
+    return min(_MOST_THREADS, max(1, math.ceil(share - _NO_THREAD)))

@@ -72,6 +72,14 @@ def windows(frames: int, most: int) -> list[tuple[int, int]]:
     return [(start, end - start) for start, end in zip(starts, [*starts[1:], frames], strict=True)]
 
 
+def stops(start: int, end: int, gop: int) -> list[int]:
+    """Where a part that begins at frame `start` of a window may end: before a keyframe, or at the window's `end`.
+
+    What is left behind it is never less than a GOP.
+    """
+    return [*range(start + gop, end - gop + 1, gop), end]
+
+
 def footage_of(order: Sequence[int], keys: Sequence[bool]) -> Footage:
     """What a segment offers, from its packets in decoding order.
 

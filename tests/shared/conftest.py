@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from shared.config import Log
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
@@ -24,9 +23,6 @@ from shared.records.metadata import Input, Metadata, RenderRequest
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
 from shared.store import Claim, Store
-
-settings.register_profile("reelmill", deadline=None)  # a busy machine is no bug
-settings.load_profile("reelmill")
 
 _PATIENCE = 60.0  # seconds until something that is bound to happen counts as not happening
 VOICE_BYTES = b"the voice of a story"

@@ -145,12 +145,14 @@ def test_what_does_not_change_the_picture_does_not_change_the_name() -> None:
 
 
 def test_a_segment_is_decoded_listed_and_pictured_in_one_run() -> None:
-    """Judging decodes every frame, lists every packet and keeps one frame."""
-    assert judge(BENCH / "segment.mp4", BENCH / "packets.txt", BENCH / "thumbnail.jpg", 90, threads=2) == [
-        *("-threads", "2", "-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
+    """Judging decodes every frame, lists every packet and keeps a keyframe."""
+    assert judge(BENCH / "segment.mp4", BENCH / "packets.txt", BENCH / "thumbnail.jpg", 3, threads=2) == [
+        *("-threads", "2", "-skip_loop_filter", "all", "-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
+        *("-threads", "1", "-skip_frame", "nokey", "-noaccurate_seek", "-ss", "3.000"),
+        *("-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
         *("-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"),
         *("-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", f"file:{BENCH}/packets.txt"),
-        *("-map", "0:v:0", "-vf", "select=eq(n\\,90)", "-frames:v", "1", "-q:v", "3", "-f", "image2"),
+        *("-map", "1:v:0", "-fps_mode", "passthrough", "-frames:v", "1", "-q:v", "3", "-f", "image2"),
         *("-update", "1", "-y", f"file:{BENCH}/thumbnail.jpg"),
     ]
 

@@ -62,7 +62,7 @@ def conform_parts(
             recipe = Recipe("cafe", 20 * number, frames, Treatment(), Look(canvas, PROFILE))
             bench = tmp_path / f"bench-{number}"
             bench.mkdir()
-            wanted = Wanted(recipe, f"{number:04d}", clip, "scanned/moving.mp4", tmp_path)
+            wanted = Wanted(recipe, f"{number:04d}", clip, "scanned/moving.mp4", tmp_path, effort=1.0)
             conform(wanted, bench, replace(tool, scratch=bench), threads=1, on_frame=lambda _: None)
             film = bench / SEGMENT
             found.append(Segment(film, SegmentRecord.read(bench / SEGMENT_RECORD), pictures_of(film)))

@@ -90,6 +90,31 @@ def test_wherever_the_voice_ends_nothing_is_left_out_at_a_seam(
     assert len(encoded) > 1, "some ends are anchors, and some are not"
 
 
+def test_what_a_video_left_out_is_added_for_the_next_one(
+    prepare: Prepare,
+    render: Render,
+    again: Again,
+    run_ffmpeg: RunFfmpeg,
+    brightness: Callable[[Path], bytes],
+    tmp_path: Path,
+) -> None:
+    """A video that ends within its clip has only that much conformed; a longer one uses it, and only makes the rest."""
+    clip = tmp_path / "clip.mp4"
+    grey = "color=black:size=64x36:rate=30:duration=13.5,geq=lum='16+mod(N*37,210)':cb=128:cr=128"
+    run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
+    first = prepare(clips=(clip,), seconds_each=13.0, music=None, resolution="64x36")
+    settings = {"preset": "veryfast", "quality": 5}
+    for seconds, made in ((3.3, 1), (12.9, 1), (3.0, 0), (7.4, 0)):
+        job = replace(again(first), metadata=first.metadata.changed(voice_duration=seconds))
+        record = render(job, mode="segments", **settings)
+        assert (record.fallback, record.counts["segments_conformed"]) == (None, made)
+        other = replace(again(first), metadata=first.metadata.changed(voice_duration=seconds))
+        render(other, mode="direct", **settings)
+        joined, whole = brightness(job.folder / FINAL), brightness(other.folder / FINAL)
+        assert len(joined) == len(whole) == record.frames
+        assert [number for number in range(len(whole)) if abs(joined[number] - whole[number]) > 6] == []
+
+
 def test_a_picture_that_stands_for_long_is_shown_on_both_sides_of_a_seam(
     prepare: Prepare,
     render: Render,
