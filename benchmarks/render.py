@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -64,12 +65,20 @@ class Bench:
         self._media = media
         self._tasks = Tasks(self.layout, media)
         self._store = Store(self.layout)
+        self._worker = 0
+
+    def processor(self) -> tuple[float, float]:
+        """Processor time in seconds that the worker with its tools, and that the commands here, have taken so far."""
+        fields = Path(f"/proc/{self._worker}/stat").read_text("utf-8").rpartition(")")[2].split()
+        commands = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"), commands.ru_utime + commands.ru_stime
 
     @contextmanager
     def worker(self) -> Iterator[None]:
         """A render worker at work."""
         command = [sys.executable, "-m", "render_worker", "--root", os.fspath(self.layout.root)]
         with self._log.open("ab") as log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log) as process:
+            self._worker = process.pid
             try:
                 yield
             finally:
@@ -176,9 +185,14 @@ class Measuring:
         for _ in range(self._runs):
             self._bench.forget()
             wish = self._wish(self._scale.canvases["1080p"], clips)
+            before = self._bench.processor()
             ours, command = self._bench.render(wish)[0], self._bench.command(wish)
+            here, there = (now - then for now, then in zip(self._bench.processor(), before, strict=True))
             ratios.append(ours / command)
-            _say(f"cold, clips used {times} times: the command {command:.1f} s, here {ours:.1f} s")
+            _say(
+                f"cold, clips used {times} times: the command {command:.1f} s ({there:.0f} s of processor time), "
+                f"here {ours:.1f} s ({here:.0f} s)"
+            )
         return statistics.median(ratios)
 
     def hour(self) -> float:

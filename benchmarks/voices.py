@@ -61,7 +61,7 @@ def rows(cage: Cage, scratch: Path) -> Iterator[str]:
 
 
 def _row(cage: Cage, name: str, path: Path) -> str:
-    facts = measure_voice(cage, path)
+    facts, _ = measure_voice(cage, path)
     try:
         check_voice(facts, cage.config.voice)
         verdict = "accepted"

@@ -1,4 +1,4 @@
-"""Filesystems whose server has died: the names are there, and nobody can tell what they are the names of."""
+"""What all tests share: no deadlines, and filesystems whose server has died: nobody can tell what is behind a name."""
 
 from __future__ import annotations
 

@@ -142,7 +142,8 @@ class Examiner:
             case Kind.VIDEO | Kind.FRAME as kind:
                 return Examined(content, video=examine_clip(self.cage, ready.path, still=kind is Kind.FRAME))
             case Kind.VOICE:
-                return Examined(content, audio=examine_voice(self.cage, ready.path))
+                audio, loudness = examine_voice(self.cage, ready.path)
+                return Examined(content, audio=audio, loudness=loudness)
             case Kind.MUSIC:
                 target = self.staging / f"{secrets.token_hex(8)}.mp3"
                 audio, loudness = normalise(self.cage, ready.path, target)

@@ -8,7 +8,6 @@ figures: a file that misses is written again, corrected by what it missed.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +18,8 @@ from shared.domain.errors import MachineTrouble
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.ffmpeg import file_url, last_line
 from shared.mediainfo import number
+from shared.meter import METER, RATE, STEREO, summary_of
 
-_RATE = 48_000
-# Both ears of a mono track, as the video will play it: measured as one channel it would come out 3 LU too loud.
-_SHAPE = f"aresample={_RATE},aformat=channel_layouts=stereo"
 _ENCODE = ("-c:a", "libmp3lame", "-b:a", "192k", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "mp3", "-y")
 _SHORTEST_SECONDS = 0.4  # one measuring block of EBU R128
 _NOTHING_LUFS = -70.0  # the absolute gate of EBU R128: what is below it does not count as sound
@@ -33,7 +30,6 @@ _ENCODER_DB = 0.2  # what LAME usually takes from the level
 _MOST_LIMITING_DB = 18.0  # beyond it little but the limiter would be heard
 _LOWEST_LIMIT_DB = -24.0  # the least that alimiter takes
 _WRITES = 5
-_FIGURES = {"integrated": r"\bI:\s+(\S+) LUFS", "range": r"\bLRA:\s+(\S+) LU", "true_peak": r"\bPeak:\s+(\S+) dBFS"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +42,11 @@ class Adjustment:
     @property
     def audio_filter(self) -> str:
         """The filter graph; peaks between the samples are only seen at four times the rate."""
-        gain = f"{_SHAPE},volume={self.gain:.3f}dB:precision=double"
+        gain = f"{STEREO},volume={self.gain:.3f}dB:precision=double"
         if self.limit is None:
             return gain
         hold = f"alimiter=limit={self.limit:.3f}dB:level=false:attack=5:release=50:latency=true"
-        return f"{gain},aresample={4 * _RATE},{hold},aresample={_RATE}"
+        return f"{gain},aresample={4 * RATE},{hold},aresample={RATE}"
 
 
 def normalise(cage: Cage, path: Path, target: Path) -> tuple[AudioFacts, LoudnessFacts]:
@@ -81,23 +77,13 @@ def measure(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
         DropRefused: it does not decode.
     """
     silence = Silence()
-    meters = f"{silence_filter(cage.config.voice.silence_db)},{_SHAPE},ebur128=peak=true:framelog=quiet"
+    meters = f"{silence_filter(cage.config.voice.silence_db)},{STEREO},{METER}"
     arguments = ["-map", "0:a:0", "-af", meters, "-f", "null", "-"]
     ended, progress = cage.run("mp3", path, arguments, talkative=True, on_line=silence.read)
     if ended.code != 0 or progress.seconds == 0:
         raise unreadable("an MP3 sound", ended)
     track = declared_sound(cage, path)
     return facts_of(track, progress.seconds, silence.found(progress.seconds)), summary_of(ended.errors)
-
-
-def summary_of(report: str) -> LoudnessFacts:
-    """The figures that ebur128 leaves at the end of standard error; silence has a peak of minus infinity."""
-    _, _, summary = report.rpartition("Summary:")
-    found = {name: re.search(pattern, summary) for name, pattern in _FIGURES.items()}
-    figures = {name: float(match[1]) for name, match in found.items() if match}
-    if len(figures) < len(_FIGURES):
-        raise MachineTrouble(f"ffmpeg's ebur128 said nothing that can be read: {report[-200:]!r}")
-    return LoudnessFacts(figures["integrated"], figures["range"], figures["true_peak"])
 
 
 def first_adjustment(music: Music, found: LoudnessFacts) -> Adjustment:

@@ -12,9 +12,10 @@ from typing import Any
 from main_worker.captions.pauses import pauses_of, written
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from shared.config import Voice
-from shared.domain.media import AudioFacts
+from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.domain.names import readable
 from shared.mediainfo import number
+from shared.meter import METER, STEREO, summary_of
 
 # direct: else its blocks and the progress cut each other's lines
 _PRINT = "ametadata=mode=print:file=-:direct=1"
@@ -40,18 +41,18 @@ def silence_filter(silence_db: float) -> str:
     return f"silencedetect=n={silence_db:g}dB:d={_SILENCE_SECONDS},{_PRINT}"
 
 
-def examine_voice(cage: Cage, path: Path) -> AudioFacts:
-    """The facts of a narration.
+def examine_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
+    """The facts of a narration, and how loud it is.
 
     Raises:
         DropRefused: not an MP3, cut off, too short, mostly silence, or without anything like speech.
     """
-    facts = measure_voice(cage, path)
+    facts, loudness = measure_voice(cage, path)
     check_voice(facts, cage.config.voice)
-    return facts
+    return facts, loudness
 
 
-def measure_voice(cage: Cage, path: Path) -> AudioFacts:
+def measure_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
     """What there is to know of a voice, from one decoding of all of it; its length is exact to the sample.
 
     Raises:
@@ -66,16 +67,16 @@ def measure_voice(cage: Cage, path: Path) -> AudioFacts:
         silence.read(line)
         speech.read(line)
 
-    graph = f"[0:a:0]asplit[whole][band];[band]{_LEVELS},anullsink;[whole]{silence_filter(limits.silence_db)}[out]"
-    ended, progress = cage.run(
-        "mp3", path, ["-filter_complex", graph, "-map", "[out]", "-f", "null", "-"], on_line=read
-    )
+    meters = f"[band]{_LEVELS},anullsink;[both]{STEREO},{METER},anullsink"
+    graph = f"[0:a:0]asplit=3[whole][band][both];{meters};[whole]{silence_filter(limits.silence_db)}[out]"
+    arguments = ["-filter_complex", graph, "-map", "[out]", "-f", "null", "-"]
+    ended, progress = cage.run("mp3", path, arguments, talkative=True, on_line=read)
     if ended.code != 0 or progress.seconds == 0:
         raise unreadable("an MP3 sound", ended)
     check_whole(number(track, "duration") / 1000, progress.seconds)
     facts = facts_of(track, progress.seconds, silence.found(progress.seconds))
     pauses = written(pauses_of(speech.levels, _WINDOW_SECONDS))
-    return replace(facts, speech_seconds=speech.seconds(), pauses=pauses)
+    return replace(facts, speech_seconds=speech.seconds(), pauses=pauses), summary_of(ended.errors)
 
 
 def declared_sound(cage: Cage, path: Path) -> dict[str, Any]:

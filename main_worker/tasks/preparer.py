@@ -182,7 +182,13 @@ class Preparer:
         channels = sidecar.audio.channels if sidecar.audio else None
         path = str(self._layout.relative(entry.path))
         return Input(
-            path=path, sha256=sidecar.sha256, size=sidecar.size, seconds=seconds, channels=channels, video=sidecar.video
+            path=path,
+            sha256=sidecar.sha256,
+            size=sidecar.size,
+            seconds=seconds,
+            channels=channels,
+            loudness=sidecar.loudness,
+            video=sidecar.video,
         )
 
     def _stage(self, metadata: Metadata, captions: Sequence[Cue]) -> Path:

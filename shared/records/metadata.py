@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.domain.media import VideoFacts
+from shared.domain.media import LoudnessFacts, VideoFacts
 from shared.records.record import Record
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -23,6 +23,7 @@ class Input(BaseModel):
     size: int = Field(description="Bytes.")
     seconds: float | None = Field(None, description="Playable length of sound or picture.")
     channels: int | None = Field(None, description="Channels of a sound.")
+    loudness: LoudnessFacts | None = Field(None, description="Of a sound, as it will be heard.")
     video: VideoFacts | None = Field(None, description="Facts of a clip's picture.")
 
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from main_worker.checks.loudness import Adjustment, first_adjustment, next_adjustment, summary_of
+from main_worker.checks.loudness import Adjustment, first_adjustment, next_adjustment
 from shared.child import Limits
 from shared.config import Music
 from shared.domain.drop import Kind
-from shared.domain.errors import MachineTrouble
 from shared.domain.media import LoudnessFacts
 from shared.ffmpeg import file_url
 from shared.mediainfo import read_declared
@@ -80,35 +79,6 @@ def test_the_limiter_looks_between_the_samples() -> None:
     assert Adjustment(4.2, -1.8).audio_filter == (
         f"{shape},aresample=192000,alimiter=limit=-1.800dB:level=false:attack=5:release=50:latency=true,aresample=48000"
     )
-
-
-SUMMARY = """[Parsed_ebur128_0 @ 0x1] Summary:
-
-  Integrated loudness:
-    I:         -16.1 LUFS
-    Threshold: -26.4 LUFS
-
-  Loudness range:
-    LRA:         4.4 LU
-    Threshold: -36.4 LUFS
-    LRA low:   -19.3 LUFS
-    LRA high:  -14.9 LUFS
-
-  True peak:
-    Peak:       {} dBFS
-"""
-
-
-@pytest.mark.parametrize(("peak", "read"), [("-1.6", -1.6), ("0.2", 0.2), ("-inf", float("-inf"))])
-def test_the_meter_s_summary_is_read(peak: str, read: float) -> None:
-    """Whatever was said before it."""
-    assert summary_of(f"I: -99.9 LUFS\n{SUMMARY.format(peak)}") == LoudnessFacts(-16.1, 4.4, read)
-
-
-def test_a_meter_that_says_nothing_is_the_machine_s_trouble() -> None:
-    """No file is blamed for a strange ffmpeg."""
-    with pytest.raises(MachineTrouble, match="ebur128"):
-        summary_of("something else")
 
 
 def measured(desk: Desk, path: Path) -> tuple[float, float]:
