@@ -152,6 +152,20 @@ def test_a_mono_voice_is_measured_to_the_sample(desk: Desk, media: Media) -> Non
     assert (facts.codec, facts.silent_seconds) == ("MPEG Audio", 0)
 
 
+@pytest.mark.parametrize(("channels", "lufs"), [("1", -23.0), ("2", -20.0)])
+def test_a_voice_is_as_loud_as_a_video_plays_it(desk: Desk, media: Media, channels: str, lufs: float) -> None:
+    """1 kHz with a peak of -20 dBFS, half of each 0.4 s, which is what EBU R128 measures at a time: 3 LU less.
+
+    Mono is spread over both sides.
+    """
+    tone = "0.1*sin(2*PI*997*t)*lt(mod(t,0.4),0.2)"
+    source = f"aevalsrc='{'|'.join([tone] * int(channels))}':d=20:s=44100"
+    found = desk.examine(media.sound("loud.mp3", "-ac", channels, "-b:a", "192k", source=source), Kind.VOICE)
+    assert found.loudness is not None
+    assert found.loudness.integrated == pytest.approx(lufs - 3.0, abs=0.4)  # LAME takes a little
+    assert found.loudness.true_peak == pytest.approx(lufs, abs=1.0)
+
+
 def test_a_stereo_voice_with_a_pause_is_accepted(desk: Desk, media: Media) -> None:
     """The pause is measured; a short breath is not one."""
     beat = "pow(0.52-0.48*cos(8*PI*t),2)"

@@ -136,6 +136,11 @@ def test_the_inputs_name_every_file_by_content(made: Farm) -> None:
         assert (sha256(task / name), path.stat().st_size) == (wanted.sha256, wanted.size)
     clips = [wanted for name, wanted in made.tasks()[task.name].inputs.items() if name.startswith("video_part")]
     assert {clip.seconds for clip in clips} == {1.0}
+    sounds = [wanted for name, wanted in made.tasks()[task.name].inputs.items() if name.endswith(".mp3")]
+    assert [sound.loudness for sound in sounds] == [
+        made.library()[sound.path.removeprefix("scanned/")].loudness for sound in sounds
+    ]
+    assert all(sound.loudness for sound in sounds)
     assert len({clip.path for clip in clips}) == 3
 
 
