@@ -68,7 +68,7 @@ class Bench:
         self._worker = 0
 
     def processor(self) -> tuple[float, float]:
-        """Processor time in seconds that the worker with its tools, and that the commands here, have taken so far."""
+        """Seconds of processor time that the worker with its tools, and the commands here, have taken (proc(5))."""
         fields = Path(f"/proc/{self._worker}/stat").read_text("utf-8").rpartition(")")[2].split()
         commands = resource.getrusage(resource.RUSAGE_CHILDREN)
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"), commands.ru_utime + commands.ru_stime

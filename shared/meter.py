@@ -8,7 +8,8 @@ from shared.domain.errors import MachineTrouble
 from shared.domain.media import LoudnessFacts
 
 RATE = 48_000
-# Both ears of a mono sound, as a video plays it: measured as one channel it would seem 3 LU more quiet.
+# A mono sound is spread over both sides with the power it has, 3 dB less on each. Whoever plays it at its full level on
+# both, plays it 3 LU louder than what is measured.
 STEREO = f"aresample={RATE},aformat=channel_layouts=stereo"
 METER = "ebur128=peak=true:framelog=quiet"
 """Passes a sound on and measures it; reports on standard error when all is over, at ffmpeg's log level ``info``."""

@@ -1,4 +1,4 @@
-"""Which segments a plan wants, and how many frames of each. Pure."""
+"""Which segments a plan wants, and how many frames of each. Pure, but for being told which there are."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Input(BaseModel):
     size: int = Field(description="Bytes.")
     seconds: float | None = Field(None, description="Playable length of sound or picture.")
     channels: int | None = Field(None, description="Channels of a sound.")
-    loudness: LoudnessFacts | None = Field(None, description="Of a sound, as it will be heard.")
+    loudness: LoudnessFacts | None = Field(None, description="Of a sound; mono with 3 dB less on both sides.")
     video: VideoFacts | None = Field(None, description="Facts of a clip's picture.")
 
 

@@ -153,10 +153,10 @@ def test_a_mono_voice_is_measured_to_the_sample(desk: Desk, media: Media) -> Non
 
 
 @pytest.mark.parametrize(("channels", "lufs"), [("1", -23.0), ("2", -20.0)])
-def test_a_voice_is_as_loud_as_a_video_plays_it(desk: Desk, media: Media, channels: str, lufs: float) -> None:
+def test_a_voice_has_its_loudness(desk: Desk, media: Media, channels: str, lufs: float) -> None:
     """1 kHz with a peak of -20 dBFS, half of each 0.4 s, which is what EBU R128 measures at a time: 3 LU less.
 
-    Mono is spread over both sides.
+    Mono is spread over both sides, and has there 3 dB less.
     """
     tone = "0.1*sin(2*PI*997*t)*lt(mod(t,0.4),0.2)"
     source = f"aevalsrc='{'|'.join([tone] * int(channels))}':d=20:s=44100"

@@ -30,6 +30,19 @@ def brightness(run_ffmpeg: RunFfmpeg) -> Callable[[Path], bytes]:
     return measure
 
 
+@pytest.fixture
+def changing(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> Callable[..., Path]:
+    """A clip each of whose frames has another brightness than its neighbours."""
+
+    def make(seconds: float, rate: str = "30") -> Path:
+        clip = tmp_path / "changing.mp4"
+        grey = f"color=black:size=64x36:rate={rate}:duration={seconds},geq=lum='16+mod(N*37,210)':cb=128:cr=128"
+        run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
+        return clip
+
+    return make
+
+
 @pytest.mark.parametrize(
     ("clip_rate", "rate"),
     [("30", 30), ("60", 30), ("60000/1001", 29.97), ("25", 29.97), ("24", 59.94), ("50", 25), ("30", 23.976)],
@@ -38,17 +51,15 @@ def test_parts_show_the_pictures_of_the_whole(
     prepare: Prepare,
     render: Render,
     again: Again,
-    run_ffmpeg: RunFfmpeg,
+    changing: Callable[..., Path],
     brightness: Callable[[Path], bytes],
-    tmp_path: Path,
     clip_rate: str,
     rate: float,
 ) -> None:
     """Every frame of the segments is the one that the direct command shows, told by how bright it is."""
-    clip = tmp_path / "long_clip.mp4"
-    grey = f"color=black:size=64x36:rate={clip_rate}:duration={SECONDS + 0.5},geq=lum='16+mod(N*37,210)':cb=128:cr=128"
-    run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
-    job = prepare(clips=(clip,), seconds_each=SECONDS, music=None, rate=rate, resolution="64x36")
+    job = prepare(
+        clips=(changing(SECONDS + 0.5, clip_rate),), seconds_each=SECONDS, music=None, rate=rate, resolution="64x36"
+    )
     job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1))
     settings = {"preset": "ultrafast", "quality": 5}
     record = render(job, mode="segments", **settings)
@@ -62,18 +73,10 @@ def test_parts_show_the_pictures_of_the_whole(
 
 
 def test_wherever_the_voice_ends_nothing_is_left_out_at_a_seam(
-    prepare: Prepare,
-    render: Render,
-    again: Again,
-    run_ffmpeg: RunFfmpeg,
-    brightness: Callable[[Path], bytes],
-    tmp_path: Path,
+    prepare: Prepare, render: Render, again: Again, changing: Callable[..., Path], brightness: Callable[[Path], bytes]
 ) -> None:
     """One clip in two parts, of which no shot before can give frames; with B-frames most ends are no anchors."""
-    clip = tmp_path / "long_clip.mp4"
-    grey = f"color=black:size=64x36:rate=30:duration={SECONDS + 0.5},geq=lum='16+mod(N*37,210)':cb=128:cr=128"
-    run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
-    job = prepare(clips=(clip,), seconds_each=SECONDS, music=None, resolution="64x36")
+    job = prepare(clips=(changing(SECONDS + 0.5),), seconds_each=SECONDS, music=None, resolution="64x36")
     settings = {"preset": "veryfast", "quality": 5}
     first = job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1))
     render(job, mode="direct", **settings)
@@ -91,18 +94,10 @@ def test_wherever_the_voice_ends_nothing_is_left_out_at_a_seam(
 
 
 def test_what_a_video_left_out_is_added_for_the_next_one(
-    prepare: Prepare,
-    render: Render,
-    again: Again,
-    run_ffmpeg: RunFfmpeg,
-    brightness: Callable[[Path], bytes],
-    tmp_path: Path,
+    prepare: Prepare, render: Render, again: Again, changing: Callable[..., Path], brightness: Callable[[Path], bytes]
 ) -> None:
     """A video that ends within its clip has only that much conformed; a longer one uses it, and only makes the rest."""
-    clip = tmp_path / "clip.mp4"
-    grey = "color=black:size=64x36:rate=30:duration=13.5,geq=lum='16+mod(N*37,210)':cb=128:cr=128"
-    run_ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", clip)
-    first = prepare(clips=(clip,), seconds_each=13.0, music=None, resolution="64x36")
+    first = prepare(clips=(changing(13.5),), seconds_each=13.0, music=None, resolution="64x36")
     settings = {"preset": "veryfast", "quality": 5}
     for seconds, made in ((3.3, 1), (12.9, 1), (3.0, 0), (7.4, 0)):
         job = replace(again(first), metadata=first.metadata.changed(voice_duration=seconds))
