@@ -69,9 +69,9 @@ class Studio:
         scratch.mkdir(parents=True)
         metadata = Metadata.read(task / "metadata.json")
         job = Job(metadata, task, (self._layout.scanned,), folder, scratch, 1, "bench")
-        settings = Render.model_validate({"mode": mode, "quality": quality, "preset": "medium"})
+        config = Config(render=Render.model_validate({"mode": mode, "quality": quality, "preset": "medium"}))
         tool = Tool(self._ffmpeg, "bench", scratch, DEADLINE, lambda: False)
-        render_task(job, settings, "libx264", self._cache, tool, lambda _: None)
+        render_task(job, config, "libx264", self._cache, tool, lambda _: None)
         return folder / FINAL
 
     def likeness(self, video: Path, reference: Path) -> Likeness:

@@ -124,7 +124,7 @@ class Bench:
     def filters(self, output: Path) -> float:
         """Seconds that the audio filters of an output take without encoding."""
         metadata = Metadata.read(output.with_name(METADATA))
-        plan = plan_of(metadata, load_config(self.layout.config, {}).render, "libx264")
+        plan = plan_of(metadata, load_config(self.layout.config, {}), "libx264")
         folder = self._folder / "again"
         self._tasks.link(folder, metadata)
         graph = mix(plan, folder).output("-", f="null").compile()[1:]

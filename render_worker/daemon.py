@@ -126,7 +126,7 @@ class RenderWorker:
             return False
         try:
             metadata = self._store.metadata(TaskState.WAITING, task_id)
-            plan = plan_of(metadata, self._config.render, self._tools.encoder)
+            plan = plan_of(metadata, self._config, self._tools.encoder)
             if self._room.surely_holds(plan):
                 return True
             task = self._layout.task(TaskState.WAITING, task_id)
@@ -253,7 +253,7 @@ class RenderWorker:
                 self._log_progress(claim.task_id, label, report)
 
         self._pulse.say(Doing("rendering", claim.task_id, label))
-        return render_task(job, self._config.render, self._tools.encoder, self._cache, tool, on_report)
+        return render_task(job, self._config, self._tools.encoder, self._cache, tool, on_report)
 
     def _log_progress(self, task_id: str, label: str, report: Report) -> None:
         left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""

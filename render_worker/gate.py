@@ -1,7 +1,8 @@
 """The gate: what stands between a render and `output/`. It trusts no exit status, only the file itself.
 
-What was encoded for this video alone is decoded. Pictures that came by stream copy were decoded and judged when their
-segments were conformed; here their packets are compared with those that were judged then, byte for byte.
+What was encoded for this video alone is decoded. What came by stream copy was decoded and judged before: pictures when
+their segments were conformed, the sound when it was encoded. Here its packets are compared with those that were judged
+then, byte for byte.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from render_worker.packets import Stream, parse_packets
+from render_worker.checks import equal, near
+from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE
+from render_worker.heard import SILENT, Heard, Listening, check_heard
+from render_worker.packets import Packet, Stream, parse_packets
 from render_worker.tool import Tool
 from shared.domain.errors import ReelmillError
+from shared.domain.pauses import Pause
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
 from shared.ffmpeg import file_url, last_line
 from shared.files import fsync_path
+from shared.meter import MOMENTARY, STEREO
 from shared.records.render import Check
 
 _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
@@ -38,12 +44,27 @@ class GateClosed(ReelmillError):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of decoding one stream; frames are counted for a picture only, seconds for a sound."""
+    """What came of decoding one stream; frames are counted for a picture only, a sound is heard."""
 
     code: int
-    frames: int
-    seconds: float
     complaint: str
+    frames: int = 0
+    seconds: float = 0.0
+    heard: Heard = SILENT
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was judged before it was joined.
+
+    Attributes:
+        picture, sound: bytes and checksum of every packet.
+        heard: the sound, as it is heard when these packets are decoded.
+    """
+
+    picture: Sequence[tuple[int, str]]
+    sound: Sequence[tuple[int, str]]
+    heard: Heard
 
 
 @dataclass(frozen=True)
@@ -51,15 +72,15 @@ class Seen:
     """All that was seen of a finished file.
 
     Attributes:
-        picture: what came of decoding the picture, or None where it was copied and need not be decoded.
+        picture, sound: what came of decoding it, or None where it was copied and need not be decoded.
         boxes: the file's boxes from its beginning to its index or its content, whichever comes first.
     """
 
     sha256: str
     streams: tuple[Stream, ...]
     boxes: tuple[str, ...]
-    sound: Decoded
-    picture: Decoded | None
+    sound: Decoded | None = None
+    picture: Decoded | None = None
 
     def stream(self, codec: str) -> Stream:
         """The first stream of a codec; an empty one if there is none."""
@@ -67,18 +88,14 @@ class Seen:
 
 
 def look(
-    final: Path,
-    tool: Tool,
-    scratch: Path,
-    *,
-    decode_picture: bool,
-    on_progress: Callable[[Progress], None] | None = None,
+    final: Path, tool: Tool, scratch: Path, *, decode: bool, on_progress: Callable[[Progress], None] | None = None
 ) -> Seen:
     """See what is in a finished file; what ffmpeg complains of is added to the attempt's standard error.
 
     Meanwhile the file is brought to the disk, which publishing has to wait for.
 
     Args:
+        decode: whether picture and sound are decoded, since they were encoded for this video alone.
         on_progress: told how far the longest of it is.
 
     Raises:
@@ -87,8 +104,8 @@ def look(
     with ThreadPoolExecutor(3) as pool:
         on_disk = pool.submit(fsync_path, final)
         digest = pool.submit(_sha256, final)
-        picture = pool.submit(_decode_picture, final, tool, on_progress) if decode_picture else None
-        streams, sound = _read(final, tool, scratch, None if decode_picture else on_progress)
+        picture = pool.submit(_decode_picture, final, tool, on_progress) if decode else None
+        streams, sound = _read(final, tool, scratch, None if decode else on_progress, decode=decode)
         on_disk.result()
         return Seen(
             sha256=digest.result(),
@@ -99,21 +116,29 @@ def look(
         )
 
 
-def check(seen: Seen, plan: RenderPlan, copied: Sequence[tuple[int, str]] | None = None) -> tuple[Check, ...]:
+def check(
+    seen: Seen, plan: RenderPlan, judged: Judged | None = None, pauses: Sequence[Pause] | None = None
+) -> tuple[Check, ...]:
     """Judge a finished file by what was seen of it. Pure.
 
     Args:
-        copied: bytes and checksum of every packet of the picture, as they were judged before they were joined.
+        judged: what was judged before it was joined; None where the file was decoded.
+        pauses: of the voice; None where they are not known.
 
     Raises:
         GateClosed: a check failed.
     """
-    picture = seen.stream("h264")
-    checks = [*_structure(seen, picture, plan), *_packets_checked(picture, plan), *_sound_checked(seen.sound, plan)]
-    if copied is not None:
-        found = [(packet.size, packet.checksum) for packet in picture.packets]
-        strange = sum(one != other for one, other in zip(found, copied, strict=False)) + abs(len(found) - len(copied))
-        checks.append(equal("packets that are not those judged before", strange, 0))
+    picture, sound = seen.stream("h264"), seen.stream("aac")
+    checks = [*_structure(seen, picture, plan), *_packets_checked(picture, plan)]
+    if judged is not None:
+        checks += [
+            equal("packets that are not those judged before", _strange(picture.packets, judged.picture), 0),
+            equal("packets of sound that are not those heard before", _strange(sound.packets, judged.sound), 0),
+            *_sound_times_checked(sound, plan),
+            *check_heard(judged.heard, plan, pauses),
+        ]
+    if seen.sound:
+        checks += [*_sound_checked(seen.sound, plan), *check_heard(seen.sound.heard, plan, pauses)]
     if seen.picture:
         checks += [
             equal("exit status of decoding the picture", seen.picture.code, 0),
@@ -123,6 +148,13 @@ def check(seen: Seen, plan: RenderPlan, copied: Sequence[tuple[int, str]] | None
     if not all(found.passed for found in checks):
         raise GateClosed(tuple(checks))
     return tuple(checks)
+
+
+def _strange(found: Sequence[Packet], wanted: Sequence[tuple[int, str]]) -> int:
+    """How many packets are others, or missing, or too many."""
+    pairs = zip(found, wanted, strict=False)
+    others = sum((packet.size, packet.checksum) != expected for packet, expected in pairs)
+    return others + abs(len(found) - len(wanted))
 
 
 def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
@@ -162,32 +194,49 @@ def _sound_checked(sound: Decoded, plan: RenderPlan) -> list[Check]:
     ]
 
 
+def _sound_times_checked(sound: Stream, plan: RenderPlan) -> list[Check]:
+    """The first packet is the encoder's own and lies before zero; the last one is as short as what is left."""
+    begin = float(sound.packets[0].pts * sound.tick) if sound.packets else 0.0
+    lasts = float(sum(packet.duration for packet in sound.packets) * sound.tick)
+    steps = [float(step * sound.tick) for step in sound.steps]
+    wanted = [PACKET_SAMPLES / SAMPLE_RATE] if len(sound.packets) > 1 else []
+    return [
+        equal("steps of sound, s", steps, wanted),
+        near("seconds of sound", begin + lasts, plan.seconds, 1 / SAMPLE_RATE),
+    ]
+
+
 def _read(
-    final: Path, tool: Tool, scratch: Path, on_progress: Callable[[Progress], None] | None
-) -> tuple[tuple[Stream, ...], Decoded]:
+    final: Path, tool: Tool, scratch: Path, on_progress: Callable[[Progress], None] | None, *, decode: bool
+) -> tuple[tuple[Stream, ...], Decoded | None]:
     """The streams of a file, and what came of decoding its sound, in one reading of it.
 
-    The table that ffmpeg writes has the decoded sound, if there is any, before the streams of the file. Of the coded
-    sound only the first packet is listed: all of it is decoded.
+    The table that ffmpeg writes has the decoded sound, if there is any, before the streams of the file.
     """
     table = scratch / "packets.txt"
     table.touch()  # ffmpeg makes none of a file it cannot open
-    decoded = ["-map", "0:a:0?", "-filter:a:0", f"asetnsamples=n={_CHUNK_SAMPLES}:p=0"]
-    codecs = ["-map", "0", "-c", "copy", "-c:a:0", "pcm_s16le", "-bsf:a:1", "noise=drop=gt(n\\,0)"]
+    codecs = ["-map", "0", "-c", "copy"]
+    listening = Listening()
+    if decode:
+        heard = f"{STEREO},{MOMENTARY},asetnsamples=n={_CHUNK_SAMPLES}:p=0"
+        codecs = ["-map", "0:a:0?", "-filter:a:0", heard, *codecs, "-c:a:0", "pcm_s16le"]
     source = [*_CAGE, "-i", file_url(final)]
-    ended, _ = tool.watch([*source, *decoded, *codecs, "-f", "framecrc", "-y", file_url(table)], on_progress)
+    ended, _ = tool.watch([*source, *codecs, "-f", "framecrc", "-y", file_url(table)], on_progress, listening.read)
     streams = parse_packets(table.read_text("utf-8"))
     table.unlink()
+    if not decode:
+        return tuple(streams), None
     has_sound = any(stream.facts.get("media_type") == "audio" for stream in streams[1:])
     sound = streams.pop(0) if has_sound else Stream()
     seconds = float(sum(packet.duration for packet in sound.packets) * sound.tick)
-    return tuple(streams), Decoded(ended.code, 0, seconds, last_line(ended.errors))
+    decoded = Decoded(ended.code, last_line(ended.errors), seconds=seconds, heard=listening.heard())
+    return tuple(streams), decoded
 
 
 def _decode_picture(final: Path, tool: Tool, on_progress: Callable[[Progress], None] | None) -> Decoded:
     what = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
     ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what], on_progress)
-    return Decoded(ended.code, progress.frame, 0.0, last_line(ended.errors))
+    return Decoded(ended.code, last_line(ended.errors), frames=progress.frame)
 
 
 def _sha256(path: Path) -> str:
@@ -207,12 +256,3 @@ def boxes_of(path: Path) -> tuple[str, ...]:
                 break
             stream.seek(skip, 1)
     return tuple(kinds)
-
-
-def equal(name: str, measured: object, expected: object) -> Check:
-    return Check(name=name, passed=measured == expected, measured=measured, limit=expected)
-
-
-def near(name: str, measured: float, wanted: float, tolerance: float) -> Check:
-    passed = abs(measured - wanted) <= tolerance + 1e-6
-    return Check(name=name, passed=passed, measured=measured, limit=f"{wanted:g} ± {tolerance:.4g}")

@@ -37,7 +37,7 @@ def print_plans(config: Config, layout: Layout, ffmpeg: Ffmpeg, encoder: str) ->
 def _told(
     config: Config, layout: Layout, metadata: Metadata, cache: SegmentCache, ffmpeg: Ffmpeg, encoder: str
 ) -> dict[str, Any]:
-    plan = plan_of(metadata, config.render, encoder)
+    plan = plan_of(metadata, config, encoder)
     uses = uses_of(plan, metadata, layout.task(TaskState.WAITING, metadata.task_id), ffmpeg.version, cache.has)
     segments = [
         {

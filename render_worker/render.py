@@ -14,17 +14,22 @@ from typing import Any
 from render_worker import gate
 from render_worker.commands.direct import direct
 from render_worker.commands.sheet import sheet, spread
-from render_worker.gate import GateClosed
+from render_worker.commands.sounds import MONO_TO_STEREO
+from render_worker.gate import GateClosed, Judged
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
 from render_worker.segments.assembly import Assembly, Damaged
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.joining import NotJoinable
 from render_worker.segments.uses import uses_of
+from render_worker.soundtrack import make_sound, mixed_right
 from render_worker.tool import Tool
-from shared.config import Render
+from shared.config import Config, Mix
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
+from shared.domain.mix import Master, levels
+from shared.domain.pauses import Pause
+from shared.domain.pauses import read as read_pauses
 from shared.domain.plan import Canvas, Captions, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
 from shared.ffmpeg import file_url
 from shared.records.metadata import Metadata
@@ -65,29 +70,29 @@ class Made:
     """A finished film that has passed the gate.
 
     Attributes:
+        plan: as it was carried out.
         fallback: why segments would not do.
         counts: segments that were conformed and reused, and frames that were encoded for this video alone.
     """
 
     mode: str
+    plan: RenderPlan
     sha256: str
     checks: tuple[Check, ...]
     counts: Mapping[str, int]
     fallback: str | None = None
 
 
-def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
-    """The plan of a task, from its metadata alone.
+def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
+    """The plan of a task, from its metadata and the configuration alone.
 
     Raises:
         PlanError: its clips do not cover its voice.
     """
+    render = config.render
     width, height = map(int, metadata.render.resolution.split("x"))
     inputs = metadata.inputs
-    tracks = [Track(metadata.voice_file, render.voice_gain, inputs[metadata.voice_file].channels or 2)]
-    if metadata.music_file:
-        channels = inputs[metadata.music_file].channels or 2
-        tracks.append(Track(metadata.music_file, render.music_gain, channels, loops=True))
+    tracks, master = _tracks(metadata, config.mix)
     logo, captions = metadata.render.logo, metadata.captions
     return make_plan(
         Canvas(width, height, exact_rate(metadata.render.frame_rate)),
@@ -97,11 +102,32 @@ def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
         layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
         tracks=tracks,
         captions=Captions(captions.file, captions.language, captions.cues) if captions else None,
+        master=master,
     )
 
 
+def _tracks(metadata: Metadata, mix: Mix) -> tuple[list[Track], Master | None]:
+    """Voice and music with their gains, and what makes one programme of them, if anything does."""
+    voice, music = (metadata.inputs[name] if name else None for name in (metadata.voice_file, metadata.music_file))
+    assert voice  # noqa: S101 - for the type checker: every task has one
+    if mix.style == "broadcast":
+        spoken, played = voice.loudness, music.loudness if music else None
+        voice_db, music_db, master = levels(spoken, played, mix.broadcast)
+        # What is measured of a mono sound is that of one with 3 dB less on both sides.
+        voice_gain, music_gain = (
+            10 ** (gain / 20) / (MONO_TO_STEREO if one and one.channels == 1 else 1.0)
+            for gain, one in ((voice_db, voice), (music_db, music))
+        )
+    else:
+        voice_gain, music_gain, master = mix.voice_gain, mix.music_gain, None
+    tracks = [Track(metadata.voice_file, voice_gain, voice.channels or 2)]
+    if music and metadata.music_file:
+        tracks.append(Track(metadata.music_file, music_gain, music.channels or 2, loops=True))
+    return tracks, master
+
+
 def render_task(
-    job: Job, settings: Render, encoder: str, cache: SegmentCache, tool: Tool, on_report: Callable[[Report], None]
+    job: Job, config: Config, encoder: str, cache: SegmentCache, tool: Tool, on_report: Callable[[Report], None]
 ) -> RenderRecord:
     """Make a film, its poster, contact sheet and records in the attempt's folder; where it has captions, also these.
 
@@ -113,9 +139,9 @@ def render_task(
     """
     started_at, clock = utc_now(), _Stopwatch()
     _check_inputs(job)
-    plan = plan_of(job.metadata, settings, encoder)
+    plan = plan_of(job.metadata, config, encoder)
     rendering = _Rendering(job, plan, tool, Work(plan.canvas.rate, on_report), clock)
-    made = rendering.by_segments(cache) if settings.mode == "segments" else rendering.directly()
+    made = rendering.by_segments(cache) if config.render.mode == "segments" else rendering.directly()
     rendering.work.end()
     shutil.rmtree(job.scratch)
     record = RenderRecord(
@@ -127,7 +153,7 @@ def render_task(
         ffmpeg=tool.ffmpeg.version,
         encoder=encoder,
         mode=made.mode,
-        plan=plain(asdict(plan)),
+        plan=plain(asdict(made.plan)),
         checks=made.checks,
         sha256=made.sha256,
         size=(job.folder / FINAL).stat().st_size,
@@ -164,18 +190,34 @@ class _Rendering:
         """All in one command."""
         check_room(self.job.scratch, self.plan, 0)
         frames = self.plan.frames
+        plan = self._settled()
+        self.clock.lap("mix")
         self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
         self.work.begin("rendering", frames)
-        self.tool.run("rendering", direct(self.plan, self.job.task, self.final), self.work.at)
+        self.tool.run("rendering", direct(plan, self.job.task, self.final), self.work.at)
         self.clock.lap("render")
         self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
         self._make_sheet()
         self.clock.lap("poster")
-        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True, on_progress=self.work.at)
-        checks = gate.check(seen, self.plan)
+        seen = gate.look(self.final, self.tool, self.job.scratch, decode=True, on_progress=self.work.at)
+        checks = gate.check(seen, plan, pauses=self._pauses())
         self.clock.lap("gate")
-        return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames})
+        return Made("direct", plan, seen.sha256, checks, {"encoded_frames": self.plan.frames})
+
+    def _settled(self) -> RenderPlan:
+        """The plan with a sound that comes out right; to hear that first takes less time than to encode all again."""
+        if self.plan.master is None:
+            return self.plan
+        sound = self.job.scratch / "sound.aac"
+        plan, _ = mixed_right(self.plan, lambda plan: make_sound(plan, self.job.task, sound, self.tool))
+        sound.unlink()
+        return plan
+
+    def _pauses(self) -> tuple[Pause, ...] | None:
+        """Those of the voice, where they are known."""
+        written = self.job.metadata.inputs[self.job.metadata.voice_file].pauses
+        return read_pauses(written) if written is not None else None
 
     def _make_sheet(self) -> None:
         """A picture from the middle of each shot."""
@@ -205,15 +247,16 @@ class _Rendering:
         assembled = assembly.assemble(self.job.task, self.final, self.work, self.clock.lap)
         shutil.copyfile(assembled.poster, self.job.folder / POSTER)
         self.work.begin("checking", self.plan.frames)
-        seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=False, on_progress=self.work.at)
+        seen = gate.look(self.final, self.tool, self.job.scratch, decode=False, on_progress=self.work.at)
         assembled.check_whole(seen.stream("h264").packets)
         try:
-            checks = gate.check(seen, self.plan, assembled.packets)
+            judged = Judged(assembled.packets, assembled.sound.packets, assembled.sound.heard)
+            checks = gate.check(seen, assembled.plan, judged, self._pauses())
         except GateClosed as closed:
             assembly.check_segments()
             raise NotJoinable(str(closed)) from closed
         self.clock.lap("gate")
-        return Made("segments", seen.sha256, checks, assembled.counts)
+        return Made("segments", assembled.plan, seen.sha256, checks, assembled.counts)
 
 
 def _check_inputs(job: Job) -> None:

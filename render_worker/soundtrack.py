@@ -1,18 +1,19 @@
-"""Makes the sound of a video: at once where it is short, mixed once and encoded in parts where it is long."""
+"""Makes the sound of a video, and hears it: at once where it is short, mixed once and in parts where it is long."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from render_worker.commands.sounds import (
     PACKET_SAMPLES,
     SAMPLE_RATE,
+    Encoded,
     Part,
     encode_part,
     encode_whole,
@@ -20,17 +21,29 @@ from render_worker.commands.sounds import (
     parts_of,
     samples_of,
 )
+from render_worker.heard import Heard, Listening, put_together
+from render_worker.packets import parse_packets
 from render_worker.pipe import Writer
-from render_worker.tool import Tool
+from render_worker.tool import RenderFailed, Tool
+from shared.domain.mix import Mixing
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
+from shared.ffmpeg import last_line
 
 _IN_PARTS_SECONDS = 120  # from here on the time saved is more than that of starting a process per part
 _PART_SECONDS = (10, 120)  # the first, which the join waits for; the longest, since starting a process takes time
 _NICE = 5  # mixing and joining go before encoding: the one feeds it, the other is what ends last
 
 
-def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> None:
+@dataclass(frozen=True)
+class Sound:
+    """An encoded sound: bytes and checksum of each of its packets, and how they sound when they are decoded."""
+
+    packets: tuple[tuple[int, str], ...]
+    heard: Heard
+
+
+def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> Sound:
     """Mix the tracks of a plan and encode them into `target`, an ADTS file or a pipe; helpers use its name.
 
     Raises:
@@ -38,8 +51,8 @@ def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> None:
     """
     cores = os.cpu_count() or 1
     if cores == 1 or plan.seconds < _IN_PARTS_SECONDS:
-        tool.run("encoding the sound", encode_whole(plan, task, target))
-        return
+        encoded = Encoded(target, tool.scratch / "sound.packets")
+        return _encode(encode_whole(plan, task, encoded), encoded, Listening(), tool)
     shortest, longest = (round(seconds * SAMPLE_RATE / PACKET_SAMPLES) for seconds in _PART_SECONDS)
     parts = parts_of(samples_of(plan), shortest, longest)
     mixed = tool.scratch / "mixed.s16"
@@ -50,8 +63,34 @@ def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> None:
             tool.run("mixing the sound", mix_down(plan, task, mixed), encoding.follow)
         finally:
             encoding.mixed()
-        writing.result()
+        sounds = writing.result()
     mixed.unlink()
+    packets = tuple(packet for sound in sounds for packet in sound.packets)
+    return Sound(packets, put_together([sound.heard for sound in sounds]))
+
+
+def mixed_right(plan: RenderPlan, make: Callable[[RenderPlan], Sound]) -> tuple[RenderPlan, Sound]:
+    """Have a sound made until it is as loud as it should be; returns the plan it came out right with.
+
+    What was measured at ingest tells the gains, so that this is once, as a rule. What cannot be reached is for the
+    gate to judge.
+    """
+    mixing = Mixing(plan.master) if plan.master else None
+    while True:
+        sound = make(plan)
+        master = mixing.next(sound.heard.loudness, sound.heard.true_peak) if mixing else None
+        if master is None:
+            return plan, sound
+        plan = replace(plan, master=master)
+
+
+def _encode(command: list[str], encoded: Encoded, listening: Listening, tool: Tool) -> Sound:
+    ended, _ = tool.run("encoding the sound", command, on_line=listening.read)
+    if ended.errors:
+        raise RenderFailed(f"the sound does not decode as it should: {last_line(ended.errors)}")
+    packets = parse_packets(encoded.packets.read_text("utf-8"))[0].packets
+    encoded.packets.unlink()
+    return Sound(tuple((packet.size, packet.checksum) for packet in packets), listening.heard())
 
 
 class _Encoding:
@@ -63,7 +102,7 @@ class _Encoding:
         self._mixed = mixed
         self._tool = tool
         self._pool = pool
-        self._begun: SimpleQueue[Future[Path] | None] = SimpleQueue()
+        self._begun: SimpleQueue[tuple[Path, Future[Sound]] | None] = SimpleQueue()
 
     def follow(self, _: Progress) -> None:
         """Begin what can be begun by now."""
@@ -77,23 +116,28 @@ class _Encoding:
             self._begin()
         self._begun.put(None)
 
-    def write(self, target: Path) -> None:
+    def write(self, target: Path) -> list[Sound]:
         """Put the parts together, each as soon as it is encoded."""
+        sounds = []
         with Writer(target, self._tool.stopping) as whole:
-            for path in self._encoded():
+            for path, sound in self._encoded():
+                sounds.append(sound)
                 with path.open("rb") as part:
                     shutil.copyfileobj(part, whole)
                 path.unlink()
+        return sounds
 
-    def _encoded(self) -> Iterator[Path]:
-        while (future := self._begun.get()) is not None:
-            yield future.result()
+    def _encoded(self) -> Iterator[tuple[Path, Sound]]:
+        while (begun := self._begun.get()) is not None:
+            path, future = begun
+            yield path, future.result()
 
     def _begin(self) -> None:
         part = self._waiting.pop(0)
-        self._begun.put(self._pool.submit(self._encode, part))
-
-    def _encode(self, part: Part) -> Path:
         path = self._tool.scratch / f"sound-{part.first}.aac"
-        self._tool.run("encoding the sound", encode_part(part, self._mixed, path, self._plan.profile))
-        return path
+        self._begun.put((path, self._pool.submit(self._encode, part, path)))
+
+    def _encode(self, part: Part, path: Path) -> Sound:
+        encoded = Encoded(path, path.with_suffix(".packets"))
+        command = encode_part(part, self._mixed, encoded, self._plan.profile)
+        return _encode(command, encoded, Listening(part.start), self._tool)

@@ -41,9 +41,16 @@ class Tool:
     nice: int = 0
 
     def run(
-        self, doing: str, arguments: Sequence[str], on_progress: Callable[[Progress], None] | None = None
+        self,
+        doing: str,
+        arguments: Sequence[str],
+        on_progress: Callable[[Progress], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> tuple[Ended, Progress]:
         """Run ffmpeg to a good end; `doing` completes "ffmpeg failed while".
+
+        Args:
+            on_line: gets every line of standard output, which filters may write to.
 
         Raises:
             RenderFailed: it ended badly.
@@ -51,14 +58,17 @@ class Tool:
             MachineTrouble: this node is at fault, such as a full disk.
             Stopped: this was asked to stop.
         """
-        ended, progress = self.watch(arguments, on_progress)
+        ended, progress = self.watch(arguments, on_progress, on_line)
         if ended.code != 0:
             words = last_line(ended.errors) or "it said nothing"
             raise RenderFailed(f"ffmpeg ended with status {ended.code} while {doing}: {words}")
         return ended, progress
 
     def watch(
-        self, arguments: Sequence[str], on_progress: Callable[[Progress], None] | None = None
+        self,
+        arguments: Sequence[str],
+        on_progress: Callable[[Progress], None] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> tuple[Ended, Progress]:
         """Run ffmpeg to any end; raises as :meth:`run` but for RenderFailed."""
         errors = self.scratch / f"{secrets.token_hex(6)}.stderr"
@@ -68,6 +78,7 @@ class Tool:
                 limits=Limits(silence_seconds=self.stall_seconds),
                 stopping=self.stopping,
                 on_progress=on_progress,
+                on_line=on_line,
                 errors_to=errors,
                 nice=self.nice,
             )

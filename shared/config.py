@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from shared.domain.errors import ReelmillError
 from shared.domain.media import check_language, check_resolution
+from shared.domain.mix import Broadcast
 from shared.domain.names import readable
 
 ENVIRONMENT_PREFIX = "REELMILL_"
@@ -189,9 +190,36 @@ class Render(Section):
     )
     quality: int = Field(21, ge=0, le=51, description="Constant quality (CRF): lower is better and larger.")
     audio_kbps: int = Field(192, ge=32, le=512, description="Bit rate of the sound, in kbit/s.")
-    voice_gain: float = Field(1.0, ge=0, le=10, description="Gain of the voice in the mix, linear.")
-    music_gain: float = Field(0.25, ge=0, le=10, description="Gain of the music in the mix, linear.")
     stall_seconds: float = Field(120.0, ge=1, description="A render without progress for this long is killed.")
+
+
+class Mix(Section):
+    """How voice and music become one sound."""
+
+    style: Literal["broadcast", "spec"] = Field(
+        "broadcast",
+        description="Brought to one loudness with the music giving way to the voice, or added up with fixed gains.",
+    )
+    loudness_lufs: float = Field(
+        -14.0, ge=-31, le=-9, description="Integrated loudness of a video (EBU R128), in LUFS; broadcast only."
+    )
+    true_peak_db: float = Field(-1.0, ge=-9, le=0, description="Highest true peak, in dBTP; broadcast only.")
+    music_lu: float = Field(
+        -12.0, ge=-40, le=0, description="Loudness of the music where nobody speaks, under the voice's; broadcast only."
+    )
+    duck_db: float = Field(
+        8.0, ge=0, le=15, description="How much further the music goes down under speech; broadcast only."
+    )
+    attack_seconds: float = Field(0.03, ge=0.001, le=2, description="How fast it goes down; broadcast only.")
+    release_seconds: float = Field(0.6, ge=0.01, le=9, description="How fast it comes back; broadcast only.")
+    fade_in_seconds: float = Field(1.0, ge=0, le=60, description="How long the music takes to come; broadcast only.")
+    fade_out_seconds: float = Field(3.0, ge=0, le=60, description="How long it takes to go; broadcast only.")
+    voice_gain: float = Field(1.0, ge=0, le=10, description="Gain of the voice, linear; spec only.")
+    music_gain: float = Field(0.25, ge=0, le=10, description="Gain of the music, linear; spec only.")
+
+    @property
+    def broadcast(self) -> Broadcast:
+        return Broadcast(**self.model_dump(exclude={"style", "voice_gain", "music_gain"}))
 
 
 class Worker(Section):
@@ -261,6 +289,7 @@ class Config(Section):
     links: Links = Links()
     tasks: Tasks = Tasks()
     render: Render = Render()
+    mix: Mix = Mix()
     worker: Worker = Worker()
     files: Files = Files()
     retention: Retention = Retention()

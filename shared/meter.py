@@ -14,7 +14,18 @@ STEREO = f"aresample={RATE},aformat=channel_layouts=stereo"
 METER = "ebur128=peak=true:framelog=quiet"
 """Passes a sound on and measures it; reports on standard error when all is over, at ffmpeg's log level ``info``."""
 
-_FIGURES = {"integrated": r"\bI:\s+(\S+) LUFS", "range": r"\bLRA:\s+(\S+) LU", "true_peak": r"\bPeak:\s+(\S+) dBFS"}
+LOUDNESS = "ebur128=framelog=quiet"
+"""The same without the true peak, which takes longest."""
+
+MOMENTARY = "ebur128=metadata=1:peak=true:framelog=quiet,ametadata=mode=print:file=-:direct=1"
+"""Passes a sound on and measures it; writes its momentary loudness to standard output every 100 ms."""
+
+_FIGURES = {
+    "integrated": r"\bI:\s+(\S+) LUFS",
+    "range": r"\bLRA:\s+(\S+) LU",
+    "true_peak": r"\bPeak:\s+(\S+) dBFS",
+    "threshold": r"\bI:\s+\S+ LUFS\s+Threshold:\s+(\S+) LUFS",
+}
 
 
 def summary_of(report: str) -> LoudnessFacts:
@@ -23,9 +34,24 @@ def summary_of(report: str) -> LoudnessFacts:
     Raises:
         MachineTrouble: there are none.
     """
+    integrated, spread, peak, gate = (
+        _figure(report, name) for name in ("integrated", "range", "true_peak", "threshold")
+    )
+    return LoudnessFacts(integrated, spread, peak, threshold=gate)
+
+
+def integrated_of(report: str) -> float:
+    """The integrated loudness, in LUFS, in what :data:`LOUDNESS` left.
+
+    Raises:
+        MachineTrouble: there is none.
+    """
+    return _figure(report, "integrated")
+
+
+def _figure(report: str, name: str) -> float:
     _, _, summary = report.rpartition("Summary:")
-    found = {name: re.search(pattern, summary) for name, pattern in _FIGURES.items()}
-    figures = {name: float(match[1]) for name, match in found.items() if match}
-    if len(figures) < len(_FIGURES):
+    found = re.search(_FIGURES[name], summary)
+    if not found:
         raise MachineTrouble(f"ffmpeg's ebur128 said nothing that can be read: {report[-200:]!r}")
-    return LoudnessFacts(figures["integrated"], figures["range"], figures["true_peak"])
+    return float(found[1])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from main_worker.captions.clauses import After, Clause
-from main_worker.captions.pauses import Pause
+from shared.domain.pauses import Pause
 
 _EDGE_SECONDS = 0.1  # a pause that begins before this, or ends after that much before the end, is at the edge
 _SKIP_COST = 6.0  # of the end of a sentence where nobody pauses

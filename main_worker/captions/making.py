@@ -7,8 +7,8 @@ from dataclasses import replace
 from main_worker.captions.alignment import align
 from main_worker.captions.clauses import clauses_of, letters_in
 from main_worker.captions.cues import NO_MARKS, Cue, cues_of, one_by_one, parse_cues
-from main_worker.captions.pauses import read
 from shared.domain.media import AudioFacts
+from shared.domain.pauses import read
 
 _MOST_SIGNS = 1000  # of a caption that anybody can read; a track of timed text has room for 65,535 bytes
 # Letters in a second of speech. Narrators say 12 to 18; nobody says 40, and at 2 most of the text is missing.

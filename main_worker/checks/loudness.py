@@ -17,6 +17,7 @@ from shared.config import Music
 from shared.domain.errors import MachineTrouble
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.ffmpeg import file_url, last_line
+from shared.limiter import spelled
 from shared.mediainfo import number
 from shared.meter import METER, RATE, STEREO, summary_of
 
@@ -45,8 +46,7 @@ class Adjustment:
         gain = f"{STEREO},volume={self.gain:.3f}dB:precision=double"
         if self.limit is None:
             return gain
-        hold = f"alimiter=limit={self.limit:.3f}dB:level=false:attack=5:release=50:latency=true"
-        return f"{gain},aresample={4 * RATE},{hold},aresample={RATE}"
+        return f"{gain},aresample={4 * RATE},{spelled(self.limit)},aresample={RATE}"
 
 
 def normalise(cage: Cage, path: Path, target: Path) -> tuple[AudioFacts, LoudnessFacts]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from main_worker.captions.pauses import pauses_of, written
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
+from main_worker.checks.limiting import with_limiting
 from shared.config import Voice
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.domain.names import readable
+from shared.domain.pauses import pauses_of, written
 from shared.mediainfo import number
 from shared.meter import METER, STEREO, summary_of
 
@@ -49,7 +50,7 @@ def examine_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
     """
     facts, loudness = measure_voice(cage, path)
     check_voice(facts, cage.config.voice)
-    return facts, loudness
+    return facts, with_limiting(cage, path, loudness)
 
 
 def measure_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:

@@ -188,6 +188,7 @@ class Preparer:
             seconds=seconds,
             channels=channels,
             loudness=sidecar.loudness,
+            pauses=sidecar.audio.pauses if sidecar.audio else None,
             video=sidecar.video,
         )
 

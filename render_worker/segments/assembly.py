@@ -19,6 +19,7 @@ from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.cuts import Cut, Footage, Piece, fit, footage_of
 from render_worker.segments.joining import NotJoinable, join_parts
 from render_worker.segments.uses import Use
+from render_worker.soundtrack import Sound, mixed_right
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.layout import SHEET
 from shared.domain.plan import RenderPlan
@@ -43,13 +44,17 @@ class Assembled:
     """A joined video.
 
     Attributes:
+        plan: as it was carried out, with the gains its sound came to need.
         packets: bytes and checksum of every packet of its picture, as they were judged.
         keys: of the segment each of them came from, where it came from one.
+        sound: its sound, as it was judged.
         poster: a picture of it.
     """
 
+    plan: RenderPlan
     packets: tuple[tuple[int, str], ...]
     keys: tuple[str, ...]
+    sound: Sound
     poster: Path
     counts: Mapping[str, int]
 
@@ -103,15 +108,17 @@ class Assembly:
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="sheet") as beside:
                 drawn = beside.submit(self._make_sheet, final.with_name(SHEET))
-                join_parts(self._plan, parts, task, final, self._tool, work)
+                plan, sound = self._joined(parts, task, final, work)
                 drawn.result()
         except NotJoinable:
             self.check_segments()
             raise
         lap("join")
         return Assembled(
+            plan=plan,
             packets=tuple(packets),
             keys=tuple(keys),
+            sound=sound,
             poster=self._scratch / f"{self._uses[0].wanted.key}.jpg",
             counts={
                 "segments_conformed": len(missing),
@@ -131,6 +138,14 @@ class Assembly:
         firsts = [use.wanted.key for use in self._uses if use.begins_shot]
         pictures = [(self._scratch / f"{firsts[number]}.jpg", None) for number in spread(len(firsts))]
         self._tool.run("making the contact sheet", sheet(pictures, self._plan.canvas, target))
+
+    def _joined(self, parts: Sequence[Part], task: Path, final: Path, work: Work) -> tuple[RenderPlan, Sound]:
+        """Join, with the sound mixed again until it comes out as it should."""
+
+        def make(plan: RenderPlan) -> Sound:
+            return join_parts(plan, parts, task, final, self._tool, work)
+
+        return mixed_right(self._plan, make)
 
     # -- having all segments ---------------------------------------------------------------------
 

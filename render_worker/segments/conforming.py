@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from render_worker.checks import equal
 from render_worker.commands.conform import Recipe, judge
-from render_worker.gate import GateClosed, equal
+from render_worker.gate import GateClosed
 from render_worker.packets import Stream, parse_packets
 from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.cuts import footage_of

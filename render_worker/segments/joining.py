@@ -14,7 +14,7 @@ from typing import Any
 from render_worker.commands.join import NOT_DECODED_SAID, Part, join, part_list
 from render_worker.pipe import make_pipe
 from render_worker.progress import Work
-from render_worker.soundtrack import make_sound
+from render_worker.soundtrack import Sound, make_sound
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.errors import Stopped
 from shared.domain.plan import RenderPlan
@@ -27,8 +27,10 @@ class NotJoinable(RenderFailed):
     """Segments that cannot be joined by copy, although they were made alike."""
 
 
-def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path, tool: Tool, work: Work) -> None:
+def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path, tool: Tool, work: Work) -> Sound:
     """Make a film of parts in scratch and of the plan's sound, which comes through a pipe; the first failure ends both.
+
+    Returns the sound as it was heard when it was encoded.
 
     Raises:
         NotJoinable: the join failed, or ended before its sound did.
@@ -40,16 +42,17 @@ def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path,
     command = join(plan, listing, sound, task, final)
     sound.unlink(missing_ok=True)  # of a join that failed
     if not make_pipe(sound):
-        make_sound(plan, task, sound, tool)
+        made = make_sound(plan, task, sound, tool)
         _run(tool, command, work)
-        return
+        sound.unlink()
+        return made
     no_sound = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="join") as beside:
         joiner = replace(tool, stopping=lambda: no_sound.is_set() or tool.stopping())
         joining = beside.submit(_run, joiner, command, work)
         listened = replace(tool, stopping=lambda: _has_failed(joining) or tool.stopping())
         try:
-            make_sound(plan, task, sound, listened)
+            made = make_sound(plan, task, sound, listened)
         except BaseException as error:
             no_sound.set()
             cause = joining.exception()
@@ -60,6 +63,7 @@ def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path,
             raise
         joining.result()
     sound.unlink()
+    return made
 
 
 def _run(tool: Tool, command: Sequence[str], work: Work) -> None:

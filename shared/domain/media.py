@@ -114,6 +114,8 @@ class LoudnessFacts:
         gain: what was added to the dropped track, in dB.
         limited: whether peaks had to be held down.
         held_below: LU under the target, where no more was possible under the highest true peak allowed.
+        threshold: the relative gate in LUFS; what is quieter does not count. None where that was not looked for.
+        limiting: what holding its peaks down costs: pairs of dB by which they are held, and LU that are lost.
     """
 
     integrated: float
@@ -122,6 +124,8 @@ class LoudnessFacts:
     gain: float = 0.0
     limited: bool = False
     held_below: float = 0.0
+    threshold: float | None = None
+    limiting: tuple[tuple[float, float], ...] = ()
 
 
 def orientation(a: float, b: float, c: float, d: float) -> tuple[int, bool]:

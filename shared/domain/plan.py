@@ -10,6 +10,7 @@ from typing import Literal
 
 from shared.domain.errors import ReelmillError
 from shared.domain.media import VideoFacts
+from shared.domain.mix import Master
 
 # From here on, also as a film's wide picture, cameras mean BT.709 when they do not say what they mean (BT.601 below).
 _HD_WIDTH, _HD_LINES = 1280, 720
@@ -113,6 +114,8 @@ class RenderPlan:
     Attributes:
         seconds: length of the voice, which is the length of the video.
         frames: exact number of frames of the output.
+        tracks: the voice first.
+        master: what makes one programme of the tracks; None where they are only added up.
     """
 
     canvas: Canvas
@@ -123,6 +126,7 @@ class RenderPlan:
     layers: tuple[Layer, ...]
     tracks: tuple[Track, ...]
     captions: Captions | None = None
+    master: Master | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,7 @@ def make_plan(
     layers: Sequence[Layer],
     tracks: Sequence[Track],
     captions: Captions | None = None,
+    master: Master | None = None,
 ) -> RenderPlan:
     """Lay the clips end to end until the voice is covered; the last shot is cut to the exact frame.
 
@@ -213,4 +218,4 @@ def make_plan(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "
             "a task needs clips that are together as long as its voice"
         )
-    return RenderPlan(canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks), captions)
+    return RenderPlan(canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks), captions, master)

@@ -24,6 +24,7 @@ class Input(BaseModel):
     seconds: float | None = Field(None, description="Playable length of sound or picture.")
     channels: int | None = Field(None, description="Channels of a sound.")
     loudness: LoudnessFacts | None = Field(None, description="Of a sound; mono with 3 dB less on both sides.")
+    pauses: str | None = Field(None, description="Where nobody speaks in a voice: start-end, in seconds.")
     video: VideoFacts | None = Field(None, description="Facts of a clip's picture.")
 
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ from render_worker.progress import Report
 from render_worker.render import Job, render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
-from shared.config import Render
+from shared.config import Config, Mix, Render
 from shared.domain.layout import METADATA, SCRATCH, Layout
+from shared.domain.media import LoudnessFacts
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
@@ -103,6 +105,8 @@ _LENGTHS: Mapping[str, tuple[float, int | None]] = {
     "music_mono.mp3": (5.0, 1),
     "music_stereo.mp3": (5.0, 2),
 }
+# What the main worker would have measured of the sounds, which are sines of an eighth of full scale, one side or two.
+_LOUDNESS = {1: LoudnessFacts(-21.6, 0.0, -21.0, threshold=-31.6), 2: LoudnessFacts(-18.6, 0.0, -18.0, threshold=-28.6)}
 
 
 @pytest.fixture(scope="session")
@@ -158,6 +162,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             size=len(content),
             seconds=seconds,
             channels=channels,
+            loudness=_LOUDNESS[channels] if channels and "silent" not in target.name else None,
         )
 
     def fill(
@@ -261,7 +266,7 @@ def tool(ffmpeg: Ffmpeg, tmp_path: Path) -> Tool:
 
 @pytest.fixture
 def render(tool: Tool, cache: SegmentCache) -> Callable[..., RenderRecord]:
-    """Render a job; keywords are settings of [render], `program` and `stopping` replace what is there."""
+    """Render a job; keywords are settings of [render], `mix` those of [mix]; the others replace what is there."""
     usual = cache
 
     def run(
@@ -272,11 +277,13 @@ def render(tool: Tool, cache: SegmentCache) -> Callable[..., RenderRecord]:
         cache: SegmentCache = usual,
         on_report: Callable[[Report], None] = lambda _: None,
         preset: str = "ultrafast",
+        mix: Mapping[str, Any] = MappingProxyType({}),
         **settings: Any,
     ) -> RenderRecord:
         chosen = Render.model_validate({"preset": preset, **settings})
         own = replace(tool, ffmpeg=program, scratch=job.scratch, stall_seconds=chosen.stall_seconds, stopping=stopping)
-        return render_task(job, chosen, "libx264", cache, own, on_report)
+        config = Config(render=chosen, mix=Mix.model_validate(mix))
+        return render_task(job, config, "libx264", cache, own, on_report)
 
     return run
 

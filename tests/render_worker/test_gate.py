@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from render_worker.commands.direct import direct
-from render_worker.gate import Decoded, GateClosed, Seen, boxes_of, check, look
+from render_worker.gate import Decoded, GateClosed, Judged, Seen, boxes_of, check, look
+from render_worker.heard import SILENT
 from render_worker.packets import Packet, Stream
 from render_worker.tool import Tool
 from shared.domain.errors import Stopped
@@ -83,7 +84,7 @@ def judge(tool: Tool) -> Callable[[Path], set[str]]:
 
     def failed(final: Path) -> set[str]:
         try:
-            check(look(final, tool, tool.scratch, decode_picture=True), PLAN)
+            check(look(final, tool, tool.scratch, decode=True), PLAN)
         except GateClosed as closed:
             return {check.name for check in closed.checks if not check.passed}
         return set()
@@ -94,12 +95,13 @@ def judge(tool: Tool) -> Callable[[Path], set[str]]:
 @pytest.fixture
 def seen(good: Path, tool: Tool) -> Seen:
     """What is seen of the good result without decoding its picture, as if it were a join."""
-    return look(good, tool, tool.scratch, decode_picture=False)
+    return look(good, tool, tool.scratch, decode=False)
 
 
-def judged(seen: Seen) -> list[tuple[int, str]]:
-    """The packets of a picture as they stand in the records of its segments."""
-    return [(packet.size, packet.checksum) for packet in seen.stream("h264").packets]
+def judged(seen: Seen) -> Judged:
+    """The packets as they were when they were judged: those of the picture when its segments were conformed."""
+    picture, sound = ([(p.size, p.checksum) for p in seen.stream(codec).packets] for codec in ("h264", "aac"))
+    return Judged(picture, sound, SILENT)
 
 
 def with_packets(seen: Seen, change: Callable[[list[Packet]], list[Packet]]) -> Seen:
@@ -110,7 +112,7 @@ def with_packets(seen: Seen, change: Callable[[list[Packet]], list[Packet]]) -> 
 
 def test_a_good_result_passes_every_check(good: Path, tool: Tool) -> None:
     """All checks are told, all are passed, and the gate leaves nothing behind."""
-    checks = check(look(good, tool, tool.scratch, decode_picture=True), PLAN)
+    checks = check(look(good, tool, tool.scratch, decode=True), PLAN)
     assert all(check.passed for check in checks)
     assert {"frames", "packets", "streams", "seconds of sound", "index in front"} <= {check.name for check in checks}
     assert not list(tool.scratch.iterdir())
@@ -118,8 +120,10 @@ def test_a_good_result_passes_every_check(good: Path, tool: Tool) -> None:
     assert not tool.errors_to.exists()
 
 
-def test_sound_is_measured_to_the_sample(seen: Seen) -> None:
+def test_sound_is_measured_to_the_sample(good: Path, tool: Tool) -> None:
     """What was decoded of it is as long as the plan, and is not taken for a stream of the file."""
+    seen = look(good, tool, tool.scratch, decode=True)
+    assert seen.sound
     assert seen.sound.seconds == PLAN.seconds
     assert [stream.facts["codec_id"] for stream in seen.streams] == ["h264", "aac"]
 
@@ -128,9 +132,10 @@ def test_a_silent_film_is_seen_as_it_is(good: Path, tool: Tool, tmp_path: Path, 
     """Where there is no sound to decode, the picture is listed all the same."""
     silent = tmp_path / "silent.mp4"
     run_ffmpeg("-i", good, "-c:v", "copy", "-an", *FRONT, silent)
-    seen = look(silent, tool, tool.scratch, decode_picture=False)
+    seen = look(silent, tool, tool.scratch, decode=True)
     assert [stream.facts["codec_id"] for stream in seen.streams] == ["h264"]
     assert len(seen.stream("h264").packets) == PLAN.frames
+    assert seen.sound
     assert seen.sound.seconds == 0.0
 
 
@@ -208,15 +213,15 @@ def test_a_fault_planted_in_a_joined_file_is_found(
     bad = tmp_path / "bad.mp4"
     run_ffmpeg("-i", good, *(arguments if "-f" in arguments else (*arguments, "-f", "mp4")), bad)
     with pytest.raises(GateClosed):
-        check(look(bad, tool, tool.scratch, decode_picture=False), PLAN, judged(seen))
+        check(look(bad, tool, tool.scratch, decode=False), PLAN, judged(seen))
 
 
 def test_a_picture_that_decodes_badly_is_found(seen: Seen) -> None:
     """An exit status or a complaint closes the gate, even with every frame there."""
-    for decoded in (Decoded(1, 60, 2.0, ""), Decoded(0, 60, 2.0, "error while decoding MB"), Decoded(0, 59, 2.0, "")):
+    for decoded in (Decoded(1, "", 60), Decoded(0, "error while decoding MB", 60), Decoded(0, "", 59)):
         with pytest.raises(GateClosed):
             check(replace(seen, picture=decoded), PLAN)
-    assert check(replace(seen, picture=Decoded(0, 60, 2.0, "")), PLAN)
+    assert check(replace(seen, picture=Decoded(0, "", 60)), PLAN)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -256,14 +261,14 @@ def test_damage_in_a_joined_file_is_found(good: Path, seen: Seen, tool: Tool, tm
     content[content.index(b"mdat") + 3000] ^= 1
     hurt.write_bytes(content)
     with pytest.raises(GateClosed, match="packets that are not those judged before is 1, must be 0"):
-        check(look(hurt, tool, tool.scratch, decode_picture=False), PLAN, judged(seen))
+        check(look(hurt, tool, tool.scratch, decode=False), PLAN, judged(seen))
 
 
 def test_every_fault_is_told_with_figures(good: Path, tool: Tool) -> None:
     """The error names each failed check with what was measured and what it must be."""
     longer = replace(PLAN, seconds=3.0, frames=90)
     with pytest.raises(GateClosed, match="frames is 60, must be 90") as closed:
-        check(look(good, tool, tool.scratch, decode_picture=True), longer)
+        check(look(good, tool, tool.scratch, decode=True), longer)
     assert "seconds of sound is 1.99" in str(closed.value)
     assert len(closed.value.checks) > sum(not check.passed for check in closed.value.checks)
 
@@ -271,7 +276,7 @@ def test_every_fault_is_told_with_figures(good: Path, tool: Tool) -> None:
 def test_checking_can_be_stopped(good: Path, tool: Tool) -> None:
     """A worker that is asked to stop does not finish decoding first."""
     with pytest.raises(Stopped):
-        look(good, replace(tool, stopping=lambda: True), tool.scratch, decode_picture=True)
+        look(good, replace(tool, stopping=lambda: True), tool.scratch, decode=True)
 
 
 def test_a_copy_of_a_good_result_is_good(good: Path, tmp_path: Path, judge: Callable[[Path], set[str]]) -> None:

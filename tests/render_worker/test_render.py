@@ -277,7 +277,9 @@ def test_a_clip_that_ends_a_little_early_holds_its_last_picture(
     assert close(colour(job.folder / FINAL, (0, 0, 150, 180), last + 1), (255, 255, 255))
 
 
-# -- the sound ---------------------------------------------------------------------------------------
+# -- the sound, as the specification mixes it ---------------------------------------------------------
+
+SPEC = {"style": "spec"}
 
 
 @BOTH
@@ -295,7 +297,7 @@ def test_the_voice_keeps_its_level(
     """A voice of any rate, mono or stereo, is as loud in the video as in its file, with music beside it or not."""
     beside = media("voice_silent.mp3") if music else None
     job = prepare(voice=voice, music=beside)
-    render(job, mode=mode)
+    render(job, mode=mode, mix=SPEC)
     middle = slice(RATE // 2, RATE)
     before, after = (level(samples(sound)[middle]) for sound in (media(voice), job.folder / FINAL))
     assert after == pytest.approx(before, abs=1.0)
@@ -307,7 +309,7 @@ def test_music_is_twelve_decibels_lower(
 ) -> None:
     """At the gain 0.25 music is 12 dB below its own level, and nothing else is taken from it."""
     job = prepare(voice="voice_silent.mp3", music=music, clips=("h264.mp4", "h264.mp4"))
-    render(job)
+    render(job, mix=SPEC)
     middle = slice(RATE // 2, 3 * RATE)
     before, after = (level(samples(sound)[middle]) for sound in (media(music), job.folder / FINAL))
     assert after - before == pytest.approx(-12.04, abs=1.0)
@@ -319,7 +321,7 @@ def test_short_music_repeats_to_the_end_without_a_gap(
 ) -> None:
     """Music of one second under a voice of 3.7 s is nowhere silent, the end included."""
     job = prepare(voice="voice_silent.mp3", music="music.mp3")
-    render(job, mode=mode)
+    render(job, mode=mode, mix=SPEC)
     found = samples(job.folder / FINAL)
     assert len(found) == pytest.approx(3.7 * RATE, abs=RATE / 30)
     inner = found[RATE // 50 : round(3.68 * RATE)]
@@ -330,7 +332,7 @@ def test_short_music_repeats_to_the_end_without_a_gap(
 def test_voice_and_music_are_heard_together(prepare: Prepare, render: Render, samples: Samples) -> None:
     """Both tones are in the mix, each at its own level."""
     job = prepare(voice="voice.mp3", music="music_stereo.mp3")
-    render(job)
+    render(job, mix=SPEC)
     final = job.folder / FINAL
     voice = level(samples(final, "bandpass=f=440:width_type=h:w=100")[RATE:-RATE])
     music = level(samples(final, "bandpass=f=1000:width_type=h:w=100")[RATE:-RATE])

@@ -63,10 +63,13 @@ def test_parts_are_the_whole_to_the_sample(
     """The same number of packets and samples, and nothing to hear at the joins: the error there is as elsewhere."""
     plan = plan_of(seconds)
     whole, parts = tool.scratch / "whole.aac", tool.scratch / "parts.aac"
-    make_sound(plan, task, whole, tool)
+    once = make_sound(plan, task, whole, tool)
     monkeypatch.setattr(soundtrack, "_IN_PARTS_SECONDS", 8)
     monkeypatch.setattr(soundtrack, "_PART_SECONDS", (2, 8))
-    make_sound(plan, task, parts, tool)
+    in_parts = make_sound(plan, task, parts, tool)
+    assert len(once.packets) == len(in_parts.packets) == packets_of(samples_of(plan))
+    assert in_parts.heard.loudness == pytest.approx(once.heard.loudness, abs=0.1)
+    assert in_parts.heard.true_peak == pytest.approx(once.heard.true_peak, abs=0.2)
     assert {path.name for path in tool.scratch.iterdir()} == {"whole.aac", "parts.aac"}
     one, other = samples(film_of(whole, plan)), samples(film_of(parts, plan))
     assert len(one) == len(other) == samples_of(plan)

@@ -8,7 +8,7 @@ from shared.child import Limits
 from shared.domain.errors import MachineTrouble
 from shared.domain.media import LoudnessFacts
 from shared.ffmpeg import find_ffmpeg
-from shared.meter import METER, STEREO, summary_of
+from shared.meter import METER, STEREO, integrated_of, summary_of
 
 SUMMARY = """[Parsed_ebur128_0 @ 0x1] Summary:
 
@@ -30,7 +30,12 @@ SUMMARY = """[Parsed_ebur128_0 @ 0x1] Summary:
 @pytest.mark.parametrize(("peak", "read"), [("-1.6", -1.6), ("0.2", 0.2), ("-inf", float("-inf"))])
 def test_the_meter_s_summary_is_read(peak: str, read: float) -> None:
     """Whatever was said before it."""
-    assert summary_of(f"I: -99.9 LUFS\n{SUMMARY.format(peak)}") == LoudnessFacts(-16.1, 4.4, read)
+    assert summary_of(f"I: -99.9 LUFS\n{SUMMARY.format(peak)}") == LoudnessFacts(-16.1, 4.4, read, threshold=-26.4)
+
+
+def test_the_loudness_alone_is_read() -> None:
+    """Of a meter that was not asked for peaks."""
+    assert integrated_of(SUMMARY.partition("  True peak")[0]) == -16.1
 
 
 def test_a_meter_that_says_nothing_is_the_machine_s_trouble() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from render_worker.commands.sounds import (
+    Encoded,
     Part,
     audio_options,
     encode_part,
@@ -20,6 +21,7 @@ from render_worker.commands.sounds import (
     parts_of,
     samples_of,
 )
+from shared.domain.mix import Broadcast, Master
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track, exact_rate
 
 TASK = Path("/farm/processing/id")
@@ -45,12 +47,42 @@ MIX = (
 AAC = ("-aac_coder", "fast", "-ac", "2", "-ar", "48000", "-b:a", "192k")
 
 
+ENCODED = Encoded(SCRATCH / "sound.aac", SCRATCH / "sound.packets")
+INTO = ("-f", "tee")
+TEE = f"[f=adts]file:{SCRATCH}/sound.aac|[f=framecrc]file:{SCRATCH}/sound.packets"
+METER = "ebur128=metadata=1:peak=true:framelog=quiet,ametadata=mode=print:file=-:direct=1"
+
+
+def heard(cut: str = "") -> tuple[str, ...]:
+    """What decodes the encoder's packets again, and measures them."""
+    measured = ("-filter_complex", f"[dec:0]{cut}{METER}[heard]", "-map", "[heard]", "-f", "null", "-")
+    return ("-dec", "0:0", *measured)
+
+
 def test_a_short_sound_is_mixed_and_encoded_at_once() -> None:
-    """Voice and looped music become ADTS of exactly the plan's samples."""
-    assert encode_whole(PLAN, TASK, SCRATCH / "sound.aac") == [
-        *(*INPUTS, "-filter_complex", MIX, "-map", "[s8]", "-f", "adts", *AAC, "-c:a", "aac"),
-        *(f"file:{SCRATCH}/sound.aac", "-y"),
+    """Voice and looped music become ADTS of exactly the plan's samples, and a list of its packets; it is heard."""
+    assert encode_whole(PLAN, TASK, ENCODED) == [
+        *(*INPUTS, "-filter_complex", MIX, "-map", "[s8]", *INTO, *AAC, "-c:a", "aac", TEE, "-y"),
+        *heard(),
     ]
+
+
+def test_a_programme_ducks_its_music_and_holds_its_peaks() -> None:
+    """The voice drives a compressor of the music; both get one gain, and a limiter before the length is made exact."""
+    wanted = Broadcast(duck_db=9.0, attack_seconds=0.03, release_seconds=0.6)
+    master = Master(wanted, gain_db=1.5, limit_db=-2.0, most_gain_db=20.0, speech_db=-34.0)
+    graph = encode_whole(replace(PLAN, master=master), TASK, ENCODED)
+    assert graph[graph.index("-filter_complex") + 1] == (
+        "[0:a:0]aresample=48000[s0];[s0]aformat=channel_layouts=stereo[s1];[s1]volume=1.41421[s2];"
+        "[s2]asplit=2[s3][s4];"
+        "[1:a:0]aresample=48000[s5];[s5]aformat=channel_layouts=stereo[s6];[s6]volume=0.25[s7];"
+        "[s7]afade=duration=1:type=in[s8];[s8]afade=duration=3:start_time=9.340000:type=out[s9];"
+        "[s4]volume=14dB[s10];[s10]asoftclip=type=hard[s11];"
+        "[s9][s11]sidechaincompress=attack=30:ratio=2:release=600:threshold=0.1[s12];"
+        "[s3][s12]amix=duration=first:inputs=2:normalize=0[s13];[s13]volume=1.5dB[s14];"
+        "[s14]alimiter=attack=5:latency=1:level=0:limit=-2.000dB:release=50[s15];"
+        "[s15]apad=whole_len=592320[s16];[s16]atrim=end_sample=592320[s17]"
+    )
 
 
 def test_a_long_sound_is_mixed_first() -> None:
@@ -65,24 +97,31 @@ def test_a_long_sound_is_mixed_first() -> None:
 def test_a_voice_alone_is_not_mixed() -> None:
     """One track has no amix."""
     alone = replace(PLAN, tracks=PLAN.tracks[:1])
-    assert "amix" not in " ".join(encode_whole(alone, TASK, SCRATCH / "sound.aac"))
+    assert "amix" not in " ".join(encode_whole(alone, TASK, ENCODED))
 
 
 def test_a_part_is_encoded_with_packets_around_it() -> None:
-    """The encoder starts four packets early and ends four late; the bitstream filter drops those again."""
-    assert encode_part(Part(100, 200), SCRATCH / "mixed.s16", SCRATCH / "sound-100.aac", PROFILE) == [
+    """The encoder starts four packets early and ends four late; those are dropped, and not heard."""
+    assert encode_part(Part(100, 200), SCRATCH / "mixed.s16", ENCODED, PROFILE) == [
         *("-f", "s16le", "-ac", "2", "-ar", "48000", "-skip_initial_bytes", str(96 * 1024 * 4)),
         *("-i", f"file:{SCRATCH}/mixed.s16", "-filter_complex", f"[0:a:0]atrim=end_sample={108 * 1024}[s0]"),
-        *("-map", "[s0]", "-f", "adts", *AAC, "-bsf:a", "noise=drop=lt(n\\,4)+gte(n\\,104)", "-c:a", "aac"),
-        *(f"file:{SCRATCH}/sound-100.aac", "-y"),
+        *("-map", "[s0]", *INTO, *AAC, "-bsf:a", "noise=drop=lt(n\\,4)+gte(n\\,104)", "-c:a", "aac", TEE, "-y"),
+        *heard(f"atrim=start_sample={4 * 1024}:end_sample={104 * 1024},asetpts=PTS-STARTPTS,"),
     ]
 
 
 def test_the_first_part_begins_with_the_sound() -> None:
     """There is nothing before it that could be dropped."""
-    words = " ".join(encode_part(Part(0, 100), SCRATCH / "mixed.s16", SCRATCH / "sound-0.aac", PROFILE))
+    words = " ".join(encode_part(Part(0, 100), SCRATCH / "mixed.s16", ENCODED, PROFILE))
     assert "-skip_initial_bytes 0 " in words
     assert "noise=drop=lt(n\\,0)+gte(n\\,100)" in words
+
+
+def test_names_of_folders_mean_nothing_to_the_tee_muxer() -> None:
+    """Bars, quotes and backslashes are part of the name."""
+    odd = Path("/a|b'c\\d [x]")
+    words = encode_whole(PLAN, TASK, Encoded(odd / "s", odd / "p"))
+    assert "[f=adts]file:/a\\|b\\'c\\\\d [x]/s|[f=framecrc]file:/a\\|b\\'c\\\\d [x]/p" in words
 
 
 def test_the_sound_is_stereo_at_one_rate() -> None:

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 import pytest
 
 from render_worker.commands.join import Part, join, part_list
-from render_worker.commands.sounds import encode_whole
-from render_worker.gate import check, look
+from render_worker.gate import Judged, check, look
 from render_worker.segments.cuts import LEAST, Cut, Footage
+from render_worker.soundtrack import make_sound
 from render_worker.tool import Tool
 from shared.domain.plan import Canvas, Profile, RenderPlan, Track, exact_rate
 from shared.records.segment import SegmentRecord
@@ -74,12 +74,12 @@ def check_join(
         parts = [_part(cut, segments[cut.piece]) for cut in cuts]
         listing.write_text(part_list(parts, rate), "ascii")
         plan = plan_of(rate, sum(cut.frames for cut in cuts))
-        tool.run("encoding the sound", encode_whole(plan, task, sound))
+        made = make_sound(plan, task, sound, tool)
         tool.run("joining", join(plan, listing, sound, task, final))
         judged = [
             packet for cut in cuts for packet in segments[cut.piece].record.packets[cut.start : cut.start + cut.frames]
         ]
-        assert check(look(final, tool, tool.scratch, decode_picture=False), plan, judged)
+        assert check(look(final, tool, tool.scratch, decode=False), plan, Judged(judged, made.packets, made.heard))
         wanted = [
             picture for cut in cuts for picture in segments[cut.piece].pictures[cut.start : cut.start + cut.frames]
         ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from main_worker.captions.pauses import LEAST_SECONDS, pauses_of, read, written
+from shared.domain.pauses import LEAST_SECONDS, pauses_of, read, written
 
 WINDOW = 0.05
 
