@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference articles voices corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
+.PHONY: help install demo test check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
         bench-ingest bench-render bench-quality contact-sheet clean
 
 help:            ## list the targets
@@ -63,6 +63,9 @@ articles: $(STAMP)  ## write docs/articles.md: how well the text of real web pag
 
 voices: $(STAMP)    ## write docs/voices.md: real voices and other sounds against the limits of [voice] (needs realmedia)
 	$(BIN)/python -m benchmarks.voices
+
+loudness: $(STAMP)  ## write docs/loudness.md: how loud real voices with real music become (needs realmedia)
+	$(BIN)/python -m benchmarks.loudness
 
 corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
 	$(BIN)/python -m benchmarks.corpus > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md

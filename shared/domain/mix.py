@@ -20,7 +20,7 @@ TOLERANCE_LU = 0.5  # of the programme's loudness
 _MOST_MIXES = 6
 _CLOSE_LU = 0.35  # what is nearer than this is not mixed again
 _CLEAR_DB = 0.1  # by which the limit goes further down than the peak was too high
-_USUAL_YIELD, _LEAST_YIELD = 0.8, 0.2
+_LEAST_YIELD = 0.2
 _BELOW_GATE_LU = 2.0  # by how much the music stays under the gate, since it has louder moments
 _SPEECH_LU = -20.0  # from here on, under the voice's loudness, a sound is speech that the music gives way to
 _ENCODER_DB = 1.0  # what AAC usually adds to peaks that were held
@@ -62,6 +62,8 @@ class Master:
         limit_db: samples are held below this.
         most_gain_db: no more may be added, whatever is missing.
         speech_db: level of the voice, in dBFS before `gain_db`, from which on the music gives way.
+        held_db: by how much the voice's peaks are held without `gain_db`.
+        limiting: what that costs, as measured: see :class:`shared.domain.media.LoudnessFacts`.
     """
 
     wanted: Broadcast
@@ -69,6 +71,8 @@ class Master:
     limit_db: float
     most_gain_db: float
     speech_db: float
+    held_db: float = 0.0
+    limiting: tuple[tuple[float, float], ...] = ()
 
     @property
     def is_held(self) -> bool:
@@ -91,13 +95,15 @@ def levels(voice: LoudnessFacts | None, music: LoudnessFacts | None, wanted: Bro
     held = held_of(spoken, wanted)
     most = max(0.0, _MOST_HELD_DB - held)
     gain = min(most, _made_up(spoken.limiting, held))
-    master = Master(wanted, round(gain, 2), limit, round(most, 2), wanted.loudness_lufs + _SPEECH_LU)
+    master = Master(
+        wanted, round(gain, 2), limit, round(most, 2), wanted.loudness_lufs + _SPEECH_LU, held, spoken.limiting
+    )
     return round(voice_db, 2), round(music_db, 2), master
 
 
 def held_of(voice: LoudnessFacts, wanted: Broadcast) -> float:
     """By how many dB a voice's peaks have to be held when it is brought to the wanted loudness by its gain alone."""
-    return voice.true_peak + wanted.loudness_lufs - voice.integrated - (wanted.true_peak_db - _ENCODER_DB)
+    return round(voice.true_peak + wanted.loudness_lufs - voice.integrated - (wanted.true_peak_db - _ENCODER_DB), 2)
 
 
 class Mixing:
@@ -111,12 +117,14 @@ class Mixing:
         """The master to mix with after what came out like this (LUFS, dBTP); None where nothing can be better."""
         last, wanted = self._master, self._master.wanted
         too_high, missing = true_peak - wanted.true_peak_db, wanted.loudness_lufs - loudness
-        limit = last.limit_db - too_high - _CLEAR_DB if too_high > 0 else last.limit_db
+        lower = too_high + _CLEAR_DB if too_high > 0 else 0.0
+        held = last.held_db + last.gain_db
+        missing += _loss(last.limiting, held + lower) - _loss(last.limiting, held)  # and what the lower limit will cost
         gain = last.gain_db
         if abs(missing) > _CLOSE_LU and loudness > SILENCE_LUFS:
             gain = min(last.most_gain_db, gain + missing / self._yield(loudness))
         self._tried.append((last, loudness))
-        self._master = replace(last, gain_db=round(gain, 2), limit_db=round(limit, 2))
+        self._master = replace(last, gain_db=round(gain, 2), limit_db=round(last.limit_db - lower, 2))
         return None if self._master == last or len(self._tried) == _MOST_MIXES else self._master
 
     def _yield(self, loudness: float) -> float:
@@ -125,7 +133,8 @@ class Mixing:
         for before, was in reversed(self._tried):
             if before.limit_db == last.limit_db and before.gain_db != last.gain_db:
                 return min(1.0, max(_LEAST_YIELD, (loudness - was) / (last.gain_db - before.gain_db)))
-        return _USUAL_YIELD if loudness < last.wanted.loudness_lufs else 1.0
+        held = last.held_db + last.gain_db
+        return max(_LEAST_YIELD, 1.0 - (_loss(last.limiting, held + 1.0) - _loss(last.limiting, held)))
 
 
 def _made_up(limiting: Sequence[tuple[float, float]], held: float) -> float:
