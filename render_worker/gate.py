@@ -128,7 +128,7 @@ def check(seen: Seen, plan: RenderPlan, copied: Sequence[tuple[int, str]] | None
 def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
     canvas = plan.canvas
     codecs = [stream.facts.get("codec_id", "") for stream in seen.streams]
-    texts = plan.captions
+    texts = plan.text_track
     wanted = ["AVC", "AAC", "timed text"] if texts else ["AVC", "AAC"]
     shown = sum(packet.size > _NO_WORDS for packet in seen.stream("mov_text").packets)
     step = picture.steps[0] * picture.tick if picture.steps else 0
