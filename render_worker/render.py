@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
@@ -13,7 +13,9 @@ from typing import Any
 
 from render_worker import gate
 from render_worker.commands.direct import direct
+from render_worker.commands.lettering import Lettering, breakable, letter_height, missing, rehearsal
 from render_worker.commands.sheet import sheet, spread
+from render_worker.fonts import fonts_for
 from render_worker.gate import GateClosed
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
@@ -67,6 +69,7 @@ class Made:
     Attributes:
         fallback: why segments would not do.
         counts: segments that were conformed and reused, and frames that were encoded for this video alone.
+        missing_glyphs: signs of burned captions for which no font was found.
     """
 
     mode: str
@@ -74,6 +77,7 @@ class Made:
     checks: tuple[Check, ...]
     counts: Mapping[str, int]
     fallback: str | None = None
+    missing_glyphs: tuple[str, ...] = ()
 
 
 def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
@@ -96,8 +100,13 @@ def plan_of(metadata: Metadata, render: Render, encoder: str) -> RenderPlan:
         clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
         layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
         tracks=tracks,
-        captions=Captions(captions.file, captions.language, captions.cues) if captions else None,
+        captions=Captions(captions.file, captions.language, captions.cues, captions.shown) if captions else None,
     )
+
+
+def wants_segments(plan: RenderPlan, mode: str) -> bool:
+    """Whether a plan is to be made of segments, as the mode says; words in the picture make it this video's own."""
+    return mode == "segments" and plan.burned is None
 
 
 def render_task(
@@ -115,7 +124,7 @@ def render_task(
     _check_inputs(job)
     plan = plan_of(job.metadata, settings, encoder)
     rendering = _Rendering(job, plan, tool, Work(plan.canvas.rate, on_report), clock)
-    made = rendering.by_segments(cache) if settings.mode == "segments" else rendering.directly()
+    made = rendering.by_segments(cache) if wants_segments(plan, settings.mode) else rendering.directly()
     rendering.work.end()
     shutil.rmtree(job.scratch)
     record = RenderRecord(
@@ -135,6 +144,7 @@ def render_task(
         frames=plan.frames,
         fallback=made.fallback,
         counts=dict(made.counts),
+        missing_glyphs=made.missing_glyphs,
         timings=clock.laps,
         started_at=started_at,
         finished_at=utc_now(),
@@ -166,7 +176,8 @@ class _Rendering:
         frames = self.plan.frames
         self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
         self.work.begin("rendering", frames)
-        self.tool.run("rendering", direct(self.plan, self.job.task, self.final), self.work.at)
+        lettering, tool, unknown = self._letter(self.plan.burned) if self.plan.burned else (None, self.tool, ())
+        tool.run("rendering", direct(self.plan, self.job.task, self.final, lettering), self.work.at)
         self.clock.lap("render")
         self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
@@ -175,7 +186,21 @@ class _Rendering:
         seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True, on_progress=self.work.at)
         checks = gate.check(seen, self.plan)
         self.clock.lap("gate")
-        return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames})
+        return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames}, missing_glyphs=tuple(unknown))
+
+    def _letter(self, captions: Captions) -> tuple[Lettering, Tool, Sequence[str]]:
+        """How the captions are drawn, ffmpeg as it finds fonts for them, and the signs for which it finds none."""
+        webvtt, scratch = (self.job.task / captions.source).read_text("utf-8"), self.job.scratch
+        height = letter_height(webvtt, self.plan.canvas)
+        words = scratch / "words.vtt"
+        words.write_text(breakable(webvtt, self.plan.canvas, height), "utf-8")
+        lettering = Lettering(words, height, self.plan.canvas)
+        tool = replace(self.tool, environment=fonts_for(captions.language, scratch))
+        said, _ = replace(tool, errors_to=None).run(
+            "looking for fonts of its captions", rehearsal(lettering, self.plan.seconds)
+        )
+        self.clock.lap("fonts")
+        return lettering, tool, missing(said.errors)
 
     def _make_sheet(self) -> None:
         """A picture from the middle of each shot."""
@@ -233,7 +258,8 @@ def _check_inputs(job: Job) -> None:
 
 def _poster(final: Path, poster: Path, seconds: float) -> list[str]:
     at = f"{min(seconds / 10, 10):.3f}"
-    return ["-ss", at, "-f", "mov", "-i", file_url(final), "-frames:v", "1", "-q:v", "3", "-y", file_url(poster)]
+    picture = ["-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]  # else a percent sign means a number
+    return ["-ss", at, "-f", "mov", "-i", file_url(final), *picture, "-y", file_url(poster)]
 
 
 def plain(value: Any) -> Any:
