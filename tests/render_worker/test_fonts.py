@@ -110,6 +110,13 @@ def test_the_fonts_of_the_install_have_every_script(draw: Draw, signs: str) -> N
     assert len({one.pixels, other.pixels, unknown.pixels}) == 3
 
 
+@pytest.mark.usefixtures("bare")
+def test_a_video_has_room_for_ten_fonts(draw: Draw) -> None:
+    """That is libass's own limit, of which it says nothing; what is beyond is told like any sign without a font."""
+    signs = [signs[0] for name, signs in SCRIPTS.items() if name not in ("Cyrillic", "Greek")]  # of Latin's font
+    assert draw("".join(signs)).missing == signs[10:]
+
+
 def test_the_fonts_of_the_system_go_first(draw: Draw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What its own settings name is what is drawn with; the fonts of the install have the rest."""
     emoji = next(path for folder in fallback_folders() for path in folder.glob("NotoSansSymbols*.ttf"))
