@@ -21,6 +21,7 @@ from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
 from shared.domain.layout import FINAL, SCRATCH, Layout
+from shared.domain.names import readable
 from shared.domain.plan import PlanError
 from shared.domain.retry import Ending, GiveUp, decide
 from shared.domain.task import TaskState
@@ -287,7 +288,7 @@ class RenderWorker:
                 task=claim.task_id,
             )
         if record.missing_glyphs:
-            signs = " ".join(f"{sign} (U+{ord(sign):04X})" for sign in record.missing_glyphs[:_MOST_SIGNS])
+            signs = " ".join(f"{readable(sign)} (U+{ord(sign):04X})" for sign in record.missing_glyphs[:_MOST_SIGNS])
             self._log.warning(
                 f"{label} shows boxes for {len(record.missing_glyphs)} signs of its captions that no font of this "
                 f"node has: {signs}",

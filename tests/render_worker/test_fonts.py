@@ -132,6 +132,13 @@ def test_the_fonts_of_the_system_go_first(draw: Draw, monkeypatch: pytest.Monkey
     assert draw("龍").missing == []
 
 
+def test_this_machine_draws_what_its_own_fonts_lack(draw: Draw) -> None:
+    """Whatever its settings are, and whether it has any font."""
+    drawn = draw("Gß Жд שא مع कग กท 龍 한 😀")
+    assert drawn.missing == []
+    assert drawn.box
+
+
 @pytest.mark.usefixtures("bare")
 def test_signs_look_as_the_language_writes_them(draw: Draw) -> None:
     """Han signs that Chinese and Japanese share differ in shape."""
