@@ -38,7 +38,7 @@ from typing import Any
 from benchmarks.tasks import CLIP_SECONDS, CLIPS, DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
 from console.init import lay_out
 from render_worker.commands.sounds import mix
-from render_worker.render import plan_of
+from render_worker.planning import plan_of
 from shared.config import load_config
 from shared.domain.layout import FINAL, METADATA, Layout
 from shared.domain.task import TaskState

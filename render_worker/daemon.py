@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from render_worker.explanation import explain
 from render_worker.gate import GateClosed
 from render_worker.idle import Ahead
+from render_worker.planning import plan_of, wants_segments
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
-from render_worker.render import InputMissing, Job, plan_of, render_task
+from render_worker.render import InputMissing, Job, render_task
 from render_worker.room import Room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
@@ -21,6 +22,7 @@ from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
 from shared.domain.layout import FINAL, SCRATCH, Layout
+from shared.domain.names import readable
 from shared.domain.plan import PlanError
 from shared.domain.retry import Ending, GiveUp, decide
 from shared.domain.task import TaskState
@@ -34,6 +36,7 @@ from shared.store import Claim, HoldLost, Store
 
 _TROUBLE_SECONDS = 30.0  # a node in trouble would start one task after the other if it came back at once
 _MOST_TROUBLE_SECONDS = 600.0
+_MOST_SIGNS = 10  # that a log line names
 _REPORT_STEP = 10.0  # percent between two progress lines in the log
 
 
@@ -131,19 +134,22 @@ class RenderWorker:
                 return True
             task = self._layout.task(TaskState.WAITING, task_id)
             version, has = self._tools.ffmpeg.version, self._cache.has
-            uses = uses_of(plan, metadata, task, version, has) if self._makes_segments else []
+            is_joined = wants_segments(plan, self._config.render.mode)
+            uses = uses_of(plan, metadata, task, version, has) if is_joined else []
         except (OSError, RecordError, PlanError):
             return True
         segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}
         return self._room.holds(task_id, metadata.label, plan, segments, now)
 
     @property
-    def _makes_segments(self) -> bool:
-        return self._config.render.mode == "segments"
+    def _conforms_ahead(self) -> bool:
+        """Whether new tasks will most likely want segments; where captions are burned in, only those without a text."""
+        render = self._config.render
+        return self._config.worker.conform_when_idle and render.mode == "segments" and render.captions == "track"
 
     def _work_ahead(self) -> bool:
         """Without a task, conform a clip of the library; False when there is none to conform, or no time for it."""
-        if not (self._config.worker.conform_when_idle and self._makes_segments and self._room.has_plenty):
+        if not (self._conforms_ahead and self._room.has_plenty):
             return False
         if time.monotonic() < self._rest_until:
             return False
@@ -280,6 +286,14 @@ class RenderWorker:
             self._log.warning(
                 f"{label} was encoded anew in one command, since {record.fallback}",
                 name="segments_unused",
+                task=claim.task_id,
+            )
+        if record.missing_glyphs:
+            signs = " ".join(f"{readable(sign)} (U+{ord(sign):04X})" for sign in record.missing_glyphs[:_MOST_SIGNS])
+            self._log.warning(
+                f"{label} shows boxes for {len(record.missing_glyphs)} signs of its captions that no font of this "
+                f"node has: {signs}",
+                name="glyphs_missing",
                 task=claim.task_id,
             )
         try:

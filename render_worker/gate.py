@@ -160,7 +160,7 @@ def _strange(found: Sequence[Packet], wanted: Sequence[tuple[int, str]]) -> int:
 def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
     canvas = plan.canvas
     codecs = [stream.facts.get("codec_id", "") for stream in seen.streams]
-    texts = plan.captions
+    texts = plan.text_track
     wanted = ["AVC", "AAC", "timed text"] if texts else ["AVC", "AAC"]
     shown = sum(packet.size > _NO_WORDS for packet in seen.stream("mov_text").packets)
     step = picture.steps[0] * picture.tick if picture.steps else 0

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from render_worker.commands.conform import Look
 from render_worker.gate import GateClosed
+from render_worker.planning import LOGO_CORNER
 from render_worker.progress import Report, Work
-from render_worker.render import LOGO_CORNER
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.uses import Source, segments_of

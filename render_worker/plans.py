@@ -7,7 +7,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from render_worker.render import plain, plan_of
+from render_worker.planning import plan_of, wants_segments
+from render_worker.render import plain
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
 from shared.config import Config
@@ -38,7 +39,8 @@ def _told(
     config: Config, layout: Layout, metadata: Metadata, cache: SegmentCache, ffmpeg: Ffmpeg, encoder: str
 ) -> dict[str, Any]:
     plan = plan_of(metadata, config, encoder)
-    uses = uses_of(plan, metadata, layout.task(TaskState.WAITING, metadata.task_id), ffmpeg.version, cache.has)
+    task, joins = layout.task(TaskState.WAITING, metadata.task_id), wants_segments(plan, config.render.mode)
+    uses = uses_of(plan, metadata, task, ffmpeg.version, cache.has) if joins else []
     segments = [
         {
             "key": use.wanted.key,
@@ -50,4 +52,9 @@ def _told(
         }
         for use in uses
     ]
-    return {"label": metadata.label, "mode": config.render.mode, "plan": plain(asdict(plan)), "segments": segments}
+    return {
+        "label": metadata.label,
+        "mode": "segments" if joins else "direct",
+        "plan": plain(asdict(plan)),
+        "segments": segments,
+    }

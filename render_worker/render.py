@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
@@ -13,9 +13,11 @@ from typing import Any
 
 from render_worker import gate
 from render_worker.commands.direct import direct
+from render_worker.commands.lettering import Lettering, breakable, letter_height, missing, rehearsal
 from render_worker.commands.sheet import sheet, spread
-from render_worker.commands.sounds import MONO_TO_STEREO
+from render_worker.fonts import fonts_for
 from render_worker.gate import GateClosed, Judged
+from render_worker.planning import plan_of, wants_segments
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
 from render_worker.segments.assembly import Assembly, Damaged
@@ -24,13 +26,12 @@ from render_worker.segments.joining import NotJoinable
 from render_worker.segments.uses import uses_of
 from render_worker.soundtrack import make_sound, mixed_right
 from render_worker.tool import Tool
-from shared.config import Config, Mix
+from shared.config import Config
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
-from shared.domain.mix import Master, levels
 from shared.domain.pauses import Pause
 from shared.domain.pauses import read as read_pauses
-from shared.domain.plan import Canvas, Captions, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
+from shared.domain.plan import Captions, RenderPlan
 from shared.ffmpeg import file_url
 from shared.records.metadata import Metadata
 from shared.records.record import utc_now
@@ -38,7 +39,6 @@ from shared.records.render import Check, RenderRecord
 from shared.version import PROGRAM
 
 _CHECK_ENCODED = 0.1  # about what decoding a frame costs of encoding it; only the percentage shown depends on it
-LOGO_CORNER = 20  # pixels from the left and the top, as in the specification
 
 
 class InputMissing(ReelmillError):
@@ -73,6 +73,7 @@ class Made:
         plan: as it was carried out.
         fallback: why segments would not do.
         counts: segments that were conformed and reused, and frames that were encoded for this video alone.
+        missing_glyphs: signs of burned captions for which no font was found.
     """
 
     mode: str
@@ -81,49 +82,7 @@ class Made:
     checks: tuple[Check, ...]
     counts: Mapping[str, int]
     fallback: str | None = None
-
-
-def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
-    """The plan of a task, from its metadata and the configuration alone.
-
-    Raises:
-        PlanError: its clips do not cover its voice.
-    """
-    render = config.render
-    width, height = map(int, metadata.render.resolution.split("x"))
-    inputs = metadata.inputs
-    tracks, master = _tracks(metadata, config.mix)
-    logo, captions = metadata.render.logo, metadata.captions
-    return make_plan(
-        Canvas(width, height, exact_rate(metadata.render.frame_rate)),
-        Profile(encoder, render.quality, render.preset, render.audio_kbps),
-        seconds=metadata.voice_duration,
-        clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
-        layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
-        tracks=tracks,
-        captions=Captions(captions.file, captions.language, captions.cues) if captions else None,
-        master=master,
-    )
-
-
-def _tracks(metadata: Metadata, mix: Mix) -> tuple[list[Track], Master | None]:
-    """Voice and music with their gains, and what makes one programme of them, if anything does."""
-    voice, music = (metadata.inputs[name] if name else None for name in (metadata.voice_file, metadata.music_file))
-    assert voice  # noqa: S101 - for the type checker: every task has one
-    if mix.style == "broadcast":
-        spoken, played = voice.loudness, music.loudness if music else None
-        voice_db, music_db, master = levels(spoken, played, mix.broadcast)
-        # What is measured of a mono sound is that of one with 3 dB less on both sides.
-        voice_gain, music_gain = (
-            10 ** (gain / 20) / (MONO_TO_STEREO if one and one.channels == 1 else 1.0)
-            for gain, one in ((voice_db, voice), (music_db, music))
-        )
-    else:
-        voice_gain, music_gain, master = mix.voice_gain, mix.music_gain, None
-    tracks = [Track(metadata.voice_file, voice_gain, voice.channels or 2)]
-    if music and metadata.music_file:
-        tracks.append(Track(metadata.music_file, music_gain, music.channels or 2, loops=True))
-    return tracks, master
+    missing_glyphs: tuple[str, ...] = ()
 
 
 def render_task(
@@ -141,7 +100,7 @@ def render_task(
     _check_inputs(job)
     plan = plan_of(job.metadata, config, encoder)
     rendering = _Rendering(job, plan, tool, Work(plan.canvas.rate, on_report), clock)
-    made = rendering.by_segments(cache) if config.render.mode == "segments" else rendering.directly()
+    made = rendering.by_segments(cache) if wants_segments(plan, config.render.mode) else rendering.directly()
     rendering.work.end()
     shutil.rmtree(job.scratch)
     record = RenderRecord(
@@ -161,6 +120,7 @@ def render_task(
         frames=plan.frames,
         fallback=made.fallback,
         counts=dict(made.counts),
+        missing_glyphs=made.missing_glyphs,
         timings=clock.laps,
         started_at=started_at,
         finished_at=utc_now(),
@@ -194,7 +154,8 @@ class _Rendering:
         self.clock.lap("mix")
         self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
         self.work.begin("rendering", frames)
-        self.tool.run("rendering", direct(plan, self.job.task, self.final), self.work.at)
+        lettering, tool, unknown = self._letter(self.plan.burned) if self.plan.burned else (None, self.tool, ())
+        tool.run("rendering", direct(plan, self.job.task, self.final, lettering), self.work.at)
         self.clock.lap("render")
         self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
@@ -203,7 +164,8 @@ class _Rendering:
         seen = gate.look(self.final, self.tool, self.job.scratch, decode=True, on_progress=self.work.at)
         checks = gate.check(seen, plan, pauses=self._pauses())
         self.clock.lap("gate")
-        return Made("direct", plan, seen.sha256, checks, {"encoded_frames": self.plan.frames})
+        counts = {"encoded_frames": self.plan.frames}
+        return Made("direct", plan, seen.sha256, checks, counts, missing_glyphs=tuple(unknown))
 
     def _settled(self) -> RenderPlan:
         """The plan with a sound that comes out right; to hear that first takes less time than to encode all again."""
@@ -218,6 +180,20 @@ class _Rendering:
         """Those of the voice, where they are known."""
         written = self.job.metadata.inputs[self.job.metadata.voice_file].pauses
         return read_pauses(written) if written is not None else None
+
+    def _letter(self, captions: Captions) -> tuple[Lettering, Tool, Sequence[str]]:
+        """How the captions are drawn, ffmpeg as it finds fonts for them, and the signs for which it finds none."""
+        webvtt, scratch = (self.job.task / captions.source).read_text("utf-8"), self.job.scratch
+        height = letter_height(webvtt, self.plan.canvas)
+        words = scratch / "words.vtt"
+        words.write_text(breakable(webvtt, self.plan.canvas, height), "utf-8")
+        lettering = Lettering(words, height, self.plan.canvas)
+        tool = replace(self.tool, environment=fonts_for(captions.language, scratch))
+        said, _ = replace(tool, errors_to=None).run(
+            "looking for fonts of its captions", rehearsal(lettering, self.plan.seconds)
+        )
+        self.clock.lap("fonts")
+        return lettering, tool, missing(said.errors)
 
     def _make_sheet(self) -> None:
         """A picture from the middle of each shot."""
@@ -276,7 +252,8 @@ def _check_inputs(job: Job) -> None:
 
 def _poster(final: Path, poster: Path, seconds: float) -> list[str]:
     at = f"{min(seconds / 10, 10):.3f}"
-    return ["-ss", at, "-f", "mov", "-i", file_url(final), "-frames:v", "1", "-q:v", "3", "-y", file_url(poster)]
+    picture = ["-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]  # else a percent sign means a number
+    return ["-ss", at, "-f", "mov", "-i", file_url(final), *picture, "-y", file_url(poster)]
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ class Tool:
         stall_seconds: a run without progress for this long is killed.
         errors_to: file for its standard error.
         expected: lines of that which hold these words are left out.
+        environment: variables that are added to the worker's own.
         nice: how much others go before it, as nice(1) counts.
     """
 
@@ -38,6 +39,7 @@ class Tool:
     stopping: Callable[[], bool]
     errors_to: Path | None = None
     expected: str = ""
+    environment: Mapping[str, str] | None = None
     nice: int = 0
 
     def run(
@@ -80,6 +82,7 @@ class Tool:
                 on_progress=on_progress,
                 on_line=on_line,
                 errors_to=errors,
+                environment=self.environment,
                 nice=self.nice,
             )
             return replace(ended, errors=self._without_expected(ended.errors)), progress

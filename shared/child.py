@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +116,7 @@ def run_child(
     on_cost: Callable[[float], None] | None = None,
     errors_to: Path | None = None,
     folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
     nice: int = 0,
 ) -> Ended:
     """Run a child in a process group of its own, on a leash, without standard input.
@@ -126,6 +127,7 @@ def run_child(
         on_cost: told from time to time how much processor time, in seconds, the child has used, where the
             system says it while a child runs (Linux); may raise to end it.
         errors_to: file that standard error is added to, in full; a private temporary file otherwise.
+        environment: variables that are added to this process's own.
 
     Raises:
         ChildTimeout: a limit of wall-clock time was passed; the group has been killed.
@@ -141,6 +143,7 @@ def run_child(
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=folder,
+            env={**os.environ, **environment} if environment else None,
             # The kernel may share its time between sessions, and niceness then counts within one only.
             start_new_session=nice >= _NICE_TO_ALL,
             process_group=None if nice >= _NICE_TO_ALL else 0,

@@ -184,6 +184,9 @@ class Render(Section):
     mode: Literal["segments", "direct"] = Field(
         "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
     )
+    captions: Literal["track", "burned"] = Field(
+        "track", description="Captions as a track players switch on and off, or drawn into the picture (direct mode)."
+    )
     encoder: Literal["auto", "libx264"] = Field("auto", description="Video encoder.")
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         Field("medium", description="Effort of the encoder: faster is larger.")

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Ffmpeg:
         on_line: Callable[[str], None] | None = None,
         on_cost: Callable[[Progress, float], None] | None = None,
         errors_to: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         nice: int = 0,
     ) -> tuple[Ended, Progress]:
         """Run ffmpeg with `arguments` after :data:`QUIET`; returns how it ended and its last progress.
@@ -70,6 +71,7 @@ class Ffmpeg:
             on_line=read,
             on_cost=(lambda used: on_cost(last, used)) if on_cost else None,
             errors_to=errors_to,
+            environment=environment,
             nice=nice,
         )
         check_machine(ended, "ffmpeg")

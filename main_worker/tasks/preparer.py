@@ -156,7 +156,10 @@ class Preparer:
             voice_duration=inputs[VOICE].seconds or 0.0,
             music_file=MUSIC if material.music else None,
             captions=CaptionsRequest(
-                file=CAPTIONS, language=settings.language or self._config.tasks.language, cues=len(captions)
+                file=CAPTIONS,
+                language=settings.language or self._config.tasks.language,
+                cues=len(captions),
+                shown=settings.captions or render.captions,
             )
             if captions
             else None,

@@ -12,8 +12,9 @@ from shared.ffmpeg import file_url
 
 
 def captions(plan: RenderPlan, task: Path) -> tuple[list[Any], dict[str, Any]]:
-    """The streams to add to an output, and the options for them; none where a plan has no captions."""
-    if plan.captions is None:
+    """The streams to add to an output, and the options for them; none where a plan has no captions of that kind."""
+    texts = plan.text_track
+    if texts is None:
         return [], {}
-    stream = ffmpeg.input(file_url(task / plan.captions.source), f="webvtt", protocol_whitelist="file")["s:0"]
-    return [stream], {"c:s": "mov_text", "metadata:s:s:0": f"language={plan.captions.language}"}
+    stream = ffmpeg.input(file_url(task / texts.source), f="webvtt", protocol_whitelist="file")["s:0"]
+    return [stream], {"c:s": "mov_text", "metadata:s:s:0": f"language={texts.language}"}

@@ -10,17 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from render_worker.commands.captions import captions
+from render_worker.commands.lettering import Lettering
 from render_worker.commands.outputs import arguments, container, video_options
 from render_worker.commands.pictures import Stretch, picture
 from render_worker.commands.sounds import audio_options, mix
 from shared.domain.plan import RenderPlan
 
 
-def direct(plan: RenderPlan, task: Path, target: Path) -> list[str]:
-    """The whole plan in one command: picture and sound are encoded into `target`."""
+def direct(plan: RenderPlan, task: Path, target: Path, lettering: Lettering | None = None) -> list[str]:
+    """The whole plan in one command: picture and sound are encoded into `target`, with words drawn over all else."""
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
     texts, text_options = captions(plan, task)
-    outputs = [picture(stretches, plan.canvas, plan.layers, task), mix(plan, task), *texts]
+    shown = picture(stretches, plan.canvas, plan.layers, task)
+    outputs = [lettering.over(shown) if lettering else shown, mix(plan, task), *texts]
     options = {
         **video_options(plan.canvas, plan.profile),
         **audio_options(plan.profile),

@@ -83,11 +83,16 @@ class Track:
 
 @dataclass(frozen=True)
 class Captions:
-    """Words to be shown: their file in the task, their language (ISO 639-2), and how many times some are shown."""
+    """Words to be shown: their file in the task, their language (ISO 639-2), and how many times some are shown.
+
+    Attributes:
+        shown: as a track of text that players switch on and off, or drawn into the picture.
+    """
 
     source: str
     language: str
     cues: int
+    shown: Literal["track", "burned"] = "track"
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,16 @@ class RenderPlan:
     tracks: tuple[Track, ...]
     captions: Captions | None = None
     master: Master | None = None
+
+    @property
+    def text_track(self) -> Captions | None:
+        """The captions, where they are a track of the video."""
+        return self.captions if self.captions and self.captions.shown == "track" else None
+
+    @property
+    def burned(self) -> Captions | None:
+        """The captions, where they are drawn into the picture; it then belongs to this video alone."""
+        return self.captions if self.captions and self.captions.shown == "burned" else None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -47,6 +47,7 @@ class CaptionsRequest(BaseModel):
     file: str = Field(description="WebVTT, in the task's folder.")
     language: str = Field(description="ISO 639-2.")
     cues: int = Field(ge=1, description="How many there are.")
+    shown: Literal["track", "burned"] = Field("track", description="As a track of the video, or drawn into it.")
 
 
 class Metadata(Record):

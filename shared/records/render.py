@@ -41,6 +41,9 @@ class RenderRecord(Record):
     counts: dict[str, int] = Field(
         default_factory=dict, description="Segments conformed and reused, frames encoded for this video alone."
     )
+    missing_glyphs: tuple[str, ...] = Field(
+        (), description="Signs of burned captions that no font of the node has; the video shows boxes for them."
+    )
     timings: dict[str, float] = Field(description="Seconds spent in each phase.")
     started_at: str
     finished_at: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,9 @@ class StorySettings(BaseModel):
     music: bool | None = Field(None, description="false: no music; true: wait until there is some.")
     language: Annotated[str, AfterValidator(check_language)] | None = Field(
         None, description="Language of its voices, as ISO 639-2 writes it: eng, deu, jpn."
+    )
+    captions: Literal["track", "burned"] | None = Field(
+        None, description="Its captions as a track of the video, or drawn into the picture."
     )
     resolution: Annotated[str, AfterValidator(check_resolution)] | None = Field(
         None, description="Size of its videos, WIDTHxHEIGHT."

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -178,6 +178,8 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         rate: float = 30,
         resolution: str = "320x180",
         captions: str | None = None,
+        language: str = "deu",
+        shown: Literal["track", "burned"] = "track",
     ) -> Metadata:
         folder.mkdir(parents=True)
         parts = {f"video_part{number}.mp4": clip for number, clip in enumerate(clips, start=1)}
@@ -200,7 +202,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             music_file="music.mp3" if music else None,
             inputs=inputs,
             video_files=tuple(parts),
-            captions=CaptionsRequest(file="captions.vtt", language="deu", cues=captions.count("-->"))
+            captions=CaptionsRequest(file="captions.vtt", language=language, cues=captions.count("-->"), shown=shown)
             if captions
             else None,
             render=RenderRequest(resolution=resolution, frame_rate=rate, logo="logo.png" if logo else None),

@@ -153,6 +153,16 @@ def test_missing_captions_are_found(seen: Seen) -> None:
     assert check(replace(seen, streams=(*seen.streams, texts)), plan, judged(seen))
 
 
+def test_words_in_the_picture_have_no_track_beside_them(seen: Seen) -> None:
+    """They would be shown twice."""
+    plan = replace(PLAN, captions=Captions("captions.vtt", "eng", 1, "burned"))
+    assert check(seen, plan, judged(seen))
+    words = Packet(0, 0, 48_000, 12, "0x1", is_key=True)
+    texts = Stream({"codec_id": "mov_text", "media_type": "subtitle"}, [words])
+    with pytest.raises(GateClosed, match="streams is"):
+        check(replace(seen, streams=(*seen.streams, texts)), plan, judged(seen))
+
+
 def test_a_good_join_passes_by_its_packets(seen: Seen) -> None:
     """Where packets are those judged before, the picture is not decoded again."""
     checks = check(seen, PLAN, judged(seen))

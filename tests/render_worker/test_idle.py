@@ -201,7 +201,9 @@ def test_an_idle_worker_conforms_and_a_task_is_then_only_joined(
 
 
 @pytest.mark.parametrize(
-    "settings", [{"worker__conform_when_idle": "false"}, {"render__mode": "direct"}], ids=["off", "of no use"]
+    "settings",
+    [{"worker__conform_when_idle": "false"}, {"render__mode": "direct"}, {"render__captions": "burned"}],
+    ids=["off", "of no use", "of little use"],
 )
 def test_nothing_is_conformed_ahead_where_that_is_not_wanted(
     farm: Layout,
@@ -235,6 +237,14 @@ def test_a_task_that_cannot_be_taken_does_not_keep_a_node_from_conforming(
     shelve("h264.mp4")
     start_worker(render__resolution="320x180", render__logo="")
     wait_until(lambda: list(farm.segments.glob("[!.]*")))
+
+
+def test_the_plan_of_burned_captions_has_no_segments(farm: Layout, add_task: Callable[..., str]) -> None:
+    """Whatever the mode is."""
+    add_task(captions="WEBVTT\n\n00:00:00.250 --> 00:00:01.000\nEin Drache\n", shown="burned")
+    command = [sys.executable, "-m", "render_worker", "--root", str(farm.root), "--dry-run"]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60).stdout)
+    assert (told["mode"], told["segments"], told["plan"]["captions"]["shown"]) == ("direct", [], "burned")
 
 
 def test_plans_are_printed_and_nothing_is_changed(farm: Layout, add_task: Callable[..., str]) -> None:

@@ -23,6 +23,7 @@ def test_every_key_is_read() -> None:
     assert parse_settings(content.encode()) == StorySettings(
         priority=80, clips="deep sea", music=False, resolution="1280x720"
     )
+    assert parse_settings(b'captions = "burned"\n').captions == "burned"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n# nothing yet\n", "\ufeffmusic = true\r\n".encode()])
@@ -40,7 +41,8 @@ def test_all_problems_are_named_at_once() -> None:
     assert "clips = '': must be " in said
     assert "music = 'no': must be a valid boolean" in said
     assert "resolution = '1921x1080': must be WIDTHxHEIGHT with even sides" in said
-    assert "whatever: there is no such key; the keys are priority, clips, music, language, resolution" in said
+    assert "whatever: there is no such key; the keys are priority, clips, music, language, captions, resolution" in said
+    assert problems('captions = "on"') == "captions = 'on': must be 'track' or 'burned'"
 
 
 @pytest.mark.parametrize(

@@ -440,6 +440,25 @@ def test_the_language_of_a_story_is_told(farm: Farm, media: Media) -> None:
     assert captions.language == "deu"
 
 
+@pytest.mark.parametrize(
+    ("usual", "wish", "shown"),
+    [("track", "", "track"), ("burned", "", "burned"), ("track", "burned", "burned"), ("burned", "track", "track")],
+)
+def test_captions_are_shown_as_the_story_wishes_or_else_as_usual(
+    make_farm: Callable[..., Farm], media: Media, usual: str, wish: str, shown: str
+) -> None:
+    """As a track of the video, or drawn into it."""
+    farm = make_farm({"render": {"captions": usual}})
+    if wish:
+        farm.drop(media.text("story.toml", f'captions = "{wish}"\n'), str(Path(VOICE).parents[1] / "story.toml"))
+    give(farm, media)
+    farm.drop(media.text("said.txt", "Da flog ein Drache vorbei."), str(Path(VOICE).with_suffix(".txt")))
+    farm.work()
+    captions = Metadata.read(only_task(farm) / "metadata.json").captions
+    assert captions
+    assert captions.shown == shown
+
+
 def test_the_text_of_another_voice_is_left_out(farm: Farm, media: Media) -> None:
     """The video is made all the same, and the log says why it has no captions."""
     give(farm, media)

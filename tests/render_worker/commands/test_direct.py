@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from render_worker.commands.direct import direct
-from shared.domain.plan import Canvas, Layer, Profile, RenderPlan, Shot, Track, exact_rate
+from render_worker.commands.lettering import Lettering
+from shared.domain.plan import Canvas, Captions, Layer, Profile, RenderPlan, Shot, Track, exact_rate
 
 TASK = Path("/farm/processing/id")
 TARGET = Path("/farm/processing/id/attempt-1-ab/final.mp4")
@@ -127,6 +128,36 @@ def test_without_music_there_is_no_mix() -> None:
     assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
         *("-filter_complex", graph, "-map", "[s22]", "-map", "[s27]"),
+        *ending(X264, AAC, CONTAINER),
+    ]
+
+
+def test_burned_captions_are_drawn_over_all_else() -> None:
+    """After the logo, by libass; there is no track of text beside them."""
+    lettering = Lettering(Path("/farm/words.vtt"), 70, PLAN.canvas)
+    style = (
+        "PlayResX=1920,PlayResY=1080,ScaledBorderAndShadow=yes,FontName=sans-serif,Fontsize=70,"
+        "PrimaryColour=&H00FFFFFF,OutlineColour=&H00000000,BackColour=&H60000000,BorderStyle=1,Outline=4.9,Shadow=2.1,"
+        "MarginL=96,MarginR=96,MarginV=54,Encoding=-1"
+    )
+    spelled = style.replace("=", r"\\=").replace(",", r"\,")
+    graph = ";".join(
+        [
+            shot("0:V:0", 0, 300),
+            shot("1:V:0", 10, 70),
+            "[s9][s19]concat=a=0:n=2:v=1[s20]",
+            "[s20][2:v:0]overlay=20:20[s21]",
+            "[s21]format=yuv420p[s22]",
+            rf"[s22]subtitles=filename=file\\:/farm/words.vtt:force_style={spelled}[s23]",
+            sound("3:a:0", 24, "1.41421"),
+            "[s26]apad=whole_len=592320[s27]",
+            "[s27]atrim=end_sample=592320[s28]",
+        ]
+    )
+    plan = replace(PLAN, tracks=(VOICE,), captions=Captions("captions.vtt", "deu", 3, "burned"))
+    assert direct(plan, TASK, TARGET, lettering) == [
+        *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
+        *("-filter_complex", graph, "-map", "[s23]", "-map", "[s28]"),
         *ending(X264, AAC, CONTAINER),
     ]
 
