@@ -1,0 +1,59 @@
+"""The plan of a task, from its metadata and the configuration; pure."""
+
+from __future__ import annotations
+
+from render_worker.commands.sounds import MONO_TO_STEREO
+from shared.config import Config, Mix
+from shared.domain.mix import Master, levels
+from shared.domain.plan import Canvas, Captions, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
+from shared.records.metadata import Metadata
+
+LOGO_CORNER = 20  # pixels from the left and the top, as in the specification
+
+
+def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
+    """The plan of a task, from its metadata and the configuration alone.
+
+    Raises:
+        PlanError: its clips do not cover its voice.
+    """
+    render = config.render
+    width, height = map(int, metadata.render.resolution.split("x"))
+    inputs = metadata.inputs
+    tracks, master = _tracks(metadata, config.mix)
+    logo, captions = metadata.render.logo, metadata.captions
+    return make_plan(
+        Canvas(width, height, exact_rate(metadata.render.frame_rate)),
+        Profile(encoder, render.quality, render.preset, render.audio_kbps),
+        seconds=metadata.voice_duration,
+        clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
+        layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
+        tracks=tracks,
+        captions=Captions(captions.file, captions.language, captions.cues, captions.shown) if captions else None,
+        master=master,
+    )
+
+
+def _tracks(metadata: Metadata, mix: Mix) -> tuple[list[Track], Master | None]:
+    """Voice and music with their gains, and what makes one programme of them, if anything does."""
+    voice, music = (metadata.inputs[name] if name else None for name in (metadata.voice_file, metadata.music_file))
+    assert voice  # noqa: S101 - for the type checker: every task has one
+    if mix.style == "broadcast":
+        spoken, played = voice.loudness, music.loudness if music else None
+        voice_db, music_db, master = levels(spoken, played, mix.broadcast)
+        # What is measured of a mono sound is that of one with 3 dB less on both sides.
+        voice_gain, music_gain = (
+            10 ** (gain / 20) / (MONO_TO_STEREO if one and one.channels == 1 else 1.0)
+            for gain, one in ((voice_db, voice), (music_db, music))
+        )
+    else:
+        voice_gain, music_gain, master = mix.voice_gain, mix.music_gain, None
+    tracks = [Track(metadata.voice_file, voice_gain, voice.channels or 2)]
+    if music and metadata.music_file:
+        tracks.append(Track(metadata.music_file, music_gain, music.channels or 2, loops=True))
+    return tracks, master
+
+
+def wants_segments(plan: RenderPlan, mode: str) -> bool:
+    """Whether a plan is to be made of segments, as the mode says; words in the picture make it this video's own."""
+    return mode == "segments" and plan.burned is None
