@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from main_worker.checks.cage import Cage
+from main_worker.checks.limiting import with_limiting
+from main_worker.checks.loudness import measure
 from main_worker.checks.pictures import examine_clip
+from main_worker.checks.sounds import measure_voice
 from shared.config import Config
 from shared.domain.layout import METADATA, Layout
 from shared.domain.media import VideoFacts
@@ -45,18 +48,23 @@ class Media:
         self._ffmpeg = ffmpeg
         self._scale = scale
         self.clips = [self._clip(number) for number in range(CLIPS)]
-        cage = Cage(Config(), ffmpeg, lambda: False)
-        self.facts = {clip: examine_clip(cage, clip) for clip in self.clips}
+        self._cage = Cage(Config(), ffmpeg, lambda: False)
+        self.facts = {clip: examine_clip(self._cage, clip) for clip in self.clips}
         """What the main worker knows of the clips, which are untagged as most clips are."""
         self.music = self._sound("music.mp3", "anoisesrc=c=pink:r=44100:a=0.3,tremolo=f=2", 180.0, "-b:a", "192k")
         self.logo = self._made("logo.png", "-f", "lavfi", "-i", "color=white:s=160x90", "-frames:v", "1")
+        self.sounds = {self.music: measure(self._cage, self.music)}
+        """What it knows of voices and music."""
         self._given = 0
 
     def voice(self, seconds: float) -> Path:
         """A voice that no task has had before."""
         self._given += 1
         spoken = "aevalsrc='0.2*sin(2*PI*150*t)*pow(0.52-0.48*cos(8*PI*t),2)':s=44100"
-        return self._sound(f"voice{self._given}.mp3", spoken, seconds, "-metadata", f"title={self._given}")
+        path = self._sound(f"voice{self._given}.mp3", spoken, seconds, "-metadata", f"title={self._given}")
+        audio, loudness = measure_voice(self._cage, path)
+        self.sounds[path] = audio, with_limiting(self._cage, path, loudness)
+        return path
 
     def _clip(self, number: int) -> Path:
         size, seconds = self._scale.source, CLIP_SECONDS
@@ -132,11 +140,14 @@ class Tasks:
         facts = wish.facts.get(source)
         lasts = facts.seconds if facts else CLIP_SECONDS
         seconds = None if name == "logo.png" else lasts if name.startswith("video_part") else wish.seconds
+        audio, loudness = self._media.sounds.get(source, (None, None))
         return Input(
             path=str(self._layout.relative(place)),
             sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
             size=source.stat().st_size,
             seconds=seconds,
             video=facts,
-            channels=1 if name == "voice.mp3" else 2,
+            channels=audio.channels if audio else None,
+            loudness=loudness,
+            pauses=audio.pauses if audio else None,
         )

@@ -77,7 +77,7 @@ def test_the_limiter_looks_between_the_samples() -> None:
     shape = "aresample=48000,aformat=channel_layouts=stereo,volume=4.200dB:precision=double"
     assert Adjustment(4.2).audio_filter == shape
     assert Adjustment(4.2, -1.8).audio_filter == (
-        f"{shape},aresample=192000,alimiter=limit=-1.800dB:level=false:attack=5:release=50:latency=true,aresample=48000"
+        f"{shape},aresample=192000,alimiter=limit=-1.800dB:level=0:attack=5:release=50:latency=1,aresample=48000"
     )
 
 
