@@ -18,7 +18,7 @@ _STEP_SECONDS = 0.1
 _UNFILLED = -120.0  # what the meter says of a block that lies before the beginning
 _PEAK_DB = 0.05  # of tolerance: the meter prints thousandths of full scale
 _LEADS_DB = 3.0  # music and room lie 12 dB under a voice; music in its place is as loud in the voice's pauses
-_ENOUGH_BLOCKS = 5  # to compare
+_ENOUGH_BLOCKS = 3  # to compare
 
 
 @dataclass(frozen=True)
