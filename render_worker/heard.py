@@ -18,6 +18,7 @@ _STEP_SECONDS = 0.1
 _UNFILLED = -120.0  # what the meter says of a block that lies before the beginning
 _PEAK_DB = 0.05  # of tolerance: the meter prints thousandths of full scale
 _LEADS_DB = 3.0  # music and room lie 12 dB under a voice; music in its place is as loud in the voice's pauses
+_MEASURABLE_SECONDS = 0.5  # what is shorter may have no whole block
 _ENOUGH_BLOCKS = 3  # to compare
 
 
@@ -90,7 +91,7 @@ def check_heard(heard: Heard, plan: RenderPlan, pauses: Sequence[Pause] | None) 
         pauses: of the voice, as measured when it was dropped; None where they are not known.
     """
     loudness, master = round(heard.loudness, 2), plan.master
-    if master is None:
+    if master is None or plan.seconds < _MEASURABLE_SECONDS:
         checks = [told("loudness, LUFS", loudness), told("true peak, dBTP", heard.true_peak)]
     else:
         wanted = master.wanted.loudness_lufs

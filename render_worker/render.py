@@ -171,7 +171,7 @@ class _Rendering:
         """The plan with a sound that comes out right; to hear that first takes less time than to encode all again."""
         if self.plan.master is None:
             return self.plan
-        sound = self.job.scratch / "sound.aac"
+        sound = self.job.scratch / "tried.aac"
         plan, _ = mixed_right(self.plan, lambda plan: make_sound(plan, self.job.task, sound, self.tool))
         sound.unlink()
         return plan

@@ -128,6 +128,11 @@ def test_fixed_gains_promise_no_loudness() -> None:
     assert failed(sound(-70.0, -30.0), spec) == {"seconds of silence where somebody speaks"}
 
 
+def test_what_is_too_short_to_be_measured_passes() -> None:
+    """A block lasts 400 ms; voices that short are refused at ingest, unless somebody configures otherwise."""
+    assert not failed(SILENT, replace(PLAN, seconds=0.3))
+
+
 def test_without_pauses_the_figures_alone_are_judged() -> None:
     """Records of old voices do not tell them."""
     assert [check.name for check in check_heard(sound(-14.0, -14.0), PLAN, None)] == [
