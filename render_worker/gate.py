@@ -10,10 +10,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from render_worker.commands.luma import film_luma
+from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE
+from render_worker.limits import equal, near
 from render_worker.packets import Stream, parse_packets
 from render_worker.tool import Tool
+from render_worker.tracks import BT709_LIMITED, Track, tracks_of
+from shared.boxes import UPRIGHT
 from shared.domain.errors import ReelmillError
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
@@ -25,6 +31,9 @@ _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
 _CHUNK_SAMPLES = 48_000  # of decoded sound in a line of ffmpeg's table: many lines less than it has packets
 _CODECS = {"h264": "AVC", "aac": "AAC", "mov_text": "timed text"}
 _NO_WORDS = 2  # bytes of a packet of timed text that shows none, but how many they are
+_PLAYED = ["avc1", "mp4a"]  # what players need to find, and what of it they play without being told to
+_PRIMING = Fraction(PACKET_SAMPLES, SAMPLE_RATE)  # seconds in front of the sound, which players leave out
+_TOLD_IN = 0.001  # seconds, in which a film tells how long its tracks are
 
 
 class GateClosed(ReelmillError):
@@ -53,6 +62,8 @@ class Seen:
     Attributes:
         picture: what came of decoding the picture, or None where it was copied and need not be decoded.
         boxes: the file's boxes from its beginning to its index or its content, whichever comes first.
+        tracks: what it says of its tracks.
+        luma: how bright its decoded frames are (:mod:`render_worker.commands.luma`), where they were decoded.
     """
 
     sha256: str
@@ -60,6 +71,8 @@ class Seen:
     boxes: tuple[str, ...]
     sound: Decoded
     picture: Decoded | None
+    tracks: tuple[Track, ...] = ()
+    luma: bytes = b""
 
     def stream(self, codec: str) -> Stream:
         """The first stream of a codec; an empty one if there is none."""
@@ -87,33 +100,59 @@ def look(
     with ThreadPoolExecutor(3) as pool:
         on_disk = pool.submit(fsync_path, final)
         digest = pool.submit(_sha256, final)
-        picture = pool.submit(_decode_picture, final, tool, on_progress) if decode_picture else None
+        picture = pool.submit(_decode_picture, final, tool, scratch, on_progress) if decode_picture else None
         streams, sound = _read(final, tool, scratch, None if decode_picture else on_progress)
         on_disk.result()
+        decoded, luma = picture.result() if picture else (None, b"")
         return Seen(
             sha256=digest.result(),
             streams=streams,
             boxes=boxes_of(final),
             sound=sound,
-            picture=picture.result() if picture else None,
+            picture=decoded,
+            tracks=tracks_of(final),
+            luma=luma,
         )
 
 
-def check(seen: Seen, plan: RenderPlan, copied: Sequence[tuple[int, str]] | None = None) -> tuple[Check, ...]:
+@dataclass(frozen=True)
+class Copied:
+    """A picture as it was judged before it was joined.
+
+    Attributes:
+        packets: bytes and checksum of each.
+        parameters: what ffmpeg says of the codec's (``extradata``), which all of it has to be decoded with.
+    """
+
+    packets: Sequence[tuple[int, str]]
+    parameters: str
+
+
+def check(seen: Seen, plan: RenderPlan, copied: Copied | None = None, *making: Check) -> tuple[Check, ...]:
     """Judge a finished file by what was seen of it. Pure.
 
     Args:
-        copied: bytes and checksum of every packet of the picture, as they were judged before they were joined.
+        copied: what the picture must be, where it was copied.
+        making: checks of how the file was made, which have to pass as well.
 
     Raises:
         GateClosed: a check failed.
     """
     picture = seen.stream("h264")
-    checks = [*_structure(seen, picture, plan), *_packets_checked(picture, plan), *_sound_checked(seen.sound, plan)]
+    checks = [
+        *_structure(seen, picture, plan),
+        *_tags_checked(seen.tracks, plan),
+        *_packets_checked(picture, plan),
+        *_sound_checked(seen.sound, plan),
+        *_parity_checked(seen, picture, plan),
+        *making,
+    ]
     if copied is not None:
         found = [(packet.size, packet.checksum) for packet in picture.packets]
-        strange = sum(one != other for one, other in zip(found, copied, strict=False)) + abs(len(found) - len(copied))
+        pairs = zip(found, copied.packets, strict=False)
+        strange = sum(one != other for one, other in pairs) + abs(len(found) - len(copied.packets))
         checks.append(equal("packets that are not those judged before", strange, 0))
+        checks.append(equal("codec parameters", picture.facts.get("extradata", ""), copied.parameters))
     if seen.picture:
         checks += [
             equal("exit status of decoding the picture", seen.picture.code, 0),
@@ -140,6 +179,36 @@ def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
         equal("size", picture.facts.get("dimensions"), f"{canvas.width}x{canvas.height}"),
         equal("pixels", picture.facts.get("sar"), "1/1"),
         equal("frame rate", str(1 / step) if step else str(canvas.rate), str(canvas.rate)),
+    ]
+
+
+def _tags_checked(tracks: Sequence[Track], plan: RenderPlan) -> list[Check]:
+    """What players go by: which decoders, which colours, upright, played at once, which language."""
+    pictures = [track for track in tracks if track.kind == "vide"]
+    words = [track.language for track in tracks if track.codec == "tx3g"]
+    return [
+        equal("codec tags", [track.codec for track in tracks if track.codec != "tx3g"], _PLAYED),
+        equal("tracks played at once", [track.codec for track in tracks if track.is_enabled][:2], _PLAYED),
+        equal("colours", [track.colours for track in pictures], [BT709_LIMITED]),
+        equal("held", [track.matrix for track in pictures], [UPRIGHT]),
+        equal("languages of the captions", words, [plan.captions.language] if plan.captions else []),
+    ]
+
+
+def _parity_checked(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
+    """Whether picture and sound begin and end together, as the packets have it and as the file tells players."""
+    first = min((packet.pts for packet in picture.packets), default=0) * picture.tick
+    sound = seen.stream("aac")
+    heard = sound.packets[0].pts * sound.tick if sound.packets else Fraction(0)
+    told = [next((track for track in seen.tracks if track.kind == kind), Track()) for kind in ("vide", "soun")]
+    frame, longer = float(1 / plan.canvas.rate), round(told[0].seconds - told[1].seconds, 6)
+    return [
+        near("second in which the picture begins", float(first), 0, _TOLD_IN),
+        near("second in which the sound begins", float(heard + _PRIMING), 0, _TOLD_IN),
+        near("seconds of picture told", told[0].seconds, float(plan.frames * frame), _TOLD_IN),
+        near("seconds of sound told", told[1].seconds, plan.seconds, _TOLD_IN),
+        near("seconds told by which the picture is longer", longer, frame / 2, frame / 2 + 2 * _TOLD_IN),
+        equal("seconds told before the first frame and sound", [track.late_seconds for track in told], [0.0, 0.0]),
     ]
 
 
@@ -184,10 +253,16 @@ def _read(
     return tuple(streams), Decoded(ended.code, 0, seconds, last_line(ended.errors))
 
 
-def _decode_picture(final: Path, tool: Tool, on_progress: Callable[[Progress], None] | None) -> Decoded:
-    what = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
-    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what], on_progress)
-    return Decoded(ended.code, progress.frame, 0.0, last_line(ended.errors))
+def _decode_picture(
+    final: Path, tool: Tool, scratch: Path, on_progress: Callable[[Progress], None] | None
+) -> tuple[Decoded, bytes]:
+    """What came of decoding the picture, and how bright its frames are."""
+    luma = scratch / "film.luma"
+    luma.touch()  # ffmpeg makes none of a file it cannot open
+    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *film_luma(luma)], on_progress)
+    bright = luma.read_bytes()
+    luma.unlink()
+    return Decoded(ended.code, progress.frame, 0.0, last_line(ended.errors)), bright
 
 
 def _sha256(path: Path) -> str:
@@ -207,12 +282,3 @@ def boxes_of(path: Path) -> tuple[str, ...]:
                 break
             stream.seek(skip, 1)
     return tuple(kinds)
-
-
-def equal(name: str, measured: object, expected: object) -> Check:
-    return Check(name=name, passed=measured == expected, measured=measured, limit=expected)
-
-
-def near(name: str, measured: float, wanted: float, tolerance: float) -> Check:
-    passed = abs(measured - wanted) <= tolerance + 1e-6
-    return Check(name=name, passed=passed, measured=measured, limit=f"{wanted:g} ± {tolerance:.4g}")

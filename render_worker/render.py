@@ -15,12 +15,14 @@ from render_worker import gate
 from render_worker.commands.direct import direct
 from render_worker.commands.sheet import sheet, spread
 from render_worker.gate import GateClosed
+from render_worker.likeness import likeness
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
 from render_worker.segments.assembly import Assembly, Damaged
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.joining import NotJoinable
 from render_worker.segments.uses import uses_of
+from render_worker.speed import bytes_written, pixels_encoded, sound_encoded
 from render_worker.tool import Tool
 from shared.config import Render
 from shared.domain.errors import ReelmillError
@@ -166,16 +168,28 @@ class _Rendering:
         frames = self.plan.frames
         self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
         self.work.begin("rendering", frames)
-        self.tool.run("rendering", direct(self.plan, self.job.task, self.final), self.work.at)
+        clips = self.job.scratch / "clips.luma"
+        self.tool.run("rendering", direct(self.plan, self.job.task, self.final, clips), self.work.at)
         self.clock.lap("render")
         self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
         self._make_sheet()
         self.clock.lap("poster")
         seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=True, on_progress=self.work.at)
-        checks = gate.check(seen, self.plan)
+        is_mapped = any(shot.treatment.tone_map for shot in self.plan.shots)
+        alike = likeness(clips.read_bytes(), seen.luma, frames, is_mapped=is_mapped)
+        checks = gate.check(seen, self.plan, None, *alike, *self._speeds("render", frames))
         self.clock.lap("gate")
         return Made("direct", seen.sha256, checks, {"encoded_frames": self.plan.frames})
+
+    def _speeds(self, phase: str, encoded: int) -> list[Check]:
+        """Whether a phase can have made the film in its time; segments were asked that when they were made."""
+        canvas, seconds = self.plan.canvas, self.clock.laps[phase]
+        return [
+            *([pixels_encoded(encoded, canvas.width, canvas.height, seconds)] if encoded else []),
+            sound_encoded(self.plan.seconds, seconds),
+            bytes_written(self.final.stat().st_size, seconds),
+        ]
 
     def _make_sheet(self) -> None:
         """A picture from the middle of each shot."""
@@ -208,7 +222,7 @@ class _Rendering:
         seen = gate.look(self.final, self.tool, self.job.scratch, decode_picture=False, on_progress=self.work.at)
         assembled.check_whole(seen.stream("h264").packets)
         try:
-            checks = gate.check(seen, self.plan, assembled.packets)
+            checks = gate.check(seen, self.plan, assembled.copied, *assembled.checks, *self._speeds("join", 0))
         except GateClosed as closed:
             assembly.check_segments()
             raise NotJoinable(str(closed)) from closed

@@ -10,17 +10,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from render_worker.commands.captions import captions
+from render_worker.commands.luma import clip_luma
 from render_worker.commands.outputs import arguments, container, video_options
 from render_worker.commands.pictures import Stretch, picture
 from render_worker.commands.sounds import audio_options, mix
 from shared.domain.plan import RenderPlan
 
 
-def direct(plan: RenderPlan, task: Path, target: Path) -> list[str]:
-    """The whole plan in one command: picture and sound are encoded into `target`."""
+def direct(plan: RenderPlan, task: Path, target: Path, luma: Path) -> list[str]:
+    """The whole plan in one command: picture and sound are encoded into `target`; `luma` gets that of the clips."""
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
     texts, text_options = captions(plan, task)
-    outputs = [picture(stretches, plan.canvas, plan.layers, task), mix(plan, task), *texts]
+    pictures = picture(stretches, plan.canvas, plan.layers, task)
     options = {
         **video_options(plan.canvas, plan.profile),
         **audio_options(plan.profile),
@@ -28,4 +29,4 @@ def direct(plan: RenderPlan, task: Path, target: Path) -> list[str]:
         **container(plan.canvas),
         "movflags": "+faststart",
     }
-    return arguments(outputs, target, options)
+    return arguments([pictures.film, mix(plan, task), *texts], target, options, clip_luma(pictures.small, luma))

@@ -61,11 +61,18 @@ def both_ways(desk: Desk, media: Media, clip: Path, facts: VideoFacts, folder: P
     whole = frames_in(facts.seconds, CANVAS.rate)
     frames, treatment = min(MOST_FRAMES, whole), treatment_of(facts, CANVAS.rate)
     segment, film = folder / "segment.mp4", folder / "film.mp4"
-    run(desk, Recipe("", 0, frames, treatment, Look(CANVAS, PROFILE)).command(clip, folder, segment, threads=1))
+    run(
+        desk,
+        Recipe("", 0, frames, treatment, Look(CANVAS, PROFILE)).command(
+            clip, folder, segment, folder / "luma", threads=1
+        ),
+    )
     (folder / "clip").symlink_to(clip)
     (folder / "voice.mp3").symlink_to(media.sound())
     shots, tracks = (Shot("clip", frames, whole, treatment),), (Track("voice.mp3", 1.0, 1),)
-    run(desk, direct(RenderPlan(CANVAS, PROFILE, frames / 30, frames, shots, (), tracks), folder, film))
+    run(
+        desk, direct(RenderPlan(CANVAS, PROFILE, frames / 30, frames, shots, (), tracks), folder, film, folder / "luma")
+    )
     return segment, film
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from render_worker.commands.direct import direct
-from render_worker.gate import Decoded, GateClosed, Seen, boxes_of, check, look
+from render_worker.gate import Copied, Decoded, GateClosed, Seen, boxes_of, check, look
 from render_worker.packets import Packet, Stream
 from render_worker.tool import Tool
 from shared.domain.errors import Stopped
@@ -73,7 +73,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, media: Callable[[str], Path],
     (task / "h264.mp4").symlink_to(media("h264.mp4"))
     (task / "voice.mp3").symlink_to(media("voice.mp3"))
     final = task / "final.mp4"
-    run_ffmpeg(*direct(PLAN, task, final))
+    run_ffmpeg(*direct(PLAN, task, final, task / "clips.luma"))
     return final
 
 
@@ -97,9 +97,10 @@ def seen(good: Path, tool: Tool) -> Seen:
     return look(good, tool, tool.scratch, decode_picture=False)
 
 
-def judged(seen: Seen) -> list[tuple[int, str]]:
-    """The packets of a picture as they stand in the records of its segments."""
-    return [(packet.size, packet.checksum) for packet in seen.stream("h264").packets]
+def judged(seen: Seen) -> Copied:
+    """A picture as it stands in the records of its segments."""
+    picture = seen.stream("h264")
+    return Copied([(packet.size, packet.checksum) for packet in picture.packets], picture.facts["extradata"])
 
 
 def with_packets(seen: Seen, change: Callable[[list[Packet]], list[Packet]]) -> Seen:

@@ -11,7 +11,7 @@ import pytest
 
 from render_worker.commands.join import Part, join, part_list
 from render_worker.commands.sounds import encode_whole
-from render_worker.gate import check, look
+from render_worker.gate import Copied, check, look
 from render_worker.segments.cuts import LEAST, Cut, Footage
 from render_worker.tool import Tool
 from shared.domain.plan import Canvas, Profile, RenderPlan, Track, exact_rate
@@ -79,7 +79,9 @@ def check_join(
         judged = [
             packet for cut in cuts for packet in segments[cut.piece].record.packets[cut.start : cut.start + cut.frames]
         ]
-        assert check(look(final, tool, tool.scratch, decode_picture=False), plan, judged)
+        assert check(
+            look(final, tool, tool.scratch, decode_picture=False), plan, Copied(judged, segments[0].record.extradata)
+        )
         wanted = [
             picture for cut in cuts for picture in segments[cut.piece].pictures[cut.start : cut.start + cut.frames]
         ]
