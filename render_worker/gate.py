@@ -18,7 +18,7 @@ from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE
 from render_worker.limits import equal, near
 from render_worker.packets import Stream, parse_packets
 from render_worker.tool import Tool
-from render_worker.tracks import BT709_LIMITED, Track, tracks_of
+from render_worker.tracks import BT709_LIMITED, FilmTrack, tracks_of
 from shared.boxes import UPRIGHT
 from shared.domain.errors import ReelmillError
 from shared.domain.plan import RenderPlan
@@ -71,7 +71,7 @@ class Seen:
     boxes: tuple[str, ...]
     sound: Decoded
     picture: Decoded | None
-    tracks: tuple[Track, ...] = ()
+    tracks: tuple[FilmTrack, ...] = ()
     luma: bytes = b""
 
     def stream(self, codec: str) -> Stream:
@@ -182,7 +182,7 @@ def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
     ]
 
 
-def _tags_checked(tracks: Sequence[Track], plan: RenderPlan) -> list[Check]:
+def _tags_checked(tracks: Sequence[FilmTrack], plan: RenderPlan) -> list[Check]:
     """What players go by: which decoders, which colours, upright, played at once, which language."""
     pictures = [track for track in tracks if track.kind == "vide"]
     words = [track.language for track in tracks if track.codec == "tx3g"]
@@ -200,7 +200,7 @@ def _parity_checked(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check
     first = min((packet.pts for packet in picture.packets), default=0) * picture.tick
     sound = seen.stream("aac")
     heard = sound.packets[0].pts * sound.tick if sound.packets else Fraction(0)
-    told = [next((track for track in seen.tracks if track.kind == kind), Track()) for kind in ("vide", "soun")]
+    told = [next((track for track in seen.tracks if track.kind == kind), FilmTrack()) for kind in ("vide", "soun")]
     frame, longer = float(1 / plan.canvas.rate), round(told[0].seconds - told[1].seconds, 6)
     return [
         near("second in which the picture begins", float(first), 0, _TOLD_IN),

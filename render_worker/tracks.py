@@ -19,7 +19,7 @@ _NESTED = (b"mdia", b"minf", b"stbl", b"edts")
 
 
 @dataclass(frozen=True)
-class Track:
+class FilmTrack:
     """One track.
 
     Attributes:
@@ -43,7 +43,7 @@ class Track:
     matrix: Matrix = UPRIGHT
 
 
-def tracks_of(film: Path) -> tuple[Track, ...]:
+def tracks_of(film: Path) -> tuple[FilmTrack, ...]:
     """The tracks of a film in the order of the file; what cannot be read is left empty."""
     with film.open("rb") as stream:
         matrices, boxes = display_matrices(stream), Boxes(stream)
@@ -55,7 +55,7 @@ def tracks_of(film: Path) -> tuple[Track, ...]:
         return tuple(_track(boxes, start, end, ticks, matrices) for kind, start, end in parts if kind == b"trak")
 
 
-def _track(boxes: Boxes, start: int, end: int, ticks: int, matrices: Mapping[int, Matrix]) -> Track:
+def _track(boxes: Boxes, start: int, end: int, ticks: int, matrices: Mapping[int, Matrix]) -> FilmTrack:
     """One track; `ticks` are those of a second of the movie's clock."""
     found = {kind: (inner, inner_end) for kind, inner, inner_end in _deep(boxes, start, end)}
 
@@ -65,7 +65,7 @@ def _track(boxes: Boxes, start: int, end: int, ticks: int, matrices: Mapping[int
 
     said, media, second = header(b"tkhd"), header(b"mdhd"), ticks or 1
     entry = next(boxes.within(found.get(b"stsd", (0, 0))[0] + _LIST, found.get(b"stsd", (0, 0))[1]), (b"", 0, 0))
-    return Track(
+    return FilmTrack(
         kind=header(b"hdlr").text(8),
         codec=entry[0].decode("latin-1"),
         language=_language(media.number(20, 32, 2)),
