@@ -13,9 +13,9 @@ from render_worker.commands.luma import CELLS
 from render_worker.limits import at_most, equal
 from shared.records.render import Check
 
-_CLEAR = 48  # of 255: a cell that no conversion of ours makes dark; tone mapping darkens most, to 7 from here
+_CLEAR = 48  # of 255: a cell that no conversion of ours makes dark; tone mapping of PQ darkens most, to 33
 _DARK = 4
-_MOST_APART = 48.0  # of 255, on average over a frame; real clips differ by 17 at most, another matrix by some 30
+_MOST_APART = 48.0  # of 255, on average over a frame; no real clip differs by half as much (tests/corpus)
 _MOST_APART_MAPPED = 96.0  # where high dynamic range was mapped, which is meant to change the brightness
 _MOST_STRETCHES = 10  # that are told
 _GRID = CELLS * CELLS

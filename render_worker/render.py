@@ -169,6 +169,7 @@ class _Rendering:
         self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
         self.work.begin("rendering", frames)
         clips = self.job.scratch / "clips.luma"
+        clips.touch()  # an ffmpeg that does nothing makes none; the gate tells what is missing
         self.tool.run("rendering", direct(self.plan, self.job.task, self.final, clips), self.work.at)
         self.clock.lap("render")
         self.work.begin("checking", frames)

@@ -95,7 +95,7 @@ def judge(segment: Path, packets: Path, luma: Path, thumbnail: Path, seconds: fl
 def decode_exactly(segment: Path, luma: Path, *, threads: int) -> list[str]:
     """Decode a segment as players do, smoothed between blocks.
 
-    Without that, errors add up from frame to frame until the next keyframe: in a fade, a frame came out half as bright.
+    Without that, errors add up from frame to frame until the next keyframe: in a fade, frames come out much darker.
     """
     return ["-threads", str(threads), "-f", "mov", "-i", file_url(segment), *film_luma(luma)]
 

@@ -191,6 +191,8 @@ class Assembly:
         name, table, count = "end.mp4", self._scratch / "end.txt", frames[1] - frames[0]
         target, plan = self._scratch / name, self._plan
         wanted, shown = self._scratch / "segment.luma", self._scratch / "end.luma"
+        wanted.touch()  # an ffmpeg that does nothing makes none
+        shown.touch()
         command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target, wanted)
         self._tool.run("encoding the last frames", command, work.at)
         source = ["-f", "mov", "-i", file_url(target)]

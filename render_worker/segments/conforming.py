@@ -68,6 +68,8 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
     """
     started, recipe = time.monotonic(), wanted.recipe
     film = bench / SEGMENT
+    for luma in (_CLIP_LUMA, _FILM_LUMA):
+        (bench / luma).touch()  # an ffmpeg that does nothing makes none; the gate tells what is missing
     command = recipe.command(wanted.path, wanted.folder, film, bench / _CLIP_LUMA, threads=threads)
     tool.run(f"conforming {wanted.source}", command, lambda progress: on_frame(progress.frame))
     canvas = recipe.look.canvas

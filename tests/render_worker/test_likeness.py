@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -111,7 +112,11 @@ def both(tmp_path: Path, run_ffmpeg: RunFfmpeg) -> Callable[..., tuple[bytes, by
     """The grids of a clip (a source of ffmpeg's, 2 s) and of its segment."""
 
     def make(
-        source: str, canvas: tuple[int, int] = (320, 180), layers: tuple[str, ...] = (), **options: str
+        source: str,
+        canvas: tuple[int, int] = (320, 180),
+        layers: tuple[str, ...] = (),
+        treatment: Treatment = PLAIN,
+        **options: str,
     ) -> tuple[bytes, bytes]:
         clip, film = tmp_path / "clip.mp4", tmp_path / "segment.mp4"
         words = [word for key, value in options.items() for word in (f"-{key}", value)]
@@ -119,7 +124,7 @@ def both(tmp_path: Path, run_ffmpeg: RunFfmpeg) -> Callable[..., tuple[bytes, by
         run_ffmpeg("-f", "lavfi", "-i", f"{name}:rate=30:duration=1{comma}{filters}", "-c:v", "libx264", *words, clip)
         over = tuple((Layer(name, 20, 20), "") for name in layers)
         look = Look(Canvas(*canvas, Fraction(30)), Profile("libx264", 30, "ultrafast", 64), over)
-        recipe = Recipe("", 0, 30, Treatment(), look)
+        recipe = Recipe("", 0, 30, treatment, look)
         run_ffmpeg(*recipe.command(clip, tmp_path, film, tmp_path / "clip.luma", threads=1))
         run_ffmpeg(*decode_exactly(film, tmp_path / "film.luma", threads=1))
         return (tmp_path / "clip.luma").read_bytes(), (tmp_path / "film.luma").read_bytes()
@@ -127,6 +132,7 @@ def both(tmp_path: Path, run_ffmpeg: RunFfmpeg) -> Callable[..., tuple[bytes, by
     return make
 
 
+PLAIN = Treatment()
 STRIPES = "color=white:size=640x360,geq=lum='255*mod(X,2)':cb=128:cr=128"
 
 
@@ -158,6 +164,20 @@ def test_black_and_white_are_the_same_of_any_range_and_depth(
     """0 and 255 stand for both."""
     assert set(both("color=black:size=320x180", **options)[0]) <= {0, 1}
     assert min(both("color=white:size=320x180", **options)[0]) >= 253
+
+
+@pytest.mark.parametrize(
+    ("tone_map", "transfer", "least"), [("PQ", "smpte2084", 30), ("HLG", "arib-std-b67", 45)], ids=["PQ", "HLG"]
+)
+def test_tone_mapping_makes_nothing_black(
+    both: Callable[..., tuple[bytes, bytes]], tone_map: Literal["PQ", "HLG"], transfer: str, least: int
+) -> None:
+    """The darkest grey that is looked for is still far from black."""
+    told = f"setparams=range=tv:color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc"
+    grey = f"color=black:size=320x180,format=yuv420p10le,geq=lum=231:cb=512:cr=512,{told}"
+    clip, film = both(grey, treatment=Treatment(tone_map=tone_map), pix_fmt="yuv420p10le")
+    assert 47 <= min(clip) <= max(clip) <= 49
+    assert min(film) >= least
 
 
 def test_a_logo_is_where_it_is(
