@@ -71,7 +71,7 @@ def picture(cage: Cage, clip: Path, folder: Path, number: int) -> Path:
     frames = min(_MOST_FRAMES, frames_in(facts.seconds, _CANVAS.rate))
     recipe = Recipe("", 0, frames, treatment_of(facts, _CANVAS.rate), Look(_CANVAS, _PROFILE))
     segment, target = folder / "segment.mp4", folder / f"{number:03}.png"
-    run(cage.ffmpeg, [*recipe.command(clip, folder, segment, threads=1)], folder)
+    run(cage.ffmpeg, [*recipe.command(clip, folder, segment, folder / "luma", threads=1)], folder)
     (folder / "label.txt").write_text(clip.name, "utf-8")
     labelled = ["-i", file_url(segment), "-vf", f"trim=start_frame={frames - 1},{_LABEL}"]
     run(cage.ffmpeg, [*labelled, "-frames:v", "1", "-y", file_url(target)], folder)

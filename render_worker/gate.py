@@ -11,13 +11,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
-from render_worker.checks import equal, near
+from render_worker.commands.luma import film_luma
 from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE
 from render_worker.heard import SILENT, Heard, Listening, check_heard
+from render_worker.limits import equal, near
 from render_worker.packets import Packet, Stream, parse_packets
 from render_worker.tool import Tool
+from render_worker.tracks import BT709_LIMITED, FilmTrack, tracks_of
+from shared.boxes import UPRIGHT
 from shared.domain.errors import ReelmillError
 from shared.domain.pauses import Pause
 from shared.domain.plan import RenderPlan
@@ -31,6 +35,9 @@ _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
 _CHUNK_SAMPLES = 48_000  # of decoded sound in a line of ffmpeg's table: many lines less than it has packets
 _CODECS = {"h264": "AVC", "aac": "AAC", "mov_text": "timed text"}
 _NO_WORDS = 2  # bytes of a packet of timed text that shows none, but how many they are
+_PLAYED = ["avc1", "mp4a"]  # what players need to find, and what of it they play without being told to
+_PRIMING = Fraction(PACKET_SAMPLES, SAMPLE_RATE)  # seconds in front of the sound, which players leave out
+_TOLD_IN = 0.001  # seconds, in which a film tells how long its tracks are
 
 
 class GateClosed(ReelmillError):
@@ -59,10 +66,12 @@ class Judged:
 
     Attributes:
         picture, sound: bytes and checksum of every packet.
+        parameters: what ffmpeg says of the picture's codec (``extradata``), which all of it has to be decoded with.
         heard: the sound, as it is heard when these packets are decoded.
     """
 
     picture: Sequence[tuple[int, str]]
+    parameters: str
     sound: Sequence[tuple[int, str]]
     heard: Heard
 
@@ -74,6 +83,8 @@ class Seen:
     Attributes:
         picture, sound: what came of decoding it, or None where it was copied and need not be decoded.
         boxes: the file's boxes from its beginning to its index or its content, whichever comes first.
+        tracks: what it says of its tracks.
+        luma: how bright its decoded frames are (:mod:`render_worker.commands.luma`), where they were decoded.
     """
 
     sha256: str
@@ -81,6 +92,8 @@ class Seen:
     boxes: tuple[str, ...]
     sound: Decoded | None = None
     picture: Decoded | None = None
+    tracks: tuple[FilmTrack, ...] = ()
+    luma: bytes = b""
 
     def stream(self, codec: str) -> Stream:
         """The first stream of a codec; an empty one if there is none."""
@@ -104,35 +117,46 @@ def look(
     with ThreadPoolExecutor(3) as pool:
         on_disk = pool.submit(fsync_path, final)
         digest = pool.submit(_sha256, final)
-        picture = pool.submit(_decode_picture, final, tool, on_progress) if decode else None
+        picture = pool.submit(_decode_picture, final, tool, scratch, on_progress) if decode else None
         streams, sound = _read(final, tool, scratch, None if decode else on_progress, decode=decode)
         on_disk.result()
+        decoded, luma = picture.result() if picture else (None, b"")
         return Seen(
             sha256=digest.result(),
             streams=streams,
             boxes=boxes_of(final),
             sound=sound,
-            picture=picture.result() if picture else None,
+            picture=decoded,
+            tracks=tracks_of(final),
+            luma=luma,
         )
 
 
 def check(
-    seen: Seen, plan: RenderPlan, judged: Judged | None = None, pauses: Sequence[Pause] | None = None
+    seen: Seen, plan: RenderPlan, judged: Judged | None = None, *making: Check, pauses: Sequence[Pause] | None = None
 ) -> tuple[Check, ...]:
     """Judge a finished file by what was seen of it. Pure.
 
     Args:
         judged: what was judged before it was joined; None where the file was decoded.
+        making: checks of how the file was made, which have to pass as well.
         pauses: of the voice; None where they are not known.
 
     Raises:
         GateClosed: a check failed.
     """
     picture, sound = seen.stream("h264"), seen.stream("aac")
-    checks = [*_structure(seen, picture, plan), *_packets_checked(picture, plan)]
+    checks = [
+        *_structure(seen, picture, plan),
+        *_tags_checked(seen.tracks, plan),
+        *_packets_checked(picture, plan),
+        *_parity_checked(seen, picture, plan),
+        *making,
+    ]
     if judged is not None:
         checks += [
             equal("packets that are not those judged before", _strange(picture.packets, judged.picture), 0),
+            equal("codec parameters", picture.facts.get("extradata", ""), judged.parameters),
             equal("packets of sound that are not those heard before", _strange(sound.packets, judged.sound), 0),
             *_sound_times_checked(sound, plan),
             *check_heard(judged.heard, plan, pauses),
@@ -172,6 +196,36 @@ def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
         equal("size", picture.facts.get("dimensions"), f"{canvas.width}x{canvas.height}"),
         equal("pixels", picture.facts.get("sar"), "1/1"),
         equal("frame rate", str(1 / step) if step else str(canvas.rate), str(canvas.rate)),
+    ]
+
+
+def _tags_checked(tracks: Sequence[FilmTrack], plan: RenderPlan) -> list[Check]:
+    """What players go by: which decoders, which colours, upright, played at once, which language."""
+    pictures = [track for track in tracks if track.kind == "vide"]
+    words = [track.language for track in tracks if track.codec == "tx3g"]
+    return [
+        equal("codec tags", [track.codec for track in tracks if track.codec != "tx3g"], _PLAYED),
+        equal("tracks played at once", [track.codec for track in tracks if track.is_enabled][:2], _PLAYED),
+        equal("colours", [track.colours for track in pictures], [BT709_LIMITED]),
+        equal("held", [track.matrix for track in pictures], [UPRIGHT]),
+        equal("languages of the captions", words, [plan.text_track.language] if plan.text_track else []),
+    ]
+
+
+def _parity_checked(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
+    """Whether picture and sound begin and end together, as the packets have it and as the file tells players."""
+    first = min((packet.pts for packet in picture.packets), default=0) * picture.tick
+    sound = seen.stream("aac")
+    heard = sound.packets[0].pts * sound.tick if sound.packets else Fraction(0)
+    told = [next((track for track in seen.tracks if track.kind == kind), FilmTrack()) for kind in ("vide", "soun")]
+    frame, longer = float(1 / plan.canvas.rate), round(told[0].seconds - told[1].seconds, 6)
+    return [
+        near("second in which the picture begins", float(first), 0, _TOLD_IN),
+        near("second in which the sound begins", float(heard + _PRIMING), 0, _TOLD_IN),
+        near("seconds of picture told", told[0].seconds, float(plan.frames * frame), _TOLD_IN),
+        near("seconds of sound told", told[1].seconds, plan.seconds, _TOLD_IN),
+        near("seconds told by which the picture is longer", longer, frame / 2, frame / 2 + 2 * _TOLD_IN),
+        equal("seconds told before the first frame and sound", [track.late_seconds for track in told], [0.0, 0.0]),
     ]
 
 
@@ -233,10 +287,16 @@ def _read(
     return tuple(streams), decoded
 
 
-def _decode_picture(final: Path, tool: Tool, on_progress: Callable[[Progress], None] | None) -> Decoded:
-    what = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
-    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *what], on_progress)
-    return Decoded(ended.code, last_line(ended.errors), frames=progress.frame)
+def _decode_picture(
+    final: Path, tool: Tool, scratch: Path, on_progress: Callable[[Progress], None] | None
+) -> tuple[Decoded, bytes]:
+    """What came of decoding the picture, and how bright its frames are."""
+    luma = scratch / "film.luma"
+    luma.touch()  # ffmpeg makes none of a file it cannot open
+    ended, progress = tool.watch([*_CAGE, "-i", file_url(final), *film_luma(luma)], on_progress)
+    bright = luma.read_bytes()
+    luma.unlink()
+    return Decoded(ended.code, last_line(ended.errors), frames=progress.frame), bright
 
 
 def _sha256(path: Path) -> str:

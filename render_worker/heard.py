@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from render_worker.checks import at_least, at_most, equal, near, told
+from render_worker.limits import at_least, at_most, equal, near, told
 from shared.domain.loudness import SILENCE_LUFS, integrated, mean
 from shared.domain.mix import TOLERANCE_LU
 from shared.domain.pauses import Pause

@@ -16,7 +16,8 @@ from render_worker.commands.direct import direct
 from render_worker.commands.lettering import Lettering, breakable, letter_height, missing, rehearsal
 from render_worker.commands.sheet import sheet, spread
 from render_worker.fonts import fonts_for
-from render_worker.gate import GateClosed, Judged
+from render_worker.gate import GateClosed
+from render_worker.likeness import likeness
 from render_worker.planning import plan_of, wants_segments
 from render_worker.progress import Report, Work
 from render_worker.room import check_room
@@ -25,6 +26,7 @@ from render_worker.segments.cache import SegmentCache
 from render_worker.segments.joining import NotJoinable
 from render_worker.segments.uses import uses_of
 from render_worker.soundtrack import make_sound, mixed_right
+from render_worker.speed import bytes_written, pixels_encoded, sound_encoded
 from render_worker.tool import Tool
 from shared.config import Config
 from shared.domain.errors import ReelmillError
@@ -154,15 +156,19 @@ class _Rendering:
         self.clock.lap("mix")
         self.work.set_out({"rendering": frames, "checking": frames * _CHECK_ENCODED})
         self.work.begin("rendering", frames)
+        clips = self.job.scratch / "clips.luma"
+        clips.touch()  # an ffmpeg that does nothing makes none; the gate tells what is missing
         lettering, tool, unknown = self._letter(self.plan.burned) if self.plan.burned else (None, self.tool, ())
-        tool.run("rendering", direct(plan, self.job.task, self.final, lettering), self.work.at)
+        tool.run("rendering", direct(plan, self.job.task, self.final, clips, lettering), self.work.at)
         self.clock.lap("render")
         self.work.begin("checking", frames)
         self.tool.run("making the poster", _poster(self.final, self.job.folder / POSTER, self.plan.seconds))
         self._make_sheet()
         self.clock.lap("poster")
         seen = gate.look(self.final, self.tool, self.job.scratch, decode=True, on_progress=self.work.at)
-        checks = gate.check(seen, plan, pauses=self._pauses())
+        is_mapped = any(shot.treatment.tone_map for shot in plan.shots)
+        alike = likeness(clips.read_bytes(), seen.luma, frames, is_mapped=is_mapped)
+        checks = gate.check(seen, plan, None, *alike, *self._speeds("render", frames), pauses=self._pauses())
         self.clock.lap("gate")
         counts = {"encoded_frames": self.plan.frames}
         return Made("direct", plan, seen.sha256, checks, counts, missing_glyphs=tuple(unknown))
@@ -195,6 +201,15 @@ class _Rendering:
         self.clock.lap("fonts")
         return lettering, tool, missing(said.errors)
 
+    def _speeds(self, phase: str, encoded: int) -> list[Check]:
+        """Whether a phase can have made the film in its time; segments were asked that when they were made."""
+        canvas, seconds = self.plan.canvas, self.clock.laps[phase]
+        return [
+            *([pixels_encoded(encoded, canvas.width, canvas.height, seconds)] if encoded else []),
+            sound_encoded(self.plan.seconds, seconds),
+            bytes_written(self.final.stat().st_size, seconds),
+        ]
+
     def _make_sheet(self) -> None:
         """A picture from the middle of each shot."""
         shots = self.plan.shots
@@ -226,8 +241,8 @@ class _Rendering:
         seen = gate.look(self.final, self.tool, self.job.scratch, decode=False, on_progress=self.work.at)
         assembled.check_whole(seen.stream("h264").packets)
         try:
-            judged = Judged(assembled.packets, assembled.sound.packets, assembled.sound.heard)
-            checks = gate.check(seen, assembled.plan, judged, self._pauses())
+            making = (*assembled.checks, *self._speeds("join", 0))
+            checks = gate.check(seen, assembled.plan, assembled.judged, *making, pauses=self._pauses())
         except GateClosed as closed:
             assembly.check_segments()
             raise NotJoinable(str(closed)) from closed

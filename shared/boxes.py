@@ -13,9 +13,9 @@ from typing import IO
 
 Matrix = tuple[float, float, float, float]
 """a, b, c, d: a pixel at (x, y) is shown at (a·x + c·y, b·x + d·y)."""
+UPRIGHT: Matrix = (1.0, 0.0, 0.0, 1.0)
 
 _MAX_BOXES = 100_000  # a film of an hour in fragments of a second has some ten thousand
-_UPRIGHT: Matrix = (1.0, 0.0, 0.0, 1.0)
 _MATRIX_AT = {b"mvhd": (36, 48), b"tkhd": (40, 52)}  # in version 0 and version 1 of the box
 _TRACK_ID_AT = (12, 20)
 _MATRIX = struct.Struct(">5i")  # a, b, u, c, d; the rest moves the picture, which no player does
@@ -24,18 +24,18 @@ _HEADER_BYTES = 88
 
 def display_matrices(stream: IO[bytes]) -> dict[int, Matrix]:
     """The matrix of each track by its id, that of the whole movie included; what cannot be read is left out."""
-    boxes = _Boxes(stream)
+    boxes = Boxes(stream)
     for kind, start, end in boxes.within(0, os.fstat(stream.fileno()).st_size):
         if kind == b"moov":
             return _of_movie(boxes, start, end)
     return {}
 
 
-def _of_movie(boxes: _Boxes, start: int, end: int) -> dict[int, Matrix]:
-    movie, tracks = _UPRIGHT, dict[int, Matrix]()
+def _of_movie(boxes: Boxes, start: int, end: int) -> dict[int, Matrix]:
+    movie, tracks = UPRIGHT, dict[int, Matrix]()
     for kind, inner, inner_end in boxes.within(start, end):
         if kind == b"mvhd":
-            movie = _matrix(kind, boxes.read(inner, _HEADER_BYTES)) or _UPRIGHT
+            movie = _matrix(kind, boxes.read(inner, _HEADER_BYTES)) or UPRIGHT
         elif kind == b"trak":
             for part, at, _ in boxes.within(inner, inner_end):
                 header = boxes.read(at, _HEADER_BYTES) if part == b"tkhd" else b""
@@ -60,7 +60,7 @@ def _product(first: Matrix, second: Matrix) -> Matrix:
     return (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
 
 
-class _Boxes:
+class Boxes:
     """The boxes of a file, and no more of them than a real film has."""
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ffmpeg
 
+from render_worker.commands.luma import clip_luma, film_luma, placed
 from render_worker.commands.outputs import arguments, container, video_options
 from render_worker.commands.pictures import Stretch, picture
 from shared.domain.plan import Canvas, Layer, Profile, Treatment
@@ -56,13 +57,14 @@ class Recipe:
         words = [self.sha256, self.start, self.frames, _way(self.treatment, self.look, version)]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
-    def command(self, clip: Path, folder: Path, target: Path, *, threads: int) -> list[str]:
-        """ffmpeg's arguments; the layers are files in `folder`."""
+    def command(self, clip: Path, folder: Path, target: Path, luma: Path, *, threads: int) -> list[str]:
+        """ffmpeg's arguments; the layers are files in `folder`, and `luma` gets that of the clip."""
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
-        stream = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder)
+        pictures = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder)
         settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
-        return ["-filter_threads", str(threads), *arguments([stream], target, settings)]
+        beside = clip_luma(pictures.small, luma)
+        return ["-filter_threads", str(threads), *arguments([pictures.film], target, settings, beside)]
 
 
 @lru_cache(maxsize=64)  # it takes a millisecond, and a video may have thousands of shots
@@ -71,11 +73,12 @@ def _way(treatment: Treatment, look: Look, version: str) -> str:
     layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in look.layers)
     look = replace(look, layers=tuple((layer, "") for layer in layers))
     recipes = [Recipe("", start, _SOME_FRAMES, treatment, look) for start in (0, _LATER)]
-    commands = [recipe.command(Path("/clip"), Path("/layers"), Path("/segment"), threads=1) for recipe in recipes]
+    paths = Path("/clip"), Path("/layers"), Path("/segment"), Path("/luma")
+    commands = [recipe.command(*paths, threads=1) for recipe in recipes]
     return json.dumps([version, *commands])
 
 
-def judge(segment: Path, packets: Path, thumbnail: Path, seconds: float, *, threads: int) -> list[str]:
+def judge(segment: Path, packets: Path, luma: Path, thumbnail: Path, seconds: float, *, threads: int) -> list[str]:
     """Decode all of a segment, list its packets, and keep the keyframe before some time as a picture.
 
     What is decoded to be judged is not smoothed between blocks (the loop filter has no data that could be wrong, and
@@ -84,13 +87,22 @@ def judge(segment: Path, packets: Path, thumbnail: Path, seconds: float, *, thre
     film = ["-f", "mov", "-i", file_url(segment)]
     judged = ["-threads", str(threads), "-skip_loop_filter", "all", *film]
     still = ["-threads", "1", "-skip_frame", "nokey", "-noaccurate_seek", "-ss", f"{seconds:.3f}", *film]
-    decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
     listed = ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(packets)]
     kept = ["-map", "1:v:0", "-fps_mode", "passthrough", "-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]
-    return [*judged, *still, *decoded, *listed, *kept, "-y", file_url(thumbnail)]
+    return [*judged, *still, *film_luma(luma), *listed, *kept, "-y", file_url(thumbnail)]
 
 
-def encoded_end(segment: Path, canvas: Canvas, profile: Profile, frames: tuple[int, int], target: Path) -> list[str]:
+def decode_exactly(segment: Path, luma: Path, *, threads: int) -> list[str]:
+    """Decode a segment as players do, smoothed between blocks.
+
+    Without that, errors add up from frame to frame until the next keyframe: in a fade, frames come out much darker.
+    """
+    return ["-threads", str(threads), "-f", "mov", "-i", file_url(segment), *film_luma(luma)]
+
+
+def encoded_end(
+    segment: Path, canvas: Canvas, profile: Profile, frames: tuple[int, int], target: Path, luma: Path
+) -> list[str]:
     """Frames `frames[0]` up to `frames[1]` of a segment, encoded anew with the segment's own settings.
 
     What lies before the keyframe they need is not decoded; what lies between is dropped by its time.
@@ -98,5 +110,7 @@ def encoded_end(segment: Path, canvas: Canvas, profile: Profile, frames: tuple[i
     first, end = frames
     seek = {"ss": f"{float((first - Fraction(1, 2)) / canvas.rate):.6f}"} if first else {}
     stream = ffmpeg.input(file_url(segment), f="mov", **seek)["v:0"].filter("trim", end_frame=end - first)
+    stream = stream.filter("setpts", "PTS-STARTPTS").filter_multi_output("split")
     options: Mapping[str, object] = {**video_options(canvas, profile), **container(canvas)}
-    return arguments([stream.filter("setpts", "PTS-STARTPTS")], target, options)
+    beside = clip_luma(placed(stream.stream(1), canvas), luma)
+    return arguments([stream.stream(0)], target, options, beside)

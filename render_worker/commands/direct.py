@@ -11,18 +11,23 @@ from pathlib import Path
 
 from render_worker.commands.captions import captions
 from render_worker.commands.lettering import Lettering
+from render_worker.commands.luma import clip_luma
 from render_worker.commands.outputs import arguments, container, video_options
 from render_worker.commands.pictures import Stretch, picture
 from render_worker.commands.sounds import audio_options, mix
 from shared.domain.plan import RenderPlan
 
 
-def direct(plan: RenderPlan, task: Path, target: Path, lettering: Lettering | None = None) -> list[str]:
-    """The whole plan in one command: picture and sound are encoded into `target`, with words drawn over all else."""
+def direct(plan: RenderPlan, task: Path, target: Path, luma: Path, lettering: Lettering | None = None) -> list[str]:
+    """The whole plan in one command: picture and sound are encoded into `target`, with words drawn over all else.
+
+    Args:
+        luma: gets the brightness of the clips.
+    """
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
     texts, text_options = captions(plan, task)
-    shown = picture(stretches, plan.canvas, plan.layers, task)
-    outputs = [lettering.over(shown) if lettering else shown, mix(plan, task), *texts]
+    pictures = picture(stretches, plan.canvas, plan.layers, task)
+    shown = lettering.over(pictures.film) if lettering else pictures.film
     options = {
         **video_options(plan.canvas, plan.profile),
         **audio_options(plan.profile),
@@ -30,4 +35,4 @@ def direct(plan: RenderPlan, task: Path, target: Path, lettering: Lettering | No
         **container(plan.canvas),
         "movflags": "+faststart",
     }
-    return arguments(outputs, target, options)
+    return arguments([shown, mix(plan, task), *texts], target, options, clip_luma(pictures.small, luma))

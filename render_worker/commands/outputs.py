@@ -40,7 +40,8 @@ def container(canvas: Canvas) -> dict[str, Any]:
     return {"video_track_timescale": timescale(canvas.rate), "map_metadata": -1}
 
 
-def arguments(streams: Sequence[Any], target: Path, options: Mapping[str, Any]) -> list[str]:
-    """The argument list, without the executable."""
-    command: list[str] = ffmpeg.output(*streams, file_url(target), f="mp4", **options).compile(overwrite_output=True)
+def arguments(streams: Sequence[Any], target: Path, options: Mapping[str, Any], *beside: Any) -> list[str]:
+    """The argument list, without the executable; other outputs of the same graph may stand `beside` the film."""
+    film = ffmpeg.output(*streams, file_url(target), f="mp4", **options)
+    command: list[str] = ffmpeg.merge_outputs(film, *beside).compile(overwrite_output=True)
     return command[1:]  # the executable is chosen by the one who runs it

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ffmpeg
 
+from render_worker.commands import luma
 from shared.domain.plan import Canvas, Layer, Treatment
 from shared.ffmpeg import file_url
 
@@ -43,17 +44,29 @@ class Stretch:
     treatment: Treatment
 
 
-def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path) -> Any:
+class Pictures(NamedTuple):
+    """The frames of a film, and the same ones as they were decoded from its clips, small (:mod:`luma`)."""
+
+    film: Any
+    small: Any
+
+
+def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path) -> Pictures:
     """The stretches one after the other, with the layers (files in `folder`) over them."""
     shots = [_stretch(stretch, canvas) for stretch in stretches]
-    base = ffmpeg.filter(shots, "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
+    film, small = (_one_after_the_other(several) for several in zip(*shots, strict=True))
     for layer in layers:
-        over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"]
-        base = ffmpeg.filter([base, over], "overlay", layer.left, layer.top)
-    return base.filter("format", "yuv420p") if layers else base
+        over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"].filter_multi_output("split")
+        film = ffmpeg.filter([film, over.stream(0)], "overlay", layer.left, layer.top)
+        small = luma.laid_over(small, over.stream(1), layer, canvas)
+    return Pictures(film.filter("format", "yuv420p") if layers else film, small)
 
 
-def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
+def _one_after_the_other(shots: Sequence[Any]) -> Any:
+    return ffmpeg.filter(list(shots), "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
+
+
+def _stretch(stretch: Stretch, canvas: Canvas) -> Pictures:
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
     skipped = stretch.start - run_up
     treatment = stretch.treatment
@@ -72,7 +85,13 @@ def _stretch(stretch: Stretch, canvas: Canvas) -> Any:
         .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * canvas.rate))
         .filter("trim", **({"start_frame": run_up} if run_up else {}), end_frame=run_up + stretch.frames)
         .filter("setpts", "PTS-STARTPTS")
+        .filter_multi_output("split")
     )
+    return Pictures(_brought(stream.stream(0), canvas, treatment), luma.placed(stream.stream(1), canvas))
+
+
+def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
+    """Frames of a clip with the size, shape and colours of the canvas."""
     if treatment.tone_map:
         stream = _mapped(_scaled(stream, canvas), treatment)
     else:

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from render_worker.commands.conform import encoded_end
 from render_worker.commands.join import Part
+from render_worker.commands.luma import film_luma
 from render_worker.commands.outputs import gop_frames
 from render_worker.commands.sheet import sheet, spread
+from render_worker.gate import GateClosed, Judged
+from render_worker.likeness import likeness
+from render_worker.limits import equal
 from render_worker.packets import Packet, Stream, parse_packets, same_content
 from render_worker.progress import Work
 from render_worker.room import check_room
@@ -23,7 +27,8 @@ from render_worker.soundtrack import Sound, mixed_right
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.layout import SHEET
 from shared.domain.plan import RenderPlan
-from shared.ffmpeg import file_url
+from shared.ffmpeg import file_url, last_line
+from shared.records.render import Check
 from shared.records.segment import SegmentRecord
 
 # About what joining a frame, with its share of the sound, and checking it cost of conforming one; only the percentage
@@ -45,24 +50,24 @@ class Assembled:
 
     Attributes:
         plan: as it was carried out, with the gains its sound came to need.
-        packets: bytes and checksum of every packet of its picture, as they were judged.
+        judged: its picture and its sound, as they were judged.
+        checks: of what was encoded for it alone.
         keys: of the segment each of them came from, where it came from one.
-        sound: its sound, as it was judged.
         poster: a picture of it.
     """
 
     plan: RenderPlan
-    packets: tuple[tuple[int, str], ...]
+    judged: Judged
+    checks: tuple[Check, ...]
     keys: tuple[str, ...]
-    sound: Sound
     poster: Path
     counts: Mapping[str, int]
 
     def check_whole(self, found: Sequence[Packet]) -> None:
         """Raise Damaged where packets in the joined film are not those that were judged in their segments."""
-        if len(found) != len(self.packets):
+        if len(found) != len(self.judged.picture):
             return  # the join lost some, and every later one would look damaged; the gate tells
-        pairs = zip(found, self.packets, self.keys, strict=False)
+        pairs = zip(found, self.judged.picture, self.keys, strict=False)
         damaged = frozenset(key for packet, wanted, key in pairs if key and (packet.size, packet.checksum) != wanted)
         if damaged:
             raise Damaged(damaged)
@@ -78,6 +83,7 @@ class Assembly:
         self._tool = tool
         self._scratch = tool.scratch
         self._records: dict[str, SegmentRecord] = {}
+        self._checks: list[Check] = []
 
     def missing(self) -> list[Wanted]:
         """The segments that the cache seems not to have, the most work first."""
@@ -92,7 +98,7 @@ class Assembly:
             RenderFailed, GateClosed: a clip cannot be conformed; NotJoinable where that is the join's fault.
             ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
         """
-        missing = self.missing()
+        missing, self._checks = self.missing(), []
         frames, unmade = self._plan.frames, sum(one.recipe.frames for one in missing)
         check_room(self._scratch, self._plan, unmade)
         work.set_out({"conforming": unmade, "joining": frames * _JOIN, "checking": frames * _CHECK})
@@ -116,9 +122,9 @@ class Assembly:
         lap("join")
         return Assembled(
             plan=plan,
-            packets=tuple(packets),
+            judged=Judged(packets, next(iter(records.values())).extradata, sound.packets, sound.heard),
+            checks=tuple(self._checks),
             keys=tuple(keys),
-            sound=sound,
             poster=self._scratch / f"{self._uses[0].wanted.key}.jpg",
             counts={
                 "segments_conformed": len(missing),
@@ -194,16 +200,24 @@ class Assembly:
         """Encode some frames of a segment anew; returns the file's name and its packets, after decoding it whole."""
         if self._is_damaged(key, record):  # else what is encoded would hide it
             raise Damaged(frozenset({key}))
-        name, table = "end.mp4", self._scratch / "end.txt"
+        name, table, count = "end.mp4", self._scratch / "end.txt", frames[1] - frames[0]
         target, plan = self._scratch / name, self._plan
-        command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target)
+        wanted, shown = self._scratch / "segment.luma", self._scratch / "end.luma"
+        wanted.touch()  # an ffmpeg that does nothing makes none
+        shown.touch()
+        command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target, wanted)
         self._tool.run("encoding the last frames", command, work.at)
         source = ["-f", "mov", "-i", file_url(target)]
-        decoded = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"]
-        ended, progress = self._tool.run("judging the last frames", [*source, *decoded, *_listed(table)])
+        ended, progress = self._tool.run("judging the last frames", [*source, *film_luma(shown), *_listed(table)])
         stream = parse_packets(table.read_text("utf-8"))[0]
-        if progress.frame != frames[1] - frames[0] or ended.errors:
-            raise RenderFailed(f"{progress.frame} of the last {frames[1] - frames[0]} frames came out: {ended.errors}")
+        checks = (
+            equal("complaints of the decoder of the end", last_line(ended.errors), ""),
+            equal("frames of the end", progress.frame, count),
+            *likeness(wanted.read_bytes(), shown.read_bytes(), count, is_mapped=False),
+        )
+        if not all(check.passed for check in checks):
+            raise GateClosed(checks, "the end that was encoded anew")
+        self._checks += checks
         if stream.facts.get("extradata") != record.extradata:
             raise NotJoinable("the last frames differ from their segment in their codec's parameters")
         return name, stream

@@ -12,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from render_worker.checks import equal
-from render_worker.commands.conform import Recipe, judge
+from render_worker.commands.conform import Recipe, decode_exactly, judge
 from render_worker.gate import GateClosed
+from render_worker.likeness import likeness
+from render_worker.limits import equal
 from render_worker.packets import Stream, parse_packets
 from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.cuts import footage_of
+from render_worker.speed import pixels_encoded
 from render_worker.tool import RenderFailed, Tool
+from render_worker.tracks import BT709_LIMITED, tracks_of
 from shared.domain.errors import Stopped
 from shared.domain.layout import SEGMENT, SEGMENT_RECORD, THUMBNAIL
 from shared.ffmpeg import last_line
@@ -27,7 +30,7 @@ from shared.records.record import utc_now
 from shared.records.render import Check
 from shared.records.segment import SegmentRecord
 
-_PACKETS = "packets.txt"
+_PACKETS, _CLIP_LUMA, _FILM_LUMA = "packets.txt", "clip.luma", "film.luma"
 _MOST_THREADS = 16  # more help x264 little at 1080p
 _JOBS = 4
 _NO_THREAD = 0.2  # a smaller part of a core is not worth another thread, which costs a twentieth
@@ -65,9 +68,13 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
     """
     started, recipe = time.monotonic(), wanted.recipe
     film = bench / SEGMENT
-    command = recipe.command(wanted.path, wanted.folder, film, threads=threads)
+    for luma in (_CLIP_LUMA, _FILM_LUMA):
+        (bench / luma).touch()  # an ffmpeg that does nothing makes none; the gate tells what is missing
+    command = recipe.command(wanted.path, wanted.folder, film, bench / _CLIP_LUMA, threads=threads)
     tool.run(f"conforming {wanted.source}", command, lambda progress: on_frame(progress.frame))
-    stream, checks = _judge(wanted, bench, tool, threads)
+    canvas = recipe.look.canvas
+    speed = pixels_encoded(recipe.frames, canvas.width, canvas.height, time.monotonic() - started)
+    stream, checks = _judge(wanted, bench, tool, threads, speed)
     footage = footage_of(stream.order(), [packet.is_key for packet in stream.packets])
     first = stream.packets[0]
     SegmentRecord(
@@ -91,10 +98,10 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
     ).write(bench / SEGMENT_RECORD)
 
 
-def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int) -> tuple[Stream, tuple[Check, ...]]:
+def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int, making: Check) -> tuple[Stream, tuple[Check, ...]]:
     recipe, table = wanted.recipe, bench / _PACKETS
     seconds = min(float(recipe.frames / recipe.look.canvas.rate) / 3, _THUMBNAIL_SECONDS)
-    command = judge(bench / SEGMENT, table, bench / THUMBNAIL, seconds, threads=threads)
+    command = judge(bench / SEGMENT, table, bench / _FILM_LUMA, bench / THUMBNAIL, seconds, threads=threads)
     ended, progress = tool.run(f"judging the segment of {wanted.source}", command)
     streams = parse_packets(table.read_text("utf-8"))
     table.unlink()
@@ -109,10 +116,31 @@ def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int) -> tuple[Strea
         equal("packet steps", [str(step) for step in stream.steps], [str(step) for step in ticks]),
         equal("size", stream.facts.get("dimensions"), f"{canvas.width}x{canvas.height}"),
         equal("begins with a keyframe", keys[:1], [True]),
+        equal("colours", [track.colours for track in tracks_of(bench / SEGMENT)], [BT709_LIMITED]),
+        making,
+        *_compare(wanted, bench, tool, threads),
     )
     if not all(check.passed for check in checks):
         raise GateClosed(checks, f"the segment of {wanted.source}")
     return stream, checks
+
+
+def _compare(wanted: Wanted, bench: Path, tool: Tool, threads: int) -> tuple[Check, ...]:
+    """Whether the segment shows what the clip shows; where it seems not to, it is decoded once more, exactly."""
+    clip, film = bench / _CLIP_LUMA, bench / _FILM_LUMA
+    is_mapped = wanted.recipe.treatment.tone_map is not None
+
+    def compared() -> tuple[Check, ...]:
+        return likeness(clip.read_bytes(), film.read_bytes(), wanted.recipe.frames, is_mapped=is_mapped)
+
+    checks = compared()
+    if not all(check.passed for check in checks):
+        command = decode_exactly(bench / SEGMENT, film, threads=threads)
+        tool.run(f"looking again at the segment of {wanted.source}", command)
+        checks = compared()
+    clip.unlink()
+    film.unlink()
+    return checks
 
 
 def conform_all(

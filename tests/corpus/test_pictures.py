@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.realmedia import REALMEDIA
-from render_worker.commands.conform import Look, Recipe
+from render_worker.commands.conform import Look, Recipe, decode_exactly
 from render_worker.commands.direct import direct
+from render_worker.likeness import likeness
 from shared.domain.drop import Kind
 from shared.domain.media import VideoFacts
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track, exact_rate, frames_in, treatment_of
@@ -48,6 +49,7 @@ MOST_FRAMES = 60
 TOLERANCE = 10.0
 LEAST_PSNR = 42.0
 CLEAR = 60  # brighter than this in a mean, and no bar
+MOST_APART = 24.0  # of 255, half of what the gate allows
 BLACK = (0.0, 0.0, 0.0)
 HD_COLUMNS, HD_LINES = 1280, 720
 
@@ -61,12 +63,24 @@ def both_ways(desk: Desk, media: Media, clip: Path, facts: VideoFacts, folder: P
     whole = frames_in(facts.seconds, CANVAS.rate)
     frames, treatment = min(MOST_FRAMES, whole), treatment_of(facts, CANVAS.rate)
     segment, film = folder / "segment.mp4", folder / "film.mp4"
-    run(desk, Recipe("", 0, frames, treatment, Look(CANVAS, PROFILE)).command(clip, folder, segment, threads=1))
+    recipe = Recipe("", 0, frames, treatment, Look(CANVAS, PROFILE))
+    run(desk, recipe.command(clip, folder, segment, segment.with_suffix(".luma"), threads=1))
     (folder / "clip").symlink_to(clip)
     (folder / "voice.mp3").symlink_to(media.sound())
     shots, tracks = (Shot("clip", frames, whole, treatment),), (Track("voice.mp3", 1.0, 1),)
-    run(desk, direct(RenderPlan(CANVAS, PROFILE, frames / 30, frames, shots, (), tracks), folder, film))
+    plan = RenderPlan(CANVAS, PROFILE, frames / 30, frames, shots, (), tracks)
+    run(desk, direct(plan, folder, film, film.with_suffix(".luma")))
     return segment, film
+
+
+def check_likeness(desk: Desk, folder: Path, frames: int, facts: VideoFacts) -> None:
+    """The gate takes neither way for a fault, however the clip was filmed; brightness is well within its limit."""
+    for name in ("segment", "film"):
+        run(desk, decode_exactly(folder / f"{name}.mp4", folder / "shown.luma", threads=1))
+        grids = (folder / f"{name}.luma").read_bytes(), (folder / "shown.luma").read_bytes()
+        checks = likeness(*grids, frames, is_mapped=facts.hdr is not None)
+        assert all(check.passed for check in checks), checks
+        assert checks[-1].measured <= MOST_APART, checks
 
 
 def place(facts: VideoFacts) -> Box:
@@ -142,6 +156,7 @@ def test_a_real_clip_is_shown_upright_in_its_shape_and_colours(
     frames = min(MOST_FRAMES, frames_in(facts.seconds, CANVAS.rate))
     segment, film = (shown(desk.ffmpeg, video, 320, 180) for video in both_ways(desk, media, clip, facts, tmp_path))
     assert (len(segment.frames), len(film.frames)) == (frames, frames)
+    check_likeness(desk, tmp_path, frames, facts)
     for frame in sorted({0, frames // 2, min(frames, len(wanted.frames)) - 1}):
         check_bars(segment, area, frame)
         if clip.name in UNSTEADY:

@@ -22,11 +22,13 @@ from render_worker.progress import Report
 from render_worker.render import Job, render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
+from shared.child import Limits
 from shared.config import Config, Mix, Render
 from shared.domain.layout import METADATA, SCRATCH, Layout
 from shared.domain.media import LoudnessFacts
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
+from shared.meter import METER, STEREO, summary_of
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.render import RenderRecord
 
@@ -258,12 +260,18 @@ def cache(layout: Layout) -> SegmentCache:
     return SegmentCache(layout, "here", budget_bytes=10**12)
 
 
+@pytest.fixture(scope="session")
+def tool_of(ffmpeg: Ffmpeg) -> Callable[[Path], Tool]:
+    """The real ffmpeg as an attempt uses it, with a folder for its own files."""
+    return lambda scratch: Tool(ffmpeg, "here", scratch, DEADLINE, lambda: False)
+
+
 @pytest.fixture
-def tool(ffmpeg: Ffmpeg, tmp_path: Path) -> Tool:
-    """The real ffmpeg as an attempt uses it, with all that it complains of in ``stderr.log``."""
+def tool(tool_of: Callable[[Path], Tool], tmp_path: Path) -> Tool:
+    """The same in a folder of this test, with all that it complains of in ``stderr.log``."""
     scratch = tmp_path / "tool"
     scratch.mkdir()
-    return Tool(ffmpeg, "here", scratch, DEADLINE, lambda: False, tmp_path / "stderr.log")
+    return replace(tool_of(scratch), errors_to=tmp_path / "stderr.log")
 
 
 @pytest.fixture
@@ -314,6 +322,18 @@ def samples(run_ffmpeg: Callable[..., bytes]) -> Callable[..., array.array[float
         return found
 
     return decode
+
+
+@pytest.fixture(scope="session")
+def measure(ffmpeg: Ffmpeg) -> Callable[[Path], LoudnessFacts]:
+    """The loudness of a file, by a meter that knows nothing of how it was made."""
+
+    def run(path: Path) -> LoudnessFacts:
+        words = ["-loglevel", "info", "-i", str(path), "-map", "0:a", "-af", f"{STEREO},{METER}", "-f", "null", "-"]
+        ended, _ = ffmpeg.run(words, limits=Limits(total_seconds=DEADLINE), stopping=lambda: False)
+        return summary_of(ended.errors)
+
+    return run
 
 
 @pytest.fixture

@@ -15,12 +15,9 @@ from render_worker import soundtrack
 from render_worker.commands.sounds import mix_down, samples_of
 from render_worker.soundtrack import Sound, make_sound, mixed_right
 from render_worker.tool import Tool
-from shared.child import Limits
 from shared.domain.media import LoudnessFacts
 from shared.domain.mix import Broadcast, levels
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track
-from shared.ffmpeg import Ffmpeg
-from shared.meter import METER, STEREO, summary_of
 
 RunFfmpeg = Callable[..., bytes]
 Samples = Callable[..., "array.array[float]"]
@@ -32,18 +29,6 @@ TALK = "aevalsrc='0.3*sin(2*PI*220*t)*pow(0.52-0.48*cos(8*PI*t),2)*lt(mod(t,6),3
 TONE = "sine=frequency=1000:sample_rate=44100"
 HARDLY = "aevalsrc='0.1*sin(2*PI*100*t)*lt(mod(t,18),0.5)':s=44100"  # half a second of a voice, then nothing
 CLICKS = "aevalsrc='0.02*sin(2*PI*300*t)*pow(0.52-0.48*cos(8*PI*t),2)+0.9*lt(mod(t,0.7),0.0005)':s=44100"
-
-
-@pytest.fixture
-def measure(ffmpeg: Ffmpeg) -> Callable[[Path], LoudnessFacts]:
-    """The loudness of a file, by a meter that knows nothing of how it was made."""
-
-    def run(path: Path) -> LoudnessFacts:
-        words = ["-loglevel", "info", "-i", str(path), "-map", "0:a", "-af", f"{STEREO},{METER}", "-f", "null", "-"]
-        ended, _ = ffmpeg.run(words, limits=Limits(total_seconds=60), stopping=lambda: False)
-        return summary_of(ended.errors)
-
-    return run
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from render_worker.commands.conform import Look, Recipe, encoded_end, judge
+from render_worker.commands.conform import Look, Recipe, decode_exactly, encoded_end, judge
 from shared.domain.plan import Canvas, Layer, Profile, Treatment, exact_rate
+from tests.graphs import numbered
 
 TASK = Path("/farm/processing/id")
 CLIP = TASK / "video_part1.mp4"
@@ -31,41 +32,51 @@ X264 = (
 CLOCK = ("-video_track_timescale", "30000")
 
 
-def chain(*steps: str) -> str:
-    links = ["0:V:0", *(f"s{number}" for number in range(len(steps)))]
-    return ";".join(f"[{links[number]}]{step}[{links[number + 1]}]" for number, step in enumerate(steps))
+SPLIT = "split=2[whole][small]"
+SHARE = "(dar*1080/1920)"
+PLACED = (
+    f"[small]scale=flags=neighbor:h=max(1\\,round(193*min(1\\,1/{SHARE}))):out_range=pc"
+    f":w=max(1\\,round(193*min(1\\,{SHARE}))) | format=gray | pad=193:193:(ow-iw)/2:(oh-ih)/2:color=black | setsar=1"
+)
+CELLS = "scale=flags=area:h=12:out_range=pc:w=12 | format=gray"
+RAW = ("-f", "rawvideo", "-fps_mode", "passthrough")
+LUMA = BENCH / "clip.luma"
+
+
+def outputs(film: str, luma: str) -> list[str]:
+    """The segment and what it is compared with, made of two links."""
+    segment = ["-map", film, *X264, "-threads", "4", *CLOCK, f"file:{BENCH}/segment.mp4"]
+    return [*segment, "-map", luma, *RAW, f"file:{LUMA}", "-y"]
 
 
 def command(recipe: Recipe) -> list[str]:
-    return recipe.command(CLIP, TASK, BENCH / "segment.mp4", threads=4)
+    return recipe.command(CLIP, TASK, BENCH / "segment.mp4", LUMA, threads=4)
 
 
 def test_an_ordinary_clip_becomes_a_segment() -> None:
     """Timed, cut to its frames, scaled, painted in BT.709, padded; one clock, closed groups, no sound."""
-    graph = chain(
-        "fps=30000/1001",
-        "tpad=stop=14:stop_mode=clone",
-        "trim=end_frame=70",
-        "setpts=PTS-STARTPTS",
-        f"scale=flags=bicubic:{SIZE[0]}:out_color_matrix=bt709:out_range=tv:{SIZE[1]}",
-        PAINT,
-        *PLACE,
+    steps = "fps=30000/1001", "tpad=stop=14:stop_mode=clone", "trim=end_frame=70", "setpts=PTS-STARTPTS", SPLIT
+    scaled = f"scale=flags=bicubic:{SIZE[0]}:out_color_matrix=bt709:out_range=tv:{SIZE[1]}"
+    graph = numbered(
+        "[0:V:0]" + " | ".join(steps),
+        " | ".join((f"[whole]{scaled}", PAINT, *PLACE)) + "[film]",
+        f"{PLACED} | {CELLS}[l]",
     )
-    assert command(PLAIN) == [
-        *(*IN_FRONT, "-i", f"file:{CLIP}", "-filter_complex", graph, "-map", "[s9]", *X264, "-threads", "4", *CLOCK),
-        *(f"file:{BENCH}/segment.mp4", "-y"),
-    ]
+    assert command(PLAIN) == [*(*IN_FRONT, "-i", f"file:{CLIP}", "-filter_complex", graph), *outputs("[s11]", "[s17]")]
 
 
 def test_a_difficult_clip_gets_its_treatment() -> None:
     """Fields become frames, highlights are mapped, a logo lies over it; a late part is read from ten seconds before."""
-    graph = chain(
-        "bwdif=deint=all:mode=send_field:parity=tff",
+    steps = (
+        "[0:V:0]bwdif=deint=all:mode=send_field:parity=tff",
         "fps=30000/1001:start_time=0",
         "tpad=stop=14:stop_mode=clone",
         "trim=end_frame=370:start_frame=300",
         "setpts=PTS-STARTPTS",
-        f"scale=flags=bicubic:{SIZE[0]}:{SIZE[1]}",
+        SPLIT,
+    )
+    mapped = (
+        f"[whole]scale=flags=bicubic:{SIZE[0]}:{SIZE[1]}",
         "zscale=min=bt2020nc:npl=100:pin=bt2020:t=linear:tin=arib-std-b67",
         "format=gbrpf32le",
         "zscale=p=bt709",
@@ -75,14 +86,22 @@ def test_a_difficult_clip_gets_its_treatment() -> None:
         PAINT,
         *PLACE,
     )
-    graph += ";[s16][1:v:0]overlay=20:20[s17];[s17]format=yuv420p[s18]"
+    graph = numbered(
+        " | ".join(steps),
+        " | ".join(mapped) + "[mapped]",
+        "[1:v:0]split=2[logo][mark]",
+        "[mapped][logo]overlay=20:20 | format=yuv420p[film]",
+        f"{PLACED}[few]",
+        "[mark]scale=flags=area:h=max(1\\,round(ih*0.178704)):w=max(1\\,round(iw*0.100521))[few_mark]",
+        f"[few][few_mark]overlay=2:4:format=yuv444 | {CELLS}[cells]",
+    )
     treatment = Treatment(fields="tff", doubled=True, tone_map="HLG")
     assert command(replace(PLAIN, start=1800, treatment=treatment, look=replace(PLAIN.look, layers=(LOGO,)))) == [
         *("-filter_threads", "4", "-f", "mov", "-format_whitelist", "mov", "-noaccurate_seek"),
         *("-protocol_whitelist", "file", "-reinit_filter", "0", "-ss", "50.050000", "-i", f"file:{CLIP}"),
         *("-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"),
-        *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph, "-map", "[s18]", *X264, "-threads", "4", *CLOCK),
-        *(f"file:{BENCH}/segment.mp4", "-y"),
+        *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph),
+        *outputs("[s22]", "[s30]"),
     ]
 
 
@@ -144,24 +163,41 @@ def test_what_does_not_change_the_picture_does_not_change_the_name() -> None:
     assert replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, audio_kbps=64))).key("9") == PLAIN.key("9")
 
 
+FILM_LUMA = (
+    *("-map", "0:v:0", "-vf"),
+    "scale=w=193:h=193:flags=neighbor:out_range=pc,format=gray,scale=w=12:h=12:flags=area:out_range=pc,format=gray",
+    *("-fps_mode", "passthrough", "-f", "rawvideo", "-y"),
+)
+
+
 def test_a_segment_is_decoded_listed_and_pictured_in_one_run() -> None:
-    """Judging decodes every frame, lists every packet and keeps a keyframe."""
-    assert judge(BENCH / "segment.mp4", BENCH / "packets.txt", BENCH / "thumbnail.jpg", 3, threads=2) == [
+    """Judging decodes every frame, makes it small, lists every packet and keeps a keyframe."""
+    files = BENCH / "segment.mp4", BENCH / "packets.txt", BENCH / "film.luma", BENCH / "thumbnail.jpg"
+    assert judge(*files, 3, threads=2) == [
         *("-threads", "2", "-skip_loop_filter", "all", "-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
         *("-threads", "1", "-skip_frame", "nokey", "-noaccurate_seek", "-ss", "3.000"),
         *("-f", "mov", "-i", f"file:{BENCH}/segment.mp4"),
-        *("-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-"),
+        *(*FILM_LUMA, f"file:{BENCH}/film.luma"),
         *("-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", f"file:{BENCH}/packets.txt"),
         *("-map", "1:v:0", "-fps_mode", "passthrough", "-frames:v", "1", "-q:v", "3", "-f", "image2"),
         *("-update", "1", "-y", f"file:{BENCH}/thumbnail.jpg"),
     ]
 
 
+def test_a_segment_in_doubt_is_decoded_exactly() -> None:
+    """With the filter between blocks, as players do it."""
+    assert decode_exactly(BENCH / "segment.mp4", BENCH / "film.luma", threads=2) == [
+        *("-threads", "2", "-f", "mov", "-i", f"file:{BENCH}/segment.mp4", *FILM_LUMA, f"file:{BENCH}/film.luma")
+    ]
+
+
 def test_an_end_is_encoded_with_the_settings_of_its_segment() -> None:
     """Some frames of a segment, entered half a frame early, with the same encoder settings and the same clock."""
     target = TASK / "attempt-1-ab/scratch/end.mp4"
-    assert encoded_end(BENCH / "segment.mp4", CANVAS, PROFILE, (60, 70), target) == [
-        *("-f", "mov", "-ss", "1.985317", "-i", f"file:{BENCH}/segment.mp4"),
-        *("-filter_complex", "[0:v:0]trim=end_frame=10[s0];[s0]setpts=PTS-STARTPTS[s1]"),
-        *("-map", "[s1]", *X264, *CLOCK, f"file:{target}", "-y"),
+    graph = numbered(
+        "[0:v:0]trim=end_frame=10 | setpts=PTS-STARTPTS | split=2[film][small]", f"{PLACED} | {CELLS}[cells]"
+    )
+    assert encoded_end(BENCH / "segment.mp4", CANVAS, PROFILE, (60, 70), target, LUMA) == [
+        *("-f", "mov", "-ss", "1.985317", "-i", f"file:{BENCH}/segment.mp4", "-filter_complex", graph),
+        *("-map", "[s2]", *X264, *CLOCK, f"file:{target}", "-map", "[s9]", *RAW, f"file:{LUMA}", "-y"),
     ]

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from render_worker.commands.direct import direct
 from render_worker.commands.lettering import Lettering
 from shared.domain.plan import Canvas, Captions, Layer, Profile, RenderPlan, Shot, Track, exact_rate
+from tests.graphs import numbered
 
 TASK = Path("/farm/processing/id")
 TARGET = Path("/farm/processing/id/attempt-1-ab/final.mp4")
+LUMA = TARGET.with_name("clips.luma")
 
 VOICE = Track("voice.mp3", 1.0, channels=1)
 MUSIC = Track("music.mp3", 0.25, channels=2, loops=True)
@@ -53,82 +56,92 @@ AAC = {"-aac_coder": "fast", "-ac": "2", "-ar": "48000", "-b:a": "192k", "-c:a":
 CONTAINER = {"-map_metadata": "-1", "-movflags": "+faststart", "-video_track_timescale": "30000"}
 
 
-def shot(source: str, first: int, frames: int) -> str:
-    """The filters that bring one clip to the canvas, with their links numbered from `first`."""
+def shot(number: int, frames: int, film: str, small: str) -> tuple[str, str]:
+    """The filters that bring one clip to the canvas, and those that make its frames small, to be compared."""
     width = "max(2\\,min(1920\\,trunc(1080*dar/2)*2))"
     height = "max(2\\,min(1080\\,trunc(1920/dar/2)*2))"
-    chain = (
-        "fps=30000/1001",
+    share, few = "(dar*1080/1920)", "max(1\\,round(193*min(1\\,{})))"
+    brought = (
+        f"[{number}:V:0]fps=30000/1001",
         "tpad=stop=14:stop_mode=clone",
         f"trim=end_frame={frames}",
         "setpts=PTS-STARTPTS",
-        f"scale=flags=bicubic:h={height}:out_color_matrix=bt709:out_range=tv:w={width}",
+        f"split=2[whole{number}][small{number}]",
+    )
+    scaled = (
+        f"[whole{number}]scale=flags=bicubic:h={height}:out_color_matrix=bt709:out_range=tv:w={width}",
         "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv",
         "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black",
         "setsar=1",
         "sidedata=mode=delete",
-        "format=yuv420p",
+        f"format=yuv420p[{film}]",
     )
-    links = [source, *(f"s{first + number}" for number in range(len(chain)))]
-    return ";".join(f"[{links[i]}]{step}[{links[i + 1]}]" for i, step in enumerate(chain))
+    placed = (
+        f"[small{number}]scale=flags=neighbor:h={few.format(f'1/{share}')}:out_range=pc:w={few.format(share)}",
+        "format=gray",
+        "pad=193:193:(ow-iw)/2:(oh-ih)/2:color=black",
+        f"setsar=1[{small}]",
+    )
+    return " | ".join(brought) + ";" + " | ".join(scaled), " | ".join(placed)
 
 
-def sound(source: str, first: int, gain: str) -> str:
+def sound(source: str, gain: str, link: str) -> str:
     """The filters that bring one sound into the mix."""
-    return (
-        f"[{source}]aresample=48000[s{first}];[s{first}]aformat=channel_layouts=stereo[s{first + 1}];"
-        f"[s{first + 1}]volume={gain}[s{first + 2}]"
-    )
+    return f"[{source}]aresample=48000 | aformat=channel_layouts=stereo | volume={gain}[{link}]"
+
+
+JOINED = "[film0][film1]concat=a=0:n=2:v=1[joined]"
+SPLIT_LOGO, WITH_LOGO = "[2:v:0]split=2[logo][mark]", "[joined][logo]overlay=20:20 | format=yuv420p[film]"
+SMALL_JOINED = "[few0][few1]concat=a=0:n=2:v=1[few]"
+SMALL_LOGO = "[mark]scale=flags=area:h=max(1\\,round(ih*0.178704)):w=max(1\\,round(iw*0.100521))[small]"
+SMALL_WITH_LOGO = "[few][small]overlay=2:4:format=yuv444[marked]"
+CELLS = "[{}]scale=flags=area:h=12:out_range=pc:w=12 | format=gray[cells]"
 
 
 def ending(*options: dict[str, str]) -> list[str]:
     """What stands behind the maps: the output's options in alphabetical order, and its name."""
     together = {name: value for table in options for name, value in table.items()}
     words = [word for name in sorted(together) for word in (name, together[name])]
-    return ["-f", "mp4", *words, f"file:{TARGET}", "-y"]
+    return ["-f", "mp4", *words, f"file:{TARGET}"]
+
+
+def command(chains: Sequence[str], *outputs: str) -> list[str]:
+    """From the filter graph on: what is made of it, named by the links, picture, sound and cells."""
+    graph = numbered(*(part for chain in chains for part in chain.split(";")), *(f"[{link}]" for link in outputs))
+    *filters, picture, mixed, cells = graph.split(";")
+    film = ["-map", picture, "-map", mixed, *ending(X264, AAC, CONTAINER)]
+    luma = ["-map", cells, "-f", "rawvideo", "-fps_mode", "passthrough", f"file:{LUMA}"]
+    return ["-filter_complex", ";".join(filters), *film, *luma, "-y"]
 
 
 def test_two_clips_with_logo_and_music_are_one_command() -> None:
     """The direct command of a whole plan is exactly the one that was measured and reviewed."""
-    graph = ";".join(
-        [
-            shot("0:V:0", 0, 300),
-            shot("1:V:0", 10, 70),
-            "[s9][s19]concat=a=0:n=2:v=1[s20]",
-            "[s20][2:v:0]overlay=20:20[s21]",
-            "[s21]format=yuv420p[s22]",
-            sound("3:a:0", 23, "1.41421"),
-            sound("4:a:0", 26, "0.25"),
-            "[s25][s28]amix=duration=first:inputs=2:normalize=0[s29]",
-            "[s29]apad=whole_len=592320[s30]",
-            "[s30]atrim=end_sample=592320[s31]",
-        ]
-    )
-    assert direct(PLAN, TASK, TARGET) == [
+    (first, few), (second, few_more) = shot(0, 300, "film0", "few0"), shot(1, 70, "film1", "few1")
+    chains = [
+        *(first, second, JOINED, SPLIT_LOGO, WITH_LOGO),
+        sound("3:a:0", "1.41421", "voice"),
+        sound("4:a:0", "0.25", "music"),
+        "[voice][music]amix=duration=first:inputs=2:normalize=0 | apad=whole_len=592320 | atrim=end_sample=592320[mix]",
+        *(few, few_more, SMALL_JOINED, SMALL_LOGO, SMALL_WITH_LOGO, CELLS.format("marked")),
+    ]
+    assert direct(PLAN, TASK, TARGET, LUMA) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s22]", "-map", "[s31]"),
-        *ending(X264, AAC, CONTAINER),
+        *command(chains, "film", "mix", "cells"),
     ]
 
 
 def test_without_music_there_is_no_mix() -> None:
     """A plan with one track has no amix and opens no second sound."""
-    graph = ";".join(
-        [
-            shot("0:V:0", 0, 300),
-            shot("1:V:0", 10, 70),
-            "[s9][s19]concat=a=0:n=2:v=1[s20]",
-            "[s20][2:v:0]overlay=20:20[s21]",
-            "[s21]format=yuv420p[s22]",
-            sound("3:a:0", 23, "1.41421"),
-            "[s25]apad=whole_len=592320[s26]",
-            "[s26]atrim=end_sample=592320[s27]",
-        ]
-    )
-    assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET) == [
+    (first, few), (second, few_more) = shot(0, 300, "film0", "few0"), shot(1, 70, "film1", "few1")
+    chains = [
+        *(first, second, JOINED, SPLIT_LOGO, WITH_LOGO),
+        sound("3:a:0", "1.41421", "voice"),
+        "[voice]apad=whole_len=592320 | atrim=end_sample=592320[mix]",
+        *(few, few_more, SMALL_JOINED, SMALL_LOGO, SMALL_WITH_LOGO, CELLS.format("marked")),
+    ]
+    assert direct(replace(PLAN, tracks=(VOICE,)), TASK, TARGET, LUMA) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
-        *("-filter_complex", graph, "-map", "[s22]", "-map", "[s27]"),
-        *ending(X264, AAC, CONTAINER),
+        *command(chains, "film", "mix", "cells"),
     ]
 
 
@@ -141,44 +154,35 @@ def test_burned_captions_are_drawn_over_all_else() -> None:
         "MarginL=96,MarginR=96,MarginV=54,Encoding=-1"
     )
     spelled = style.replace("=", r"\\=").replace(",", r"\,")
-    graph = ";".join(
-        [
-            shot("0:V:0", 0, 300),
-            shot("1:V:0", 10, 70),
-            "[s9][s19]concat=a=0:n=2:v=1[s20]",
-            "[s20][2:v:0]overlay=20:20[s21]",
-            "[s21]format=yuv420p[s22]",
-            rf"[s22]subtitles=filename=file\\:/farm/words.vtt:force_style={spelled}[s23]",
-            sound("3:a:0", 24, "1.41421"),
-            "[s26]apad=whole_len=592320[s27]",
-            "[s27]atrim=end_sample=592320[s28]",
-        ]
-    )
+    (first, few), (second, few_more) = shot(0, 300, "film0", "few0"), shot(1, 70, "film1", "few1")
+    drawn = rf"[film]subtitles=filename=file\\:/farm/words.vtt:force_style={spelled}[words]"
+    chains = [
+        *(first, second, JOINED, SPLIT_LOGO, WITH_LOGO, drawn),
+        sound("3:a:0", "1.41421", "voice"),
+        "[voice]apad=whole_len=592320 | atrim=end_sample=592320[mix]",
+        *(few, few_more, SMALL_JOINED, SMALL_LOGO, SMALL_WITH_LOGO, CELLS.format("marked")),
+    ]
     plan = replace(PLAN, tracks=(VOICE,), captions=Captions("captions.vtt", "deu", 3, "burned"))
-    assert direct(plan, TASK, TARGET, lettering) == [
+    assert direct(plan, TASK, TARGET, LUMA, lettering) == [
         *(*PART_1, *PART_2, *LOGO, *VOICE_IN),
-        *("-filter_complex", graph, "-map", "[s23]", "-map", "[s28]"),
-        *ending(X264, AAC, CONTAINER),
+        *command(chains, "words", "mix", "cells"),
     ]
 
 
 def test_one_clip_without_logo_is_neither_joined_nor_laid_over() -> None:
     """A plan of one clip without a logo has no concat and no overlay."""
-    graph = ";".join(
-        [
-            shot("0:V:0", 0, 370),
-            sound("1:a:0", 10, "1.41421"),
-            sound("2:a:0", 13, "0.25"),
-            "[s12][s15]amix=duration=first:inputs=2:normalize=0[s16]",
-            "[s16]apad=whole_len=592320[s17]",
-            "[s17]atrim=end_sample=592320[s18]",
-        ]
-    )
+    film, few = shot(0, 370, "film", "few")
+    chains = [
+        film,
+        sound("1:a:0", "1.41421", "voice"),
+        sound("2:a:0", "0.25", "music"),
+        "[voice][music]amix=duration=first:inputs=2:normalize=0 | apad=whole_len=592320 | atrim=end_sample=592320[mix]",
+        *(few, CELLS.format("few")),
+    ]
     plan = replace(PLAN, shots=(Shot("video_part1.mp4", 370, 400),), layers=())
-    assert direct(plan, TASK, TARGET) == [
+    assert direct(plan, TASK, TARGET, LUMA) == [
         *(*PART_1, *VOICE_IN, *MUSIC_IN),
-        *("-filter_complex", graph, "-map", "[s9]", "-map", "[s18]"),
-        *ending(X264, AAC, CONTAINER),
+        *command(chains, "film", "mix", "cells"),
     ]
 
 
@@ -193,7 +197,7 @@ shots = tuple(Shot(f"video_part{n}.mp4", 30, 60) for n in range(1, 13))
 tracks = (Track("voice.mp3", 1.0, 1), Track("music.mp3", 0.25, 2, True))
 canvas, profile = Canvas(1920, 1080, Fraction(30)), Profile("libx264", 21, "medium", 192)
 plan = RenderPlan(canvas, profile, 12.0, 360, shots, (Layer("logo.png", 20, 20),), tracks)
-print(json.dumps(direct(plan, Path("/t"), Path("/o"))))
+print(json.dumps(direct(plan, Path("/t"), Path("/o"), Path("/l"))))
 """
 
 

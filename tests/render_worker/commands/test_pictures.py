@@ -55,7 +55,7 @@ class Bench:
         treatment = treatment or treatment_of(self.facts(clip), canvas.rate)
         recipe = Recipe("", start, frames, treatment, Look(canvas, FINE))
         segment = self.folder / f"segment-{start}.mp4"
-        self.run(*recipe.command(clip, self.folder, segment, threads=1))
+        self.run(*recipe.command(clip, self.folder, segment, self.folder / "luma", threads=1))
         return segment
 
     def show(

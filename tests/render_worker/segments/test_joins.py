@@ -79,7 +79,9 @@ def check_join(
         judged = [
             packet for cut in cuts for packet in segments[cut.piece].record.packets[cut.start : cut.start + cut.frames]
         ]
-        assert check(look(final, tool, tool.scratch, decode=False), plan, Judged(judged, made.packets, made.heard))
+        parameters = segments[0].record.extradata
+        found = look(final, tool, tool.scratch, decode=False)
+        assert check(found, plan, Judged(judged, parameters, made.packets, made.heard))
         wanted = [
             picture for cut in cuts for picture in segments[cut.piece].pictures[cut.start : cut.start + cut.frames]
         ]

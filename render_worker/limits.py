@@ -1,4 +1,4 @@
-"""How one check of the gate is told: what was measured, against which limit."""
+"""Checks: one figure against its limit. Pure; what a limit is worth is the matter of whoever sets it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def near(name: str, measured: float, wanted: float, tolerance: float) -> Check:
     return Check(name=name, passed=passed, measured=measured, limit=f"{wanted:g} ± {tolerance:.4g}")
 
 
-def at_most(name: str, measured: float, limit: float) -> Check:
-    return Check(name=name, passed=measured <= limit + _ROUNDING, measured=measured, limit=f"at most {limit:g}")
+def at_most(name: str, measured: float, most: float) -> Check:
+    return Check(name=name, passed=measured <= most + _ROUNDING, measured=measured, limit=f"at most {most:g}")
 
 
-def at_least(name: str, measured: float, limit: float) -> Check:
-    return Check(name=name, passed=measured >= limit - _ROUNDING, measured=measured, limit=f"at least {limit:g}")
+def at_least(name: str, measured: float, least: float) -> Check:
+    return Check(name=name, passed=measured >= least - _ROUNDING, measured=measured, limit=f"at least {least:g}")
 
 
 def told(name: str, measured: float) -> Check:

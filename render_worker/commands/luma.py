@@ -1,0 +1,56 @@
+"""How bright a picture is, place by place: what a clip's frames and a film's are compared by.
+
+A frame becomes a grid of :data:`CELLS` by :data:`CELLS` mean values of the whole canvas, bars and layers included, 0
+for black and 255 for white. The clip's are taken from its frames as they were decoded, by a way of its own through the
+filters, so that a fault of scaling, mapping, padding or encoding is in the film's alone.
+
+Of each frame, whatever its size, some 37,000 pixels are looked at: the mean of all of them takes three times as long
+at 1080p and ten times at 2160p (docs/gate.md).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from shared.domain.plan import Canvas, Layer
+from shared.ffmpeg import file_url
+
+CELLS = 12
+_PIXELS = 193  # of each row and column; a prime, so that no pattern of a picture's pixels falls into step with it
+_FEW = {"flags": "neighbor", "out_range": "pc"}
+_MEANS = {"w": CELLS, "h": CELLS, "flags": "area", "out_range": "pc"}
+_RAW = {"fps_mode": "passthrough", "f": "rawvideo"}
+
+
+def placed(frames: Any, canvas: Canvas) -> Any:
+    """Decoded frames as few pixels, at their place on a canvas that is as small."""
+    shape = f"(dar*{canvas.height}/{canvas.width})"
+    width, height = (f"max(1,round({_PIXELS}*min(1,{share})))" for share in (shape, f"1/{shape}"))
+    few = frames.filter("scale", w=width, h=height, **_FEW).filter("format", "gray")
+    return few.filter("pad", _PIXELS, _PIXELS, "(ow-iw)/2", "(oh-ih)/2", color="black").filter("setsar", 1)
+
+
+def laid_over(few: Any, over: Any, layer: Layer, canvas: Canvas) -> Any:
+    """A layer over the small canvas, where it lies on the large one."""
+    across, down = _PIXELS / canvas.width, _PIXELS / canvas.height
+    size = {"w": f"max(1,round(iw*{across:.6g}))", "h": f"max(1,round(ih*{down:.6g}))"}
+    over = over.filter("scale", **size, flags="area")
+    left, top = round(layer.left * across), round(layer.top * down)
+    return ffmpeg.filter([few, over], "overlay", left, top, format="yuv444")
+
+
+def clip_luma(few: Any, target: Path) -> Any:
+    """The output for what was placed on a small canvas."""
+    return ffmpeg.output(few.filter("scale", **_MEANS).filter("format", "gray"), file_url(target), **_RAW)
+
+
+def film_luma(target: Path) -> list[str]:
+    """The output for the first film that is decoded in a command."""
+    steps = {"w": _PIXELS, "h": _PIXELS, **_FEW}, _MEANS
+    scaled = ["scale=" + ":".join(f"{key}={value}" for key, value in step.items()) for step in steps]
+    graph = f"{scaled[0]},format=gray,{scaled[1]},format=gray"
+    options = [word for key, value in _RAW.items() for word in (f"-{key}", value)]
+    return ["-map", "0:v:0", "-vf", graph, *options, "-y", file_url(target)]
