@@ -23,6 +23,7 @@ from main_worker.checks.limiting import with_limiting
 from main_worker.checks.loudness import measure, normalise
 from main_worker.checks.sounds import measure_voice
 from render_worker.commands.sounds import SAMPLE_RATE, mix_down
+from render_worker.heard import Spoken as Known
 from render_worker.heard import check_heard
 from render_worker.soundtrack import Sound, make_sound, mixed_right
 from render_worker.tool import Tool
@@ -104,7 +105,8 @@ class Studio:
             return make_sound(plan, self._folder, target, self._tool)
 
         plan, sound = mixed_right(plan, make)
-        return Programme(plan, sound, mixes, check_heard(sound.heard, plan, voice.pauses), self._measured(target))
+        known = Known(voice.pauses, voice.loudness.lead)
+        return Programme(plan, sound, mixes, check_heard(sound.heard, plan, known), self._measured(target))
 
     def ducking(self, voice: Spoken) -> float | None:
         """How many dB lower a tone is under speech than in pauses; None where no pause is long enough to tell."""

@@ -16,19 +16,18 @@ from pathlib import Path
 
 from render_worker.commands.luma import film_luma
 from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE
-from render_worker.heard import SILENT, Heard, Listening, check_heard
+from render_worker.heard import UNKNOWN, Spoken, check_heard
 from render_worker.limits import equal, near
 from render_worker.packets import Packet, Stream, parse_packets
 from render_worker.tool import Tool
 from render_worker.tracks import BT709_LIMITED, FilmTrack, tracks_of
 from shared.boxes import UPRIGHT
 from shared.domain.errors import ReelmillError
-from shared.domain.pauses import Pause
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
 from shared.ffmpeg import file_url, last_line
 from shared.files import fsync_path
-from shared.meter import MOMENTARY, STEREO
+from shared.meter import MOMENTARY, SILENT, STEREO, Heard, Listening
 from shared.records.render import Check
 
 _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
@@ -133,14 +132,14 @@ def look(
 
 
 def check(
-    seen: Seen, plan: RenderPlan, judged: Judged | None = None, *making: Check, pauses: Sequence[Pause] | None = None
+    seen: Seen, plan: RenderPlan, judged: Judged | None = None, *making: Check, voice: Spoken = UNKNOWN
 ) -> tuple[Check, ...]:
     """Judge a finished file by what was seen of it. Pure.
 
     Args:
         judged: what was judged before it was joined; None where the file was decoded.
         making: checks of how the file was made, which have to pass as well.
-        pauses: of the voice; None where they are not known.
+        voice: what is known of it.
 
     Raises:
         GateClosed: a check failed.
@@ -159,10 +158,10 @@ def check(
             equal("codec parameters", picture.facts.get("extradata", ""), judged.parameters),
             equal("packets of sound that are not those heard before", _strange(sound.packets, judged.sound), 0),
             *_sound_times_checked(sound, plan),
-            *check_heard(judged.heard, plan, pauses),
+            *check_heard(judged.heard, plan, voice),
         ]
     if seen.sound:
-        checks += [*_sound_checked(seen.sound, plan), *check_heard(seen.sound.heard, plan, pauses)]
+        checks += [*_sound_checked(seen.sound, plan), *check_heard(seen.sound.heard, plan, voice)]
     if seen.picture:
         checks += [
             equal("exit status of decoding the picture", seen.picture.code, 0),
@@ -172,6 +171,17 @@ def check(
     if not all(found.passed for found in checks):
         raise GateClosed(tuple(checks))
     return tuple(checks)
+
+
+def hear(heard: Heard, plan: RenderPlan, voice: Spoken) -> None:
+    """Judge a sound alone, before pictures are encoded for it in vain.
+
+    Raises:
+        GateClosed: a check failed.
+    """
+    checks = check_heard(heard, plan, voice)
+    if not all(found.passed for found in checks):
+        raise GateClosed(tuple(checks), "the sound")
 
 
 def _strange(found: Sequence[Packet], wanted: Sequence[tuple[int, str]]) -> int:

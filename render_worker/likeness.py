@@ -16,17 +16,17 @@ from shared.records.render import Check
 _CLEAR = 48  # of 255: a cell that no conversion of ours makes dark; tone mapping of PQ darkens most, to 33
 _DARK = 4
 _MOST_APART = 48.0  # of 255, on average over a frame; no real clip differs by half as much (tests/corpus)
-_MOST_APART_MAPPED = 96.0  # where high dynamic range was mapped, which is meant to change the brightness
+_MOST_APART_CHANGED = 96.0
 _MOST_STRETCHES = 10  # that are told
 _GRID = CELLS * CELLS
 
 
-def likeness(clips: bytes, film: bytes, frames: int, *, is_mapped: bool) -> tuple[Check, ...]:
+def likeness(clips: bytes, film: bytes, frames: int, *, is_changed: bool) -> tuple[Check, ...]:
     """Compare the grids of a film's frames with those of the clips that it was made of.
 
     Args:
         frames: how many there should be of each.
-        is_mapped: whether some of the clips have a high dynamic range, which was mapped.
+        is_changed: whether brightness was changed on purpose: a high dynamic range was mapped, or words were drawn.
     """
     wanted, found = _grids(clips), _grids(film)
     pairs = list(zip(wanted, found, strict=False))
@@ -38,7 +38,7 @@ def likeness(clips: bytes, film: bytes, frames: int, *, is_mapped: bool) -> tupl
         at_most(
             "difference of brightness to the clips",
             round(max(apart, default=0.0), 1),
-            _MOST_APART_MAPPED if is_mapped else _MOST_APART,
+            _MOST_APART_CHANGED if is_changed else _MOST_APART,
         ),
     )
 

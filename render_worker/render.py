@@ -17,6 +17,7 @@ from render_worker.commands.lettering import Lettering, breakable, letter_height
 from render_worker.commands.sheet import sheet, spread
 from render_worker.fonts import fonts_for
 from render_worker.gate import GateClosed
+from render_worker.heard import Spoken
 from render_worker.likeness import likeness
 from render_worker.planning import plan_of, wants_segments
 from render_worker.progress import Report, Work
@@ -31,7 +32,6 @@ from render_worker.tool import Tool
 from shared.config import Config
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
-from shared.domain.pauses import Pause
 from shared.domain.pauses import read as read_pauses
 from shared.domain.plan import Captions, RenderPlan
 from shared.ffmpeg import file_url
@@ -166,9 +166,9 @@ class _Rendering:
         self._make_sheet()
         self.clock.lap("poster")
         seen = gate.look(self.final, self.tool, self.job.scratch, decode=True, on_progress=self.work.at)
-        is_mapped = any(shot.treatment.tone_map for shot in plan.shots)
-        alike = likeness(clips.read_bytes(), seen.luma, frames, is_mapped=is_mapped)
-        checks = gate.check(seen, plan, None, *alike, *self._speeds("render", frames), pauses=self._pauses())
+        is_changed = plan.burned is not None or any(shot.treatment.tone_map for shot in plan.shots)
+        alike = likeness(clips.read_bytes(), seen.luma, frames, is_changed=is_changed)
+        checks = gate.check(seen, plan, None, *alike, *self._speeds("render", frames), voice=self._voice)
         self.clock.lap("gate")
         counts = {"encoded_frames": self.plan.frames}
         return Made("direct", plan, seen.sha256, checks, counts, missing_glyphs=tuple(unknown))
@@ -178,14 +178,16 @@ class _Rendering:
         if self.plan.master is None:
             return self.plan
         sound = self.job.scratch / "tried.aac"
-        plan, _ = mixed_right(self.plan, lambda plan: make_sound(plan, self.job.task, sound, self.tool))
+        plan, made = mixed_right(self.plan, lambda plan: make_sound(plan, self.job.task, sound, self.tool))
         sound.unlink()
+        gate.hear(made.heard, plan, self._voice)
         return plan
 
-    def _pauses(self) -> tuple[Pause, ...] | None:
-        """Those of the voice, where they are known."""
-        written = self.job.metadata.inputs[self.job.metadata.voice_file].pauses
-        return read_pauses(written) if written is not None else None
+    @property
+    def _voice(self) -> Spoken:
+        voice = self.job.metadata.inputs[self.job.metadata.voice_file]
+        pauses = read_pauses(voice.pauses) if voice.pauses is not None else None
+        return Spoken(pauses, voice.loudness.lead if voice.loudness else None)
 
     def _letter(self, captions: Captions) -> tuple[Lettering, Tool, Sequence[str]]:
         """How the captions are drawn, ffmpeg as it finds fonts for them, and the signs for which it finds none."""
@@ -236,13 +238,14 @@ class _Rendering:
 
     def _join(self, assembly: Assembly) -> Made:
         assembled = assembly.assemble(self.job.task, self.final, self.work, self.clock.lap)
+        gate.hear(assembled.judged.heard, assembled.plan, self._voice)
         shutil.copyfile(assembled.poster, self.job.folder / POSTER)
         self.work.begin("checking", self.plan.frames)
         seen = gate.look(self.final, self.tool, self.job.scratch, decode=False, on_progress=self.work.at)
         assembled.check_whole(seen.stream("h264").packets)
         try:
             making = (*assembled.checks, *self._speeds("join", 0))
-            checks = gate.check(seen, assembled.plan, assembled.judged, *making, pauses=self._pauses())
+            checks = gate.check(seen, assembled.plan, assembled.judged, *making, voice=self._voice)
         except GateClosed as closed:
             assembly.check_segments()
             raise NotJoinable(str(closed)) from closed

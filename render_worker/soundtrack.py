@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,17 +22,17 @@ from render_worker.commands.sounds import (
     parts_of,
     samples_of,
 )
-from render_worker.heard import Heard, Listening, put_together
 from render_worker.packets import parse_packets
 from render_worker.pipe import Writer
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.mix import Mixing
 from shared.domain.plan import RenderPlan
 from shared.domain.progress import Progress
-from shared.ffmpeg import last_line
+from shared.meter import Heard, Listening, put_together
 
 _IN_PARTS_SECONDS = 120  # from here on the time saved is more than that of starting a process per part
 _PART_SECONDS = (10, 120)  # the first, which the join waits for; the longest, since starting a process takes time
+_OF_ENCODED = re.compile(r"\[(dec:)?aac\b")
 _NICE = 5  # mixing and joining go before encoding: the one feeds it, the other is what ends last
 
 
@@ -85,12 +86,17 @@ def mixed_right(plan: RenderPlan, make: Callable[[RenderPlan], Sound]) -> tuple[
 
 
 def _encode(command: list[str], encoded: Encoded, listening: Listening, tool: Tool) -> Sound:
+    encoded.packets.touch()  # an ffmpeg that does nothing makes none
     ended, _ = tool.run("encoding the sound", command, on_line=listening.read)
-    if ended.errors:
-        raise RenderFailed(f"the sound does not decode as it should: {last_line(ended.errors)}")
-    packets = parse_packets(encoded.packets.read_text("utf-8"))[0].packets
+    # Recordings may be odd, and what decodes them says so; what was encoded from them must not be.
+    complaints = [line for line in ended.errors.splitlines() if _OF_ENCODED.match(line)]
+    if complaints:
+        raise RenderFailed(f"the sound does not decode as it should: {complaints[-1]}")
+    streams = parse_packets(encoded.packets.read_text("utf-8"))
     encoded.packets.unlink()
-    return Sound(tuple((packet.size, packet.checksum) for packet in packets), listening.heard())
+    if not streams:
+        raise RenderFailed("ffmpeg ended well while encoding the sound, but made none")
+    return Sound(tuple((packet.size, packet.checksum) for packet in streams[0].packets), listening.heard())
 
 
 class _Encoding:

@@ -208,7 +208,7 @@ class Mix(Section):
     )
     true_peak_db: float = Field(-1.0, ge=-9, le=0, description="Highest true peak, in dBTP; broadcast only.")
     music_lu: float = Field(
-        -12.0, ge=-40, le=0, description="Loudness of the music where nobody speaks, under the voice's; broadcast only."
+        -12.0, ge=-40, le=-12, description="Loudness of the music in pauses, under the voice's; broadcast only."
     )
     duck_db: float = Field(
         8.0, ge=0, le=15, description="How much further the music goes down under speech; broadcast only."

@@ -92,11 +92,18 @@ def find_ffmpeg(configured: str) -> Ffmpeg:
     path = shutil.which(configured) if configured else _own_ffmpeg()
     if not path:
         raise ToolError(f'ffmpeg.path = "{configured}": there is no such executable; set it right or to ""')
-    ended = run_child([path, "-version"], limits=Limits(total_seconds=_VERSION_SECONDS), stopping=lambda: False)
+    ended = _run_version(path)
     if ended.code != 0:
         raise ToolError(f"{path} -version failed: {last_line(ended.errors) or f'exit status {ended.code}'}")
+    if _run_version(path, "-dec", "0:0").code != 0:
+        raise ToolError(f'{path} is too old: it has no loopback decoders (-dec); name another, or "" for our own')
     first_line = ended.output.decode("utf-8", "replace").partition("\n")[0]
     return Ffmpeg(os.fspath(path), first_line.partition(" Copyright")[0].strip())
+
+
+def _run_version(path: str, *options: str) -> Ended:
+    limits = Limits(total_seconds=_VERSION_SECONDS)
+    return run_child([path, *options, "-version"], limits=limits, stopping=lambda: False)
 
 
 def _own_ffmpeg() -> str:

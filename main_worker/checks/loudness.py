@@ -15,6 +15,7 @@ from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from main_worker.checks.sounds import Silence, declared_sound, facts_of, short_of, silence_filter
 from shared.config import Music
 from shared.domain.errors import MachineTrouble
+from shared.domain.loudness import SILENCE_LUFS
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.ffmpeg import file_url, last_line
 from shared.limiter import spelled
@@ -23,7 +24,6 @@ from shared.meter import METER, RATE, STEREO, summary_of
 
 _ENCODE = ("-c:a", "libmp3lame", "-b:a", "192k", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "mp3", "-y")
 _SHORTEST_SECONDS = 0.4  # one measuring block of EBU R128
-_NOTHING_LUFS = -70.0  # the absolute gate of EBU R128: what is below it does not count as sound
 _TOLERANCE_LU = 0.3
 _TOLERANCE_DB = 0.05  # the meter prints tenths
 _HEADROOM_DB = 0.3  # what encoding usually adds to the peaks
@@ -164,5 +164,5 @@ def _check_music(seconds: float, found: LoudnessFacts, music: Music) -> None:
             "Cut it into shorter pieces, or raise the limit.",
             seconds=seconds,
         )
-    if found.integrated <= _NOTHING_LUFS or math.isinf(found.true_peak):
+    if found.integrated <= SILENCE_LUFS or math.isinf(found.true_peak):
         raise refused("silent", "The music is silent.", "Check the file: it contains no sound.")

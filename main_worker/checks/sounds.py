@@ -12,11 +12,12 @@ from typing import Any
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from main_worker.checks.limiting import with_limiting
 from shared.config import Voice
+from shared.domain.loudness import lead
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.domain.names import readable
 from shared.domain.pauses import pauses_of, written
 from shared.mediainfo import number
-from shared.meter import METER, STEREO, summary_of
+from shared.meter import METER_AND_BLOCKS, STEREO, Listening, summary_of
 
 # direct: else its blocks and the progress cut each other's lines
 _PRINT = "ametadata=mode=print:file=-:direct=1"
@@ -62,13 +63,15 @@ def measure_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
     limits = cage.config.voice
     track = declared_sound(cage, path)
     silence = Silence()
+    listening = Listening()
     speech = Speech(limits.silence_db - _CREST_DB, limits.speech_depth_db)
 
     def read(line: str) -> None:
         silence.read(line)
         speech.read(line)
+        listening.read(line)
 
-    meters = f"[band]{_LEVELS},anullsink;[both]{STEREO},{METER},anullsink"
+    meters = f"[band]{_LEVELS},anullsink;[both]{STEREO},{METER_AND_BLOCKS},anullsink"
     graph = f"[0:a:0]asplit=3[whole][band][both];{meters};[whole]{silence_filter(limits.silence_db)}[out]"
     arguments = ["-filter_complex", graph, "-map", "[out]", "-f", "null", "-"]
     ended, progress = cage.run("mp3", path, arguments, talkative=True, on_line=read)
@@ -76,8 +79,10 @@ def measure_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
         raise unreadable("an MP3 sound", ended)
     check_whole(number(track, "duration") / 1000, progress.seconds)
     facts = facts_of(track, progress.seconds, silence.found(progress.seconds))
-    pauses = written(pauses_of(speech.levels, _WINDOW_SECONDS))
-    return replace(facts, speech_seconds=speech.seconds(), pauses=pauses), summary_of(ended.errors)
+    pauses = pauses_of(speech.levels, _WINDOW_SECONDS)
+    facts = replace(facts, speech_seconds=speech.seconds(), pauses=written(pauses))
+    leads = lead(listening.heard().blocks, pauses, progress.seconds)
+    return facts, replace(summary_of(ended.errors), lead=leads)
 
 
 def declared_sound(cage: Cage, path: Path) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from shared.config import Config
 from shared.domain.drop import Drop
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
+from shared.domain.media import AudioFacts
+from shared.domain.pauses import read
 from shared.domain.task import TaskState, task_id_for
 from shared.files import fsync_path, remove_tree, write_atomic
 from shared.log import Logger
@@ -191,7 +193,7 @@ class Preparer:
             seconds=seconds,
             channels=channels,
             loudness=sidecar.loudness,
-            pauses=sidecar.audio.pauses if sidecar.audio else None,
+            pauses=_pauses(sidecar.audio),
             video=sidecar.video,
         )
 
@@ -224,6 +226,17 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
     if content_of(target).sha256 != sha256:
         raise Missing(f"{source.name} is just being replaced")
     fsync_path(target)
+
+
+def _pauses(audio: AudioFacts | None) -> str | None:
+    """The pauses of a voice as its record has them; what somebody has edited so that it cannot be read is not known."""
+    if audio is None or audio.pauses is None:
+        return None
+    try:
+        read(audio.pauses)
+    except ValueError:
+        return None
+    return audio.pauses
 
 
 def _logo_name(logo: Path | None) -> str | None:

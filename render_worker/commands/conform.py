@@ -57,24 +57,27 @@ class Recipe:
         words = [self.sha256, self.start, self.frames, _way(self.treatment, self.look, version)]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
-    def command(self, clip: Path, folder: Path, target: Path, luma: Path, *, threads: int) -> list[str]:
-        """ffmpeg's arguments; the layers are files in `folder`, and `luma` gets that of the clip."""
+    def command(self, clip: Path, folder: Path, target: Path, luma: Path | None, *, threads: int) -> list[str]:
+        """ffmpeg's arguments; the layers are files in `folder`, and `luma`, if any, gets that of the clip."""
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
         pictures = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder)
         settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
-        beside = clip_luma(pictures.small, luma)
-        return ["-filter_threads", str(threads), *arguments([pictures.film], target, settings, beside)]
+        beside = [clip_luma(pictures.small, luma)] if luma else []
+        return ["-filter_threads", str(threads), *arguments([pictures.film], target, settings, *beside)]
 
 
 @lru_cache(maxsize=64)  # it takes a millisecond, and a video may have thousands of shots
 def _way(treatment: Treatment, look: Look, version: str) -> str:
-    """What is done to frames, wherever they are from: commands for first and for later ones, without any paths."""
+    """What is done to frames, wherever they are from: commands for first and for later ones, without any paths.
+
+    How they are compared with the clip's is left out: it changes nothing of what comes out.
+    """
     layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in look.layers)
     look = replace(look, layers=tuple((layer, "") for layer in layers))
     recipes = [Recipe("", start, _SOME_FRAMES, treatment, look) for start in (0, _LATER)]
-    paths = Path("/clip"), Path("/layers"), Path("/segment"), Path("/luma")
-    commands = [recipe.command(*paths, threads=1) for recipe in recipes]
+    paths = Path("/clip"), Path("/layers"), Path("/segment")
+    commands = [recipe.command(*paths, None, threads=1) for recipe in recipes]
     return json.dumps([version, *commands])
 
 

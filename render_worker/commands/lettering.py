@@ -76,7 +76,7 @@ def letter_height(webvtt: str, canvas: Canvas) -> int:
     heights = [min(_OF_HEIGHT * height, _OF_WIDTH * width)]
     for text in _texts(webvtt):
         heights.append(math.sqrt(inner * width * (1 - 2 * _MARGIN) * height / (_COLUMN * max(1, _columns(text)))))
-        heights.append(inner * height / len(text.splitlines()))
+        heights.append(inner * height / max(1, len(text.splitlines())))
     return max(1, math.floor(min(heights)))
 
 

@@ -1,9 +1,9 @@
 """The sound of a plan: its tracks mixed, and the mix encoded, whole or in parts.
 
-With a master voice and music become one programme: the music gives way to the voice by a side chain, both get one gain,
-and a limiter holds the peaks. Without one the tracks keep their levels: ``normalize=0``, since `amix` halves them, and
-a mono voice keeps its own (the default mono-to-stereo conversion takes 3 dB). Either has exactly the samples of the
-plan's length: the option ``-t`` rounds.
+With a master voice and music become one programme: the music gives way to the voice by a side chain, the voice is made
+up for what the limiter takes from it, and that holds the peaks of both. Without one the tracks keep their levels:
+``normalize=0``, since `amix` halves them, and a mono voice keeps its own (the default mono-to-stereo conversion takes
+3 dB). Either has exactly the samples of the plan's length: the option ``-t`` rounds.
 
 AAC (ISO/IEC 14496-3) codes frames of 1,024 samples, each overlapping the one before; the encoder's first packet is only
 that overlap. Packet `j` of a whole encode thus completes samples ``(j - 1) * 1024`` to ``j * 1024``. A part is encoded
@@ -42,6 +42,7 @@ _RAW = {"f": "s16le", "ar": SAMPLE_RATE, "ac": 2}
 # same, however loudly somebody speaks. This far below clipping begins what moves the music; speech comes to this much
 # above that.
 _KEY_DB, _SPOKEN_DB = 20.0, 18.0
+_HEARD_SECONDS = 0.001  # a shorter fade is none
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,8 @@ def _programme(sounds: list[Any], master: Master, seconds: float) -> Any:
         split = voice.filter_multi_output("asplit", 2)
         voice, key = split.stream(0), split.stream(1)
         music = [_ducked(_faded(music[0], master, seconds), key, master)]
-    return (
-        _added([voice, *music]).filter("volume", f"{master.gain_db:g}dB").filter("alimiter", **limiter(master.limit_db))
-    )
+    voice = voice.filter("volume", f"{master.gain_db:g}dB")
+    return _added([voice, *music]).filter("alimiter", **limiter(master.limit_db))
 
 
 def _faded(music: Any, master: Master, seconds: float) -> Any:
@@ -128,10 +128,10 @@ def _faded(music: Any, master: Master, seconds: float) -> Any:
     fade_in, fade_out = (
         min(fade, seconds / 4) for fade in (master.wanted.fade_in_seconds, master.wanted.fade_out_seconds)
     )
-    if fade_in:
-        music = music.filter("afade", type="in", duration=f"{fade_in:g}")
-    if fade_out:
-        music = music.filter("afade", type="out", start_time=f"{seconds - fade_out:.6f}", duration=f"{fade_out:g}")
+    if fade_in > _HEARD_SECONDS:
+        music = music.filter("afade", type="in", duration=f"{fade_in:.6f}")
+    if fade_out > _HEARD_SECONDS:
+        music = music.filter("afade", type="out", start_time=f"{seconds - fade_out:.6f}", duration=f"{fade_out:.6f}")
     return music
 
 

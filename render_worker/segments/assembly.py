@@ -213,7 +213,7 @@ class Assembly:
         checks = (
             equal("complaints of the decoder of the end", last_line(ended.errors), ""),
             equal("frames of the end", progress.frame, count),
-            *likeness(wanted.read_bytes(), shown.read_bytes(), count, is_mapped=False),
+            *likeness(wanted.read_bytes(), shown.read_bytes(), count, is_changed=False),
         )
         if not all(check.passed for check in checks):
             raise GateClosed(checks, "the end that was encoded anew")

@@ -128,10 +128,10 @@ def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int, making: Check)
 def _compare(wanted: Wanted, bench: Path, tool: Tool, threads: int) -> tuple[Check, ...]:
     """Whether the segment shows what the clip shows; where it seems not to, it is decoded once more, exactly."""
     clip, film = bench / _CLIP_LUMA, bench / _FILM_LUMA
-    is_mapped = wanted.recipe.treatment.tone_map is not None
+    is_changed = wanted.recipe.treatment.tone_map is not None
 
     def compared() -> tuple[Check, ...]:
-        return likeness(clip.read_bytes(), film.read_bytes(), wanted.recipe.frames, is_mapped=is_mapped)
+        return likeness(clip.read_bytes(), film.read_bytes(), wanted.recipe.frames, is_changed=is_changed)
 
     checks = compared()
     if not all(check.passed for check in checks):

@@ -73,11 +73,12 @@ def windows(frames: int, most: int) -> list[tuple[int, int]]:
 
 
 def stops(start: int, end: int, gop: int) -> list[int]:
-    """Where a part that begins at frame `start` of a window may end: before a keyframe, or at the window's `end`.
+    """Where a part that begins at frame `start` of a window may end: at a quarter of a GOP, or at the window's `end`.
 
-    What is left behind it is never less than a GOP.
+    Neither the part nor what is left behind it is shorter than a GOP: what is cut short begins with a picture of its
+    own all the same.
     """
-    return [*range(start + gop, end - gop + 1, gop), end]
+    return [*range(start + gop, end - gop + 1, max(1, gop // 4)), end]
 
 
 def footage_of(order: Sequence[int], keys: Sequence[bool]) -> Footage:

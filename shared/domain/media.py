@@ -115,6 +115,7 @@ class LoudnessFacts:
         limited: whether peaks had to be held down.
         held_below: LU under the target, where no more was possible under the highest true peak allowed.
         threshold: the relative gate in LUFS; what is quieter does not count. None where that was not looked for.
+        lead: by how many dB a voice is louder than its own pauses; None where that cannot be told.
         limiting: what holding its peaks down costs: pairs of dB by which they are held, and LU that are lost.
     """
 
@@ -125,6 +126,7 @@ class LoudnessFacts:
     limited: bool = False
     held_below: float = 0.0
     threshold: float | None = None
+    lead: float | None = None
     limiting: tuple[tuple[float, float], ...] = ()
 
 

@@ -26,6 +26,7 @@ _SPEECH_LU = -20.0  # from here on, under the voice's loudness, a sound is speec
 _ENCODER_DB = 1.0  # what AAC usually adds to peaks that were held
 _MOST_HELD_DB = 24.0  # beyond it little but the limiter would be heard
 _USUAL_VOICE = LoudnessFacts(integrated=-20.0, range=6.0, true_peak=-3.0)  # of voices that were never measured
+_MOST_GAIN_DB = 60.0  # of a voice that was never measured: its peaks are not known, and what comes out tells
 _USUAL_LOSS = 0.1  # LU for each dB by which peaks are held
 _STEEPEST_LOSS = 0.8
 
@@ -58,7 +59,7 @@ class Master:
 
     Attributes:
         wanted: what is to come out.
-        gain_db: added to both, which makes up for what holding the peaks costs.
+        gain_db: added to the voice, which makes up for what holding its peaks costs.
         limit_db: samples are held below this.
         most_gain_db: no more may be added, whatever is missing.
         speech_db: level of the voice, in dBFS before `gain_db`, from which on the music gives way.
@@ -86,14 +87,15 @@ def levels(voice: LoudnessFacts | None, music: LoudnessFacts | None, wanted: Bro
     Args:
         voice, music: as measured; None where that was never done, and what comes out has to tell.
     """
-    spoken = voice if voice and voice.integrated > SILENCE_LUFS else _USUAL_VOICE
+    is_known = voice is not None and voice.integrated > SILENCE_LUFS
+    spoken = voice if voice and is_known else _USUAL_VOICE
     voice_db = wanted.loudness_lufs - spoken.integrated
     gate = min(-10.0, spoken.threshold - spoken.integrated) if spoken.threshold is not None else -10.0
     under = min(wanted.music_lu, gate - _BELOW_GATE_LU)
     music_db = wanted.loudness_lufs + under - (music.integrated if music else wanted.loudness_lufs)
     limit = wanted.true_peak_db - _ENCODER_DB
     held = held_of(spoken, wanted)
-    most = max(0.0, _MOST_HELD_DB - held)
+    most = max(0.0, _MOST_HELD_DB - held) if is_known else _MOST_GAIN_DB
     gain = min(most, _made_up(spoken.limiting, held))
     master = Master(
         wanted, round(gain, 2), limit, round(most, 2), wanted.loudness_lufs + _SPEECH_LU, held, spoken.limiting

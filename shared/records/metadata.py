@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shared.domain.media import LoudnessFacts, VideoFacts
+from shared.domain.pauses import read
 from shared.records.record import Record
 
+_MOST_LUFS = 120.0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
@@ -26,6 +28,21 @@ class Input(BaseModel):
     loudness: LoudnessFacts | None = Field(None, description="Of a sound; mono with 3 dB less on both sides.")
     pauses: str | None = Field(None, description="Where nobody speaks in a voice: start-end, in seconds.")
     video: VideoFacts | None = Field(None, description="Facts of a clip's picture.")
+
+    @field_validator("loudness")
+    @classmethod
+    def _check_loudness(cls, facts: LoudnessFacts | None) -> LoudnessFacts | None:
+        """A record can be edited, and gains are made of this."""
+        if facts and not -_MOST_LUFS <= facts.integrated <= _MOST_LUFS:
+            raise ValueError(f"integrated = {facts.integrated}: no sound has that many LUFS")
+        return facts
+
+    @field_validator("pauses")
+    @classmethod
+    def _check_pauses(cls, written: str | None) -> str | None:
+        if written is not None:
+            read(written)
+        return written
 
 
 class RenderRequest(BaseModel):
@@ -57,7 +74,7 @@ class Metadata(Record):
     category: str
     story_name: str
     voice_file: str
-    voice_duration: float = Field(gt=0)
+    voice_duration: float = Field(gt=0, allow_inf_nan=False)
     music_file: str | None
     captions: CaptionsRequest | None = None
     inputs: dict[str, Input]

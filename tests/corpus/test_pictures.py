@@ -78,7 +78,7 @@ def check_likeness(desk: Desk, folder: Path, frames: int, facts: VideoFacts) -> 
     for name in ("segment", "film"):
         run(desk, decode_exactly(folder / f"{name}.mp4", folder / "shown.luma", threads=1))
         grids = (folder / f"{name}.luma").read_bytes(), (folder / "shown.luma").read_bytes()
-        checks = likeness(*grids, frames, is_mapped=facts.hdr is not None)
+        checks = likeness(*grids, frames, is_changed=facts.hdr is not None)
         assert all(check.passed for check in checks), checks
         assert checks[-1].measured <= MOST_APART, checks
 

@@ -165,6 +165,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             seconds=seconds,
             channels=channels,
             loudness=_LOUDNESS[channels] if channels and "silent" not in target.name else None,
+            pauses="" if place.name == "voice.mp3" and "silent" not in target.name else None,  # a sine never pauses
         )
 
     def fill(

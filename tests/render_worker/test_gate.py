@@ -12,13 +12,13 @@ import pytest
 
 from render_worker.commands.direct import direct
 from render_worker.gate import Decoded, GateClosed, Judged, Seen, boxes_of, check, look
-from render_worker.heard import SILENT
 from render_worker.limits import at_most
 from render_worker.packets import Packet, Stream
 from render_worker.tool import Tool
 from render_worker.tracks import FilmTrack
 from shared.domain.errors import Stopped
 from shared.domain.plan import Canvas, Captions, Profile, RenderPlan, Shot, Track
+from shared.meter import SILENT
 
 RunFfmpeg = Callable[..., bytes]
 

@@ -8,9 +8,11 @@ from fractions import Fraction
 
 import pytest
 
-from render_worker.heard import SILENT, Block, Heard, Listening, check_heard, put_together
+from render_worker.heard import UNKNOWN, Spoken, check_heard
+from shared.domain.loudness import Block
 from shared.domain.mix import Broadcast, Master
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track
+from shared.meter import SILENT, Heard, Listening, put_together
 
 PLAN = RenderPlan(
     Canvas(320, 180, Fraction(30)),
@@ -22,19 +24,19 @@ PLAN = RenderPlan(
     tracks=(Track("voice.mp3", 1.0, channels=1), Track("music.mp3", 0.1, channels=2, loops=True)),
     master=Master(Broadcast(), gain_db=1.0, limit_db=-2.0, most_gain_db=20.0, speech_db=-34.0),
 )
-PAUSES = ((0.0, 1.0), (4.0, 6.0))
+VOICE = Spoken(((0.0, 1.0), (4.0, 6.0)), lead=30.0)
 
 
 def sound(speech: float, pause: float, peak: float = -1.5) -> Heard:
     """Ten seconds of a voice with two pauses."""
     ends = [(number + 1) / 10 for number in range(3, 100)]
-    paused = [any(start < end - 0.1 < stop for start, stop in PAUSES) for end in ends]
+    paused = [any(start < end - 0.1 < stop for start, stop in VOICE.pauses or ()) for end in ends]
     blocks = [Block(end, pause if is_pause else speech) for end, is_pause in zip(ends, paused, strict=True)]
     return Heard(tuple(blocks), peak)
 
 
-def failed(heard: Heard, plan: RenderPlan = PLAN) -> set[str]:
-    return {check.name for check in check_heard(heard, plan, PAUSES) if not check.passed}
+def failed(heard: Heard, plan: RenderPlan = PLAN, voice: Spoken = VOICE) -> set[str]:
+    return {check.name for check in check_heard(heard, plan, voice) if not check.passed}
 
 
 def test_the_meter_is_read() -> None:
@@ -77,11 +79,12 @@ def test_parts_are_one_sound() -> None:
 
 def test_a_good_sound_passes() -> None:
     """Every figure is told with its limit."""
-    checks = check_heard(sound(-14.0, -28.0), PLAN, PAUSES)
+    checks = check_heard(sound(-14.0, -28.0), PLAN, VOICE)
     assert all(check.passed for check in checks)
     assert [check.name for check in checks] == [
         "loudness, LUFS",
         "true peak, dBTP",
+        "seconds heard",
         "seconds of silence where somebody speaks",
         "voice over its pauses, dB",
     ]
@@ -90,7 +93,7 @@ def test_a_good_sound_passes() -> None:
 @pytest.mark.parametrize(
     ("heard", "names"),
     [
-        (SILENT, {"loudness, LUFS"}),
+        (SILENT, {"loudness, LUFS", "seconds heard"}),
         (
             sound(-70.0, -70.0),
             {"loudness, LUFS", "seconds of silence where somebody speaks", "voice over its pauses, dB"},
@@ -114,11 +117,12 @@ def test_a_word_that_is_missing_is_found() -> None:
 
 
 def test_a_voice_whose_peaks_forbid_more_may_stay_quieter() -> None:
-    """But never louder than wanted."""
+    """But never louder than wanted, nor unheard."""
     assert PLAN.master
     held = replace(PLAN, master=replace(PLAN.master, gain_db=20.0))
     assert not failed(sound(-18.0, -32.0), held)
     assert failed(sound(-13.0, -28.0), held) == {"loudness, LUFS"}
+    assert failed(sound(-40.0, -60.0), held) == {"loudness, LUFS"}
 
 
 def test_fixed_gains_promise_no_loudness() -> None:
@@ -135,7 +139,20 @@ def test_what_is_too_short_to_be_measured_passes() -> None:
 
 def test_without_pauses_the_figures_alone_are_judged() -> None:
     """Records of old voices do not tell them."""
-    assert [check.name for check in check_heard(sound(-14.0, -14.0), PLAN, None)] == [
+    assert [check.name for check in check_heard(sound(-14.0, -14.0), PLAN, UNKNOWN)] == [
         "loudness, LUFS",
         "true peak, dBTP",
+        "seconds heard",
     ]
+
+
+def test_a_voice_in_a_noisy_room_is_not_taken_for_music() -> None:
+    """What was hardly louder than its pauses when it was dropped cannot be told by them; nor what nobody measured."""
+    assert not failed(sound(-14.0, -15.0), voice=replace(VOICE, lead=6.0))
+    assert not failed(sound(-14.0, -15.0), voice=replace(VOICE, lead=None))
+
+
+def test_a_knock_in_a_pause_changes_nothing() -> None:
+    """As a rule pauses are quiet."""
+    blocks = [replace(block, level=-10.0) if 5.0 < block.end <= 5.5 else block for block in sound(-14.0, -28.0).blocks]
+    assert not failed(Heard(tuple(blocks), -1.5))

@@ -25,15 +25,15 @@ PILLARS = bytes(180 if 4 <= cell % CELLS < 8 else 0 for cell in range(GRID))
 LOGO = bytes(255 if cell < 3 else 0 for cell in range(GRID))
 
 
-def failed(clip: list[bytes], film: list[bytes], frames: int | None = None, *, is_mapped: bool = False) -> set[str]:
-    return {check.name for check in told(clip, film, frames, is_mapped=is_mapped) if not check.passed}
+def failed(clip: list[bytes], film: list[bytes], frames: int | None = None, *, is_changed: bool = False) -> set[str]:
+    return {check.name for check in told(clip, film, frames, is_changed=is_changed) if not check.passed}
 
 
 def told(
-    clip: list[bytes], film: list[bytes], frames: int | None = None, *, is_mapped: bool = False
+    clip: list[bytes], film: list[bytes], frames: int | None = None, *, is_changed: bool = False
 ) -> tuple[Check, ...]:
     count = len(clip) if frames is None else frames
-    return likeness(b"".join(clip), b"".join(film), count, is_mapped=is_mapped)
+    return likeness(b"".join(clip), b"".join(film), count, is_changed=is_changed)
 
 
 BLACKED_OUT, APART, COUNTED = (
@@ -80,7 +80,7 @@ def test_tone_mapping_may_change_more() -> None:
     """A high dynamic range has other values for the same light."""
     brighter = bytes([250] * GRID)
     assert failed([BRIGHT], [brighter]) == {APART}
-    assert failed([BRIGHT], [brighter], is_mapped=True) == set()
+    assert failed([BRIGHT], [brighter], is_changed=True) == set()
 
 
 def test_frames_that_cannot_be_compared_are_found() -> None:
@@ -100,7 +100,7 @@ def test_what_is_nearly_alike_is_never_black(clip: bytes, loss: int) -> None:
 def test_a_long_video_is_compared_quickly() -> None:
     """Ten minutes at 30 frames a second: small beside what encoding them takes."""
     began = time.process_time()
-    likeness(BRIGHT * 18_000, PILLARS * 18_000, 18_000, is_mapped=True)
+    likeness(BRIGHT * 18_000, PILLARS * 18_000, 18_000, is_changed=True)
     assert time.process_time() - began < 10
 
 
@@ -144,14 +144,14 @@ def test_a_segment_is_like_its_clip(
     """Larger, smaller, between bars at its sides, above and below: each cell is where it was."""
     clip, film = both(source, canvas, pix_fmt="yuv420p")
     assert len(clip) == len(film) == 30 * GRID
-    assert all(check.passed for check in likeness(clip, film, 30, is_mapped=False))
+    assert all(check.passed for check in likeness(clip, film, 30, is_changed=False))
     assert sum(map(abs, (one - other for one, other in zip(clip, film, strict=True)))) / len(clip) < 6
 
 
 def test_stripes_of_a_pixel_are_grey(both: Callable[..., tuple[bytes, bytes]]) -> None:
     """Only some pixels are looked at; they do not all fall on the white ones."""
     clip, film = both(STRIPES, (160, 90), pix_fmt="yuv420p")
-    assert all(check.passed for check in likeness(clip, film, 30, is_mapped=False))
+    assert all(check.passed for check in likeness(clip, film, 30, is_changed=False))
     assert 40 < min(clip) <= max(clip) < 220
 
 

@@ -28,7 +28,6 @@ import pytest
 from render_worker.commands.direct import direct
 from render_worker.commands.join import Part, join, part_list
 from render_worker.gate import GateClosed, Judged, Seen, check, look
-from render_worker.heard import SILENT
 from render_worker.packets import Stream, parse_packets
 from render_worker.render import Job
 from render_worker.soundtrack import make_sound
@@ -36,6 +35,7 @@ from render_worker.tool import Tool
 from shared.domain.layout import SEGMENT
 from shared.domain.plan import Canvas, Captions, Profile, RenderPlan, Shot, Track, exact_rate
 from shared.ffmpeg import Ffmpeg
+from shared.meter import SILENT
 from shared.records.render import RenderRecord
 
 RunFfmpeg = Callable[..., bytes]

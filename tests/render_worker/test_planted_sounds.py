@@ -11,12 +11,13 @@ import pytest
 
 from render_worker.commands.direct import direct
 from render_worker.gate import GateClosed, Judged, check, look
-from render_worker.heard import Heard
+from render_worker.heard import Spoken
 from render_worker.soundtrack import make_sound
 from render_worker.tool import Tool
 from shared.domain.media import LoudnessFacts
 from shared.domain.mix import Broadcast, levels
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track
+from shared.meter import Heard
 
 RunFfmpeg = Callable[..., bytes]
 
@@ -83,7 +84,7 @@ def failed(tool: Tool, plan: RenderPlan) -> Callable[..., set[str]]:
 
     def names(film: Path, judged: Judged | None = None) -> set[str]:
         try:
-            check(look(film, tool, tool.scratch, decode=judged is None), plan, judged, pauses=PAUSES)
+            check(look(film, tool, tool.scratch, decode=judged is None), plan, judged, voice=Spoken(PAUSES, lead=30.0))
         except GateClosed as closed:
             return {found.name for found in closed.checks if not found.passed}
         return set()

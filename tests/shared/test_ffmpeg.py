@@ -52,6 +52,15 @@ def test_an_ffmpeg_that_does_not_run_is_an_error_with_its_words(tmp_path: Path) 
         find_ffmpeg(str(path))
 
 
+def test_an_ffmpeg_that_is_too_old_is_told_at_the_start(tmp_path: Path) -> None:
+    """Sounds are decoded again by the run that encodes them; an ffmpeg that cannot do that could render nothing."""
+    path = tmp_path / "ffmpeg"
+    path.write_text('#!/bin/sh\n[ "$1" = -version ] && echo ffmpeg version 5.1 && exit 0\nexit 1\n')
+    path.chmod(0o755)
+    with pytest.raises(ToolError, match=r"is too old: it has no loopback decoders"):
+        find_ffmpeg(str(path))
+
+
 def test_a_run_reports_progress_to_its_end(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     """The last report has every frame and says that it ended."""
     seen: list[Progress] = []

@@ -74,12 +74,12 @@ def test_a_programme_ducks_its_music_and_holds_its_peaks() -> None:
     graph = encode_whole(replace(PLAN, master=master), TASK, ENCODED)
     assert graph[graph.index("-filter_complex") + 1] == (
         "[0:a:0]aresample=48000[s0];[s0]aformat=channel_layouts=stereo[s1];[s1]volume=1.41421[s2];"
-        "[s2]asplit=2[s3][s4];"
-        "[1:a:0]aresample=48000[s5];[s5]aformat=channel_layouts=stereo[s6];[s6]volume=0.25[s7];"
-        "[s7]afade=duration=1:type=in[s8];[s8]afade=duration=3:start_time=9.340000:type=out[s9];"
-        "[s4]volume=14dB[s10];[s10]asoftclip=type=hard[s11];"
-        "[s9][s11]sidechaincompress=attack=30:ratio=2:release=600:threshold=0.1[s12];"
-        "[s3][s12]amix=duration=first:inputs=2:normalize=0[s13];[s13]volume=1.5dB[s14];"
+        "[s2]asplit=2[s3][s4];[s3]volume=1.5dB[s5];"
+        "[1:a:0]aresample=48000[s6];[s6]aformat=channel_layouts=stereo[s7];[s7]volume=0.25[s8];"
+        "[s8]afade=duration=1.000000:type=in[s9];[s9]afade=duration=3.000000:start_time=9.340000:type=out[s10];"
+        "[s4]volume=14dB[s11];[s11]asoftclip=type=hard[s12];"
+        "[s10][s12]sidechaincompress=attack=30:ratio=2:release=600:threshold=0.1[s13];"
+        "[s5][s13]amix=duration=first:inputs=2:normalize=0[s14];"
         "[s14]alimiter=attack=5:latency=1:level=0:limit=-2.000dB:release=50[s15];"
         "[s15]apad=whole_len=592320[s16];[s16]atrim=end_sample=592320[s17]"
     )

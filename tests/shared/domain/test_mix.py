@@ -55,6 +55,7 @@ def test_a_voice_that_was_never_measured_is_taken_for_a_usual_one() -> None:
     again = Mixing(master).next(-20.0, -6.0)
     assert again
     assert again.gain_db > master.gain_db + 5
+    assert not again.is_held
 
 
 def test_what_is_right_is_not_mixed_again() -> None:
