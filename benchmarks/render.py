@@ -40,10 +40,11 @@ from console.init import lay_out
 from render_worker.commands.sounds import mix
 from render_worker.planning import plan_of
 from shared.config import load_config
-from shared.domain.layout import FINAL, METADATA, Layout
+from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.records.metadata import Metadata
+from shared.records.render import RenderRecord
 from shared.store import Store
 
 _POLL_SECONDS = 0.005
@@ -173,9 +174,13 @@ class Measuring:
         ratios = []
         for _ in range(self._runs):
             wish = self._wish(canvas, self._media.clips)
-            ours, command = self._bench.render(wish)[0], self._bench.command(wish)
+            (ours, output), command = self._bench.render(wish), self._bench.command(wish)
             ratios.append(command / ours)
-            _say(f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s")
+            gate = RenderRecord.read(output.with_name(RENDER_RECORD)).timings["gate"]
+            _say(
+                f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s, "
+                f"of which the gate {gate:.2f} s ({gate / ours:.0%})"
+            )
         return statistics.median(ratios)
 
     def cold(self, times: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from main_worker.checks.limiting import with_limiting
 from shared.config import Voice
-from shared.domain.loudness import lead
+from shared.domain.loudness import gate_of, lead
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.domain.names import readable
 from shared.domain.pauses import pauses_of, written
@@ -81,8 +81,9 @@ def measure_voice(cage: Cage, path: Path) -> tuple[AudioFacts, LoudnessFacts]:
     facts = facts_of(track, progress.seconds, silence.found(progress.seconds))
     pauses = pauses_of(speech.levels, _WINDOW_SECONDS)
     facts = replace(facts, speech_seconds=speech.seconds(), pauses=written(pauses))
-    leads = lead(listening.heard().blocks, pauses, progress.seconds)
-    return facts, replace(summary_of(ended.errors), lead=leads)
+    blocks = listening.heard().blocks
+    gate, leads = gate_of([block.level for block in blocks]), lead(blocks, pauses, progress.seconds)
+    return facts, replace(summary_of(ended.errors), threshold=round(gate, 2), lead=leads)
 
 
 def declared_sound(cage: Cage, path: Path) -> dict[str, Any]:

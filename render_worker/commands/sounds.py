@@ -118,7 +118,8 @@ def _programme(sounds: list[Any], master: Master, seconds: float) -> Any:
     if music:
         split = voice.filter_multi_output("asplit", 2)
         voice, key = split.stream(0), split.stream(1)
-        music = [_ducked(_faded(music[0], master, seconds), key, master)]
+        under = music[0].filter("volume", f"{master.music_db:g}dB") if master.music_db else music[0]
+        music = [_ducked(_faded(under, master, seconds), key, master)]
     voice = voice.filter("volume", f"{master.gain_db:g}dB")
     return _added([voice, *music]).filter("alimiter", **limiter(master.limit_db))
 

@@ -36,6 +36,11 @@ def integrated(momentary: Sequence[float]) -> float:
     return mean(level for level in heard if level > gate)
 
 
+def gate_of(momentary: Sequence[float]) -> float:
+    """The relative gate of a programme in which nothing is silent: where silence is filled, all of it counts."""
+    return mean(momentary) + _RELATIVE_GATE_LU
+
+
 def mean(levels: Iterable[float]) -> float:
     """The level of the mean power; :data:`SILENCE_LUFS` where there is nothing."""
     powers = [10 ** (level / 10) for level in levels]

@@ -114,7 +114,8 @@ class LoudnessFacts:
         gain: what was added to the dropped track, in dB.
         limited: whether peaks had to be held down.
         held_below: LU under the target, where no more was possible under the highest true peak allowed.
-        threshold: the relative gate in LUFS; what is quieter does not count. None where that was not looked for.
+        threshold: the relative gate in LUFS; what is quieter does not count. Of a voice, as it is once its silence is
+            filled with music. None where that was not looked for.
         lead: by how many dB a voice is louder than its own pauses; None where that cannot be told.
         limiting: what holding its peaks down costs: pairs of dB by which they are held, and LU that are lost.
     """

@@ -21,6 +21,7 @@ _MOST_MIXES = 6
 _CLOSE_LU = 0.35  # what is nearer than this is not mixed again
 _CLEAR_DB = 0.1  # by which the limit goes further down than the peak was too high
 _LEAST_YIELD = 0.2
+_LOWER_DB = 3.0  # by which music goes down that is at the voice's gate
 _BELOW_GATE_LU = 2.0  # by how much the music stays under the gate, since it has louder moments
 _SPEECH_LU = -20.0  # from here on, under the voice's loudness, a sound is speech that the music gives way to
 _ENCODER_DB = 1.0  # what AAC usually adds to peaks that were held
@@ -59,6 +60,7 @@ class Master:
 
     Attributes:
         wanted: what is to come out.
+        music_db: added to the music, where it counted as programme all the same.
         gain_db: added to the voice, which makes up for what holding its peaks costs.
         limit_db: samples are held below this.
         most_gain_db: no more may be added, whatever is missing.
@@ -73,6 +75,7 @@ class Master:
     most_gain_db: float
     speech_db: float
     held_db: float = 0.0
+    music_db: float = 0.0
     limiting: tuple[tuple[float, float], ...] = ()
 
     @property
@@ -98,7 +101,13 @@ def levels(voice: LoudnessFacts | None, music: LoudnessFacts | None, wanted: Bro
     most = max(0.0, _MOST_HELD_DB - held) if is_known else _MOST_GAIN_DB
     gain = min(most, _made_up(spoken.limiting, held))
     master = Master(
-        wanted, round(gain, 2), limit, round(most, 2), wanted.loudness_lufs + _SPEECH_LU, held, spoken.limiting
+        wanted,
+        round(gain, 2),
+        limit,
+        round(most, 2),
+        wanted.loudness_lufs + _SPEECH_LU,
+        held_db=held,
+        limiting=spoken.limiting,
     )
     return round(voice_db, 2), round(music_db, 2), master
 
@@ -122,12 +131,22 @@ class Mixing:
         lower = too_high + _CLEAR_DB if too_high > 0 else 0.0
         held = last.held_db + last.gain_db
         missing += _loss(last.limiting, held + lower) - _loss(last.limiting, held)  # and what the lower limit will cost
-        gain = last.gain_db
-        if abs(missing) > _CLOSE_LU and loudness > SILENCE_LUFS:
+        gain, music = last.gain_db, last.music_db
+        if self._swings(loudness):  # now the music counts as programme, now it does not: there is nothing in between
+            gain, music = self._tried[0][0].gain_db, music - _LOWER_DB
+        elif abs(missing) > _CLOSE_LU and loudness > SILENCE_LUFS:
             gain = min(last.most_gain_db, gain + missing / self._yield(loudness))
         self._tried.append((last, loudness))
-        self._master = replace(last, gain_db=round(gain, 2), limit_db=round(last.limit_db - lower, 2))
+        self._master = replace(last, gain_db=round(gain, 2), music_db=music, limit_db=round(last.limit_db - lower, 2))
         return None if self._master == last or len(self._tried) == _MOST_MIXES else self._master
+
+    def _swings(self, loudness: float) -> bool:
+        """Whether the last two programmes missed on either side, although a decibel or so lay between them."""
+        if not self._tried:
+            return False
+        (before, was), wanted = self._tried[-1], self._master.wanted.loudness_lufs
+        misses = sorted((was - wanted, loudness - wanted))
+        return before.music_db == self._master.music_db and misses[0] < -_CLOSE_LU and misses[1] > _CLOSE_LU
 
     def _yield(self, loudness: float) -> float:
         """LU that come of each dB of gain: all of it without a limiter, less the more that holds."""

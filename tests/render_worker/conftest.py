@@ -25,10 +25,11 @@ from render_worker.tool import Tool
 from shared.child import Limits
 from shared.config import Config, Mix, Render
 from shared.domain.layout import METADATA, SCRATCH, Layout
+from shared.domain.loudness import gate_of
 from shared.domain.media import LoudnessFacts
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
-from shared.meter import METER, STEREO, summary_of
+from shared.meter import METER_AND_BLOCKS, STEREO, Listening, summary_of
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.render import RenderRecord
 
@@ -165,7 +166,6 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             seconds=seconds,
             channels=channels,
             loudness=_LOUDNESS[channels] if channels and "silent" not in target.name else None,
-            pauses="" if place.name == "voice.mp3" and "silent" not in target.name else None,  # a sine never pauses
         )
 
     def fill(
@@ -330,9 +330,12 @@ def measure(ffmpeg: Ffmpeg) -> Callable[[Path], LoudnessFacts]:
     """The loudness of a file, by a meter that knows nothing of how it was made."""
 
     def run(path: Path) -> LoudnessFacts:
-        words = ["-loglevel", "info", "-i", str(path), "-map", "0:a", "-af", f"{STEREO},{METER}", "-f", "null", "-"]
-        ended, _ = ffmpeg.run(words, limits=Limits(total_seconds=DEADLINE), stopping=lambda: False)
-        return summary_of(ended.errors)
+        meter, listening = f"{STEREO},{METER_AND_BLOCKS}", Listening()
+        words = ["-loglevel", "info", "-i", str(path), "-map", "0:a", "-af", meter, "-f", "null", "-"]
+        limits = Limits(total_seconds=DEADLINE)
+        ended, _ = ffmpeg.run(words, limits=limits, stopping=lambda: False, on_line=listening.read)
+        gate = gate_of([block.level for block in listening.heard().blocks])
+        return replace(summary_of(ended.errors), threshold=gate)
 
     return run
 

@@ -17,8 +17,9 @@ from render_worker.packets import Packet, Stream
 from render_worker.tool import Tool
 from render_worker.tracks import FilmTrack
 from shared.domain.errors import Stopped
+from shared.domain.loudness import Block
 from shared.domain.plan import Canvas, Captions, Profile, RenderPlan, Shot, Track
-from shared.meter import SILENT
+from shared.meter import Heard
 
 RunFfmpeg = Callable[..., bytes]
 
@@ -64,10 +65,13 @@ def seen(good: Path, tool: Tool) -> Seen:
     return look(good, tool, tool.scratch, decode=False)
 
 
+HEARD = Heard(tuple(Block(number / 10, -20.0) for number in range(4, 20)), -3.0)
+
+
 def judged(seen: Seen) -> Judged:
     """A picture as it stands in the records of its segments, and a sound as it was when it was encoded."""
     picture, sound = ([(p.size, p.checksum) for p in seen.stream(codec).packets] for codec in ("h264", "aac"))
-    return Judged(picture, seen.stream("h264").facts["extradata"], sound, SILENT)
+    return Judged(picture, seen.stream("h264").facts["extradata"], sound, HEARD)
 
 
 def with_packets(seen: Seen, change: Callable[[list[Packet]], list[Packet]]) -> Seen:

@@ -33,9 +33,10 @@ from render_worker.render import Job
 from render_worker.soundtrack import make_sound
 from render_worker.tool import Tool
 from shared.domain.layout import SEGMENT
+from shared.domain.loudness import Block
 from shared.domain.plan import Canvas, Captions, Profile, RenderPlan, Shot, Track, exact_rate
 from shared.ffmpeg import Ffmpeg
-from shared.meter import SILENT
+from shared.meter import Heard
 from shared.records.render import RenderRecord
 
 RunFfmpeg = Callable[..., bytes]
@@ -172,10 +173,13 @@ def failed_join(good: Path, tool: Tool) -> Judge:
     return lambda film: names(lambda: check(look(film, tool, tool.scratch, decode=False), PLAN, wanted))
 
 
+HEARD = Heard(tuple(Block(number / 10, -20.0) for number in range(4, 20)), -3.0)
+
+
 def judged(seen: Seen) -> Judged:
     """A file as it was judged before it was joined."""
     picture, sound = ([(one.size, one.checksum) for one in seen.stream(codec).packets] for codec in ("h264", "aac"))
-    return Judged(picture, seen.stream("h264").facts["extradata"], sound, SILENT)
+    return Judged(picture, seen.stream("h264").facts["extradata"], sound, HEARD)
 
 
 def names(checking: Callable[[], object]) -> set[str]:

@@ -141,6 +141,10 @@ def test_the_inputs_name_every_file_by_content(made: Farm) -> None:
         made.library()[sound.path.removeprefix("scanned/")].loudness for sound in sounds
     ]
     assert all(sound.loudness for sound in sounds)
+    voice = made.tasks()[task.name].inputs["voice.mp3"]
+    audio = made.library()[voice.path.removeprefix("scanned/")].audio
+    assert audio
+    assert voice.pauses == audio.pauses is not None
     assert len({clip.path for clip in clips}) == 3
 
 

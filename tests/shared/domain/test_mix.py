@@ -84,3 +84,17 @@ def test_mixing_again_comes_to_an_end_at_the_target(missed: float, gives: float,
     assert mixes <= 6
     assert result[0] == pytest.approx(-14.0, abs=0.5)
     assert result[1] <= -1.0 + 1e-6
+
+
+def test_music_that_counts_now_and_then_goes_down() -> None:
+    """Steady music at the voice's gate counts as programme or does not, and no gain of the voice is right between."""
+    master = levels(VOICE, MUSIC, WANTED)[2]
+    mixing, mixes, loudness = Mixing(master), 0, 0.0
+    now: Master | None = master
+    while now:
+        mixes += 1
+        counts = now.music_db > -2.0 and now.gain_db < 1.0
+        loudness = -14.0 + now.gain_db - (1.5 if counts else 0.0)
+        now = mixing.next(loudness, -6.0)
+    assert loudness == pytest.approx(-14.0, abs=0.35)
+    assert mixes == 3
