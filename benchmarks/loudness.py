@@ -85,15 +85,22 @@ class Studio:
         self._wanted = wanted or Broadcast()
         self._cage = Cage(Config(), ffmpeg, lambda: False)
         self._tool = Tool(ffmpeg, "here", folder, 60.0, lambda: False)
+        self._voices: dict[Path, Spoken] = {}
+        self._tracks: dict[Path, tuple[Path, LoudnessFacts]] = {}
 
     def voice(self, path: Path) -> Spoken:
-        audio, loudness = measure_voice(self._cage, path)
-        return Spoken(path, audio, with_limiting(self._cage, path, loudness))
+        """A voice as it is when it is dropped."""
+        if path not in self._voices:
+            audio, loudness = measure_voice(self._cage, path)
+            self._voices[path] = Spoken(path, audio, with_limiting(self._cage, path, loudness))
+        return self._voices[path]
 
     def music(self, path: Path) -> tuple[Path, LoudnessFacts]:
         """A track as it stands in the library."""
-        target = self._folder / f"{path.stem}.mp3"
-        return target, normalise(self._cage, path, target)[1]
+        if path not in self._tracks:
+            target = self._folder / f"{path.stem}.mp3"
+            self._tracks[path] = target, normalise(self._cage, path, target)[1]
+        return self._tracks[path]
 
     def programme(self, voice: Spoken, music: tuple[Path, LoudnessFacts]) -> Programme:
         """Mix and encode, as often as it takes."""

