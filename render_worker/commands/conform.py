@@ -61,7 +61,7 @@ class Recipe:
         """ffmpeg's arguments; the layers are files in `folder`, and `luma`, if any, gets that of the clip."""
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
-        pictures = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder)
+        pictures = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder, threads)
         settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
         beside = [clip_luma(pictures.small, luma)] if luma else []
         return ["-filter_threads", str(threads), *arguments([pictures.film], target, settings, *beside)]

@@ -51,9 +51,15 @@ class Pictures(NamedTuple):
     small: Any
 
 
-def picture(stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path) -> Pictures:
-    """The stretches one after the other, with the layers (files in `folder`) over them."""
-    shots = [_stretch(stretch, canvas) for stretch in stretches]
+def picture(
+    stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path, threads: int | None = None
+) -> Pictures:
+    """The stretches one after the other, with the layers (files in `folder`) over them.
+
+    Args:
+        threads: of each decoder; else as many as it likes.
+    """
+    shots = [_stretch(stretch, canvas, threads) for stretch in stretches]
     film, small = (_one_after_the_other(several) for several in zip(*shots, strict=True))
     for layer in layers:
         over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"].filter_multi_output("split")
@@ -66,7 +72,7 @@ def _one_after_the_other(shots: Sequence[Any]) -> Any:
     return ffmpeg.filter(list(shots), "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
 
 
-def _stretch(stretch: Stretch, canvas: Canvas) -> Pictures:
+def _stretch(stretch: Stretch, canvas: Canvas, threads: int | None) -> Pictures:
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
     skipped = stretch.start - run_up
     treatment = stretch.treatment
@@ -74,8 +80,9 @@ def _stretch(stretch: Stretch, canvas: Canvas) -> Pictures:
     since = float(skipped / canvas.rate) + treatment.late_seconds if stretch.start else 0.0
     # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
     seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
+    decoder = {"threads": threads} if threads else {}
     # Where the size of its pictures changes midway a clip keeps its filters, which count frames; `scale` adapts.
-    stream = ffmpeg.input(file_url(stretch.path), **seek, reinit_filter=0, **_CLIP)["V:0"]
+    stream = ffmpeg.input(file_url(stretch.path), **seek, **decoder, reinit_filter=0, **_CLIP)["V:0"]
     if treatment.fields:
         mode = "send_field" if treatment.doubled else "send_frame"
         deint = "interlaced" if treatment.fields == "auto" else "all"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from render_worker.commands.conform import encoded_end
@@ -21,9 +23,9 @@ from render_worker.room import check_room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.cuts import Cut, Footage, Piece, fit, footage_of
-from render_worker.segments.joining import NotJoinable, join_parts
+from render_worker.segments.joining import NotJoinable, join_made, join_making
 from render_worker.segments.uses import Use
-from render_worker.soundtrack import Sound, mixed_right
+from render_worker.soundtrack import Sound, make_sound, mixed_right
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.layout import SHEET
 from shared.domain.plan import RenderPlan
@@ -34,6 +36,10 @@ from shared.records.segment import SegmentRecord
 # About what joining a frame, with its share of the sound, and checking it cost of conforming one; only the percentage
 # that is shown depends on it.
 _JOIN, _CHECK = 0.01, 0.005
+_SOUND = "made.aac"
+_NICE = 9  # the sound takes what encoding pictures leaves, above all in the end, when one core has nothing left to do
+
+_Made = Future[tuple[RenderPlan, Sound]]
 
 
 class Damaged(RenderFailed):
@@ -102,7 +108,8 @@ class Assembly:
         frames, unmade = self._plan.frames, sum(one.recipe.frames for one in missing)
         check_room(self._scratch, self._plan, unmade)
         work.set_out({"conforming": unmade, "joining": frames * _JOIN, "checking": frames * _CHECK})
-        records = self._records = self._gather(missing, work)
+        with self._sound_beside(task) if missing else nullcontext() as made:
+            records = self._records = self._gather(missing, work)
         lap("conform")
         if len({record.extradata for record in records.values()}) > 1:
             raise NotJoinable("the segments differ in their codec's parameters")
@@ -114,7 +121,7 @@ class Assembly:
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="sheet") as beside:
                 drawn = beside.submit(self._make_sheet, final.with_name(SHEET))
-                plan, sound = self._joined(parts, task, final, work)
+                plan, sound = self._joined(parts, task, final, work, made)
                 drawn.result()
         except NotJoinable:
             self.check_segments()
@@ -145,11 +152,36 @@ class Assembly:
         pictures = [(self._scratch / f"{firsts[number]}.jpg", None) for number in spread(len(firsts))]
         self._tool.run("making the contact sheet", sheet(pictures, self._plan.canvas, target))
 
-    def _joined(self, parts: Sequence[Part], task: Path, final: Path, work: Work) -> tuple[RenderPlan, Sound]:
-        """Join, with the sound mixed again until it comes out as it should."""
+    @contextmanager
+    def _sound_beside(self, task: Path) -> Iterator[_Made]:
+        """Make the sound while pictures are conformed; whoever fails at these needs none."""
+        failed = threading.Event()
+        tool = replace(
+            self._tool, nice=self._tool.nice + _NICE, stopping=lambda: failed.is_set() or self._tool.stopping()
+        )
 
         def make(plan: RenderPlan) -> Sound:
-            return join_parts(plan, parts, task, final, self._tool, work)
+            return make_sound(plan, task, self._scratch / _SOUND, tool)
+
+        with ThreadPoolExecutor(1, thread_name_prefix="sound") as beside:
+            made = beside.submit(mixed_right, self._plan, make)
+            try:
+                yield made
+            except BaseException:
+                failed.set()
+                raise
+
+    def _joined(
+        self, parts: Sequence[Part], task: Path, final: Path, work: Work, made: _Made | None
+    ) -> tuple[RenderPlan, Sound]:
+        """Join, with the sound that was made, or mixed again until it comes out as it should."""
+        if made:
+            plan, sound = made.result()
+            join_made(plan, parts, self._scratch / _SOUND, task, final, self._tool, work)
+            return plan, sound
+
+        def make(plan: RenderPlan) -> Sound:
+            return join_making(plan, parts, task, final, self._tool, work)
 
         return mixed_right(self._plan, make)
 

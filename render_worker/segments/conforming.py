@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,10 +56,19 @@ class Wanted:
     effort: float
 
 
-def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: Callable[[int], None]) -> None:
+def conform(
+    wanted: Wanted,
+    bench: Path,
+    tool: Tool,
+    *,
+    threads: int,
+    on_frame: Callable[[int], None],
+    spare: Callable[[], int] = lambda: 1,
+) -> None:
     """Make a complete segment in the empty folder `bench`.
 
     Args:
+        spare: how many threads may judge it, asked when it is encoded.
         on_frame: told how many frames are encoded so far.
 
     Raises:
@@ -74,7 +83,7 @@ def conform(wanted: Wanted, bench: Path, tool: Tool, *, threads: int, on_frame: 
     tool.run(f"conforming {wanted.source}", command, lambda progress: on_frame(progress.frame))
     canvas = recipe.look.canvas
     speed = pixels_encoded(recipe.frames, canvas.width, canvas.height, time.monotonic() - started)
-    stream, checks = _judge(wanted, bench, tool, threads, speed)
+    stream, checks = _judge(wanted, bench, tool, spare(), speed)
     footage = footage_of(stream.order(), [packet.is_key for packet in stream.packets])
     first = stream.packets[0]
     SegmentRecord(
@@ -155,17 +164,23 @@ def conform_all(
     def stopping() -> bool:
         return failed or tool.stopping()
 
+    def spare() -> int:
+        """Cores for each of those that are not done; the last one has them all."""
+        left = sum(not future.done() for future in list(futures.values()))
+        return cores // min(jobs_on(cores), max(1, left))
+
     def make(wanted: Wanted, threads: int) -> SegmentRecord:
         nonlocal failed
         try:
-            return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, on_frames)
+            return _make(wanted, cache, replace(tool, stopping=stopping), folder, threads, spare, on_frames)
         except BaseException:
             failed = True
             raise
 
+    futures: dict[str, Future[SegmentRecord]] = {}
     with ThreadPoolExecutor(jobs_on(cores), thread_name_prefix="conform") as pool:
-        shares = zip(missing, threads_for([one.effort for one in missing], cores), strict=True)
-        futures = {wanted.key: pool.submit(make, wanted, threads) for wanted, threads in shares}
+        for wanted, threads in zip(missing, threads_for([one.effort for one in missing], cores), strict=True):
+            futures[wanted.key] = pool.submit(make, wanted, threads)
     errors = [error for future in futures.values() if (error := future.exception())]
     if errors:
         raise next((error for error in errors if not isinstance(error, Stopped)), errors[0])
@@ -173,7 +188,13 @@ def conform_all(
 
 
 def _make(
-    wanted: Wanted, cache: SegmentCache, tool: Tool, folder: Path, threads: int, on_frames: Callable[[int], None]
+    wanted: Wanted,
+    cache: SegmentCache,
+    tool: Tool,
+    folder: Path,
+    threads: int,
+    spare: Callable[[], int],
+    on_frames: Callable[[int], None],
 ) -> SegmentRecord:
     seen = 0
 
@@ -183,7 +204,7 @@ def _make(
         seen = max(frame, seen)
 
     def make() -> SegmentRecord:
-        conform(wanted, bench, replace(tool, scratch=bench), threads=threads, on_frame=on_frame)
+        conform(wanted, bench, replace(tool, scratch=bench), threads=threads, spare=spare, on_frame=on_frame)
         record = link_segment(bench, wanted.key, folder)  # before anybody may drop it
         cache.put(wanted.key, bench)
         return record

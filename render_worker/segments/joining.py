@@ -1,4 +1,4 @@
-"""Joins parts and their sound by stream copy, while the sound is being made."""
+"""Joins parts by stream copy with their sound, which is there or is being made meanwhile."""
 
 from __future__ import annotations
 
@@ -27,8 +27,25 @@ class NotJoinable(RenderFailed):
     """Segments that cannot be joined by copy, although they were made alike."""
 
 
-def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path, tool: Tool, work: Work) -> Sound:
-    """Make a film of parts in scratch and of the plan's sound, which comes through a pipe; the first failure ends both.
+def join_made(
+    plan: RenderPlan, parts: Sequence[Part], sound: Path, task: Path, final: Path, tool: Tool, work: Work
+) -> None:
+    """Make a film of parts in scratch and of a sound, an ADTS file or a pipe.
+
+    Raises:
+        NotJoinable: the join failed.
+        ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
+    """
+    listing = tool.scratch / _LISTING
+    listing.write_text(part_list(parts, plan.canvas.rate), "ascii")
+    try:
+        replace(tool, expected=NOT_DECODED_SAID).run("joining", join(plan, listing, sound, task, final), work.at)
+    except RenderFailed as error:
+        raise NotJoinable(str(error)) from error
+
+
+def join_making(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path, tool: Tool, work: Work) -> Sound:
+    """The same with the plan's sound, which comes through a pipe; the first failure ends both.
 
     Returns the sound as it was heard when it was encoded.
 
@@ -37,19 +54,17 @@ def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path,
         RenderFailed: the sound could not be made.
         ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
     """
-    listing, sound = tool.scratch / _LISTING, tool.scratch / _SOUND
-    listing.write_text(part_list(parts, plan.canvas.rate), "ascii")
-    command = join(plan, listing, sound, task, final)
+    sound = tool.scratch / _SOUND
     sound.unlink(missing_ok=True)  # of a join that failed
     if not make_pipe(sound):
         made = make_sound(plan, task, sound, tool)
-        _run(tool, command, work)
+        join_made(plan, parts, sound, task, final, tool, work)
         sound.unlink()
         return made
     no_sound = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="join") as beside:
         joiner = replace(tool, stopping=lambda: no_sound.is_set() or tool.stopping())
-        joining = beside.submit(_run, joiner, command, work)
+        joining = beside.submit(join_made, plan, parts, sound, task, final, joiner, work)
         listened = replace(tool, stopping=lambda: _has_failed(joining) or tool.stopping())
         try:
             made = make_sound(plan, task, sound, listened)
@@ -64,13 +79,6 @@ def join_parts(plan: RenderPlan, parts: Sequence[Part], task: Path, final: Path,
         joining.result()
     sound.unlink()
     return made
-
-
-def _run(tool: Tool, command: Sequence[str], work: Work) -> None:
-    try:
-        replace(tool, expected=NOT_DECODED_SAID).run("joining", command, work.at)
-    except RenderFailed as error:
-        raise NotJoinable(str(error)) from error
 
 
 def _has_failed(future: Future[Any]) -> bool:

@@ -239,3 +239,20 @@ def test_an_attempt_folder_that_is_gone_is_an_error_of_the_machine(prepare: Prep
     with pytest.raises(FileNotFoundError):
         render(replace(job, attempt=2), mode=mode)
     assert not job.folder.exists()
+
+
+def test_a_sound_that_fails_beside_conforming_is_told(
+    prepare: Prepare, render: Render, script: Script, layout: Layout
+) -> None:
+    """While clips are conformed the sound is made; its fault is the attempt's, and what was conformed is kept."""
+    program = script('case "$*" in *tee*) echo "out of tune" >&2; exit 5;; esac; exec "$FFMPEG" "$@"')
+    with pytest.raises(RenderFailed, match="status 5 while encoding the sound: out of tune"):
+        render(prepare(), program=program)
+    assert len(list(layout.segments.glob("*/segment.mp4"))) == 1
+
+
+def test_clips_that_fail_end_the_sound_beside_them(prepare: Prepare, render: Render, script: Script) -> None:
+    """Nobody waits for a sound without pictures."""
+    program = script('case "$*" in *tee*) exec sleep 600;; *keyint_min*) sleep 0.5; exit 6;; esac; exec "$FFMPEG" "$@"')
+    with pytest.raises(RenderFailed, match=r"status 6 while conforming scanned/h264\.mp4"):
+        render(prepare(), program=program, stall_seconds=300)

@@ -23,7 +23,7 @@ SIZE = "h=max(2\\,min(1080\\,trunc(1920/dar/2)*2))", "w=max(2\\,min(1920\\,trunc
 PAINT = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 PLACE = "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black", "setsar=1", "sidedata=mode=delete", "format=yuv420p"
 CAGE = ("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file", "-reinit_filter", "0")
-IN_FRONT = ("-filter_threads", "4", *CAGE)
+IN_FRONT = ("-filter_threads", "4", *CAGE, "-threads", "4")
 X264 = (
     *("-f", "mp4", "-c:v", "libx264", "-crf", "21", "-flags", "+cgop", "-g", "60", "-keyint_min", "60"),
     *("-map_metadata", "-1", "-pix_fmt", "yuv420p", "-preset", "medium", "-profile:v", "high"),
@@ -98,7 +98,8 @@ def test_a_difficult_clip_gets_its_treatment() -> None:
     treatment = Treatment(fields="tff", doubled=True, tone_map="HLG")
     assert command(replace(PLAIN, start=1800, treatment=treatment, look=replace(PLAIN.look, layers=(LOGO,)))) == [
         *("-filter_threads", "4", "-f", "mov", "-format_whitelist", "mov", "-noaccurate_seek"),
-        *("-protocol_whitelist", "file", "-reinit_filter", "0", "-ss", "50.050000", "-i", f"file:{CLIP}"),
+        *("-protocol_whitelist", "file", "-reinit_filter", "0", "-ss", "50.050000"),
+        *("-threads", "4", "-i", f"file:{CLIP}"),
         *("-format_whitelist", "image2,png_pipe,jpeg_pipe,webp_pipe", "-protocol_whitelist", "file"),
         *("-i", f"file:{TASK}/logo.png", "-filter_complex", graph),
         *outputs("[s22]", "[s30]"),
