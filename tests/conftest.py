@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -14,6 +15,13 @@ from hypothesis import settings
 
 settings.register_profile("reelmill", deadline=None)  # a busy machine is no bug
 settings.load_profile("reelmill")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as there are cores: a third of the time, tests wait for what must not happen."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores * 3 // 2)
+
 
 _MOUNT = 'exec 9<>/dev/fuse && mount -i -t fuse -o "fd=9,rootmode=$1,user_id=0,group_id=0" dead "$0"'
 

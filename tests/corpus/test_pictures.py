@@ -43,7 +43,7 @@ CLIPS = [
 UNSTEADY = {"fuzzing-corpus__xtrem-sport.mp4"}
 CANVAS = Canvas(320, 180, exact_rate(30))
 PROFILE = Profile("libx264", quality=10, preset="ultrafast", audio_kbps=64)
-MOST_FRAMES = 60
+MOST_FRAMES = 40
 
 # Of 255: two ways to scale, two roundings and an encoder.
 TOLERANCE = 10.0
@@ -96,7 +96,7 @@ def plain(desk: Desk, clip: Path, facts: VideoFacts) -> Shown:
     _, _, width, height = place(facts)
     large = facts.width >= HD_COLUMNS or facts.height >= HD_LINES
     matrix = ":in_color_matrix=bt709" if facts.matrix is None and large else ""
-    chain = f"trim=duration=2.2,setpts=PTS-STARTPTS,fps=30,scale={width}:{height}{matrix}:flags=area"
+    chain = f"trim=duration=1.5,setpts=PTS-STARTPTS,fps=30,scale={width}:{height}{matrix}:flags=area"
     return shown(desk.ffmpeg, clip, width, height, chain)
 
 

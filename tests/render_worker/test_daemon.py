@@ -445,10 +445,10 @@ def test_a_task_that_is_too_large_for_the_disk_waits_and_others_go_on(
     large = add_task(**QUICK)
     path = farm.task(TaskState.WAITING, large) / METADATA
     metadata = Metadata.read(path)
-    days = 3e5  # in seconds; in pictures of this size nearly 8 TB
-    inputs = {name: one.model_copy(update={"seconds": days}) for name, one in metadata.inputs.items()}
-    render = metadata.render.model_copy(update={"resolution": "8192x8192"})
-    metadata.changed(voice_duration=days, inputs=inputs, render=render).write(path)
+    hours = 3e4  # in seconds; in pictures of this size some 40 TB
+    inputs = {name: one.model_copy(update={"seconds": hours}) for name, one in metadata.inputs.items()}
+    render = metadata.render.model_copy(update={"resolution": "60000x60000"})
+    metadata.changed(voice_duration=hours, inputs=inputs, render=render).write(path)
     small = add_task(**QUICK)
     start_worker()
     finished(small)

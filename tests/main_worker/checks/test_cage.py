@@ -72,7 +72,7 @@ def test_a_clip_that_would_cost_too_much_is_refused_early(desk: Desk, media: Med
 
 def test_a_sound_that_costs_too_much_is_ended_by_the_kernel(desk: Desk, media: Media) -> None:
     """Nothing is projected for sounds, and the limit holds all the same."""
-    music = media.made("long-music.mp3", "-f", "lavfi", "-i", "anoisesrc=r=8000:d=3000", "-b:a", "8k")
+    music = media.made("long-music.mp3", "-f", "lavfi", "-i", "anoisesrc=r=8000:d=1200", "-b:a", "8k")
     rejection = desk.refusal(music, Kind.MUSIC, {"ingest": {"decode_budget_seconds": 1}})
     assert rejection.code == "too_costly"
     assert "ingest.decode_budget_seconds" in rejection.sentence

@@ -18,7 +18,7 @@ from shared.domain.plan import Canvas, Profile, RenderPlan, Track, exact_rate
 from shared.records.segment import SegmentRecord
 
 RATES = (23.976, 24, 25, 29.97, 30, 50, 59.94, 60)
-LENGTHS = (5, 12, 43, 61, 97, 131)
+LENGTHS = (5, 12, 16, 21, 27, 131)
 Item = TypeVar("Item")
 
 

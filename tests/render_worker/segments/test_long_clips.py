@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from render_worker.render import Job
+from render_worker.segments import uses
 from shared.domain.layout import FINAL
 from shared.records.render import RenderRecord
 
@@ -17,7 +18,14 @@ Render = Callable[..., RenderRecord]
 Again = Callable[[Job], Job]
 RunFfmpeg = Callable[..., bytes]
 
-SECONDS = 47.3  # two parts at every rate
+SECONDS = 19.3  # two parts at every rate, where parts have 12 seconds
+LONG_SECONDS = 47.3  # the same where they are as long as they are
+
+
+@pytest.fixture
+def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts that are quicker to make, and still longer than what is read before one begins."""
+    monkeypatch.setattr(uses, "WINDOW_SECONDS", 12)
 
 
 @pytest.fixture
@@ -43,6 +51,7 @@ def changing(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.mark.usefixtures("short_parts")
 @pytest.mark.parametrize(
     ("clip_rate", "rate"),
     [("30", 30), ("60", 30), ("60000/1001", 29.97), ("25", 29.97), ("24", 59.94), ("50", 25), ("30", 23.976)],
@@ -72,6 +81,7 @@ def test_parts_show_the_pictures_of_the_whole(
     assert not strange
 
 
+@pytest.mark.usefixtures("short_parts")
 def test_wherever_the_voice_ends_nothing_is_left_out_at_a_seam(
     prepare: Prepare, render: Render, again: Again, changing: Callable[..., Path], brightness: Callable[[Path], bytes]
 ) -> None:
@@ -120,11 +130,11 @@ def test_a_picture_that_stands_for_long_is_shown_on_both_sides_of_a_seam(
 ) -> None:
     """Nothing may move on a screen for minutes: the part behind the seam begins with what was there."""
     clip = tmp_path / "screen.mp4"
-    grey = f"color=black:size=64x36:rate=30:duration={SECONDS + 0.5},geq=lum='if(lt(T,37),60,200)':cb=128:cr=128"
+    grey = f"color=black:size=64x36:rate=30:duration={LONG_SECONDS + 0.5},geq=lum='if(lt(T,37),60,200)':cb=128:cr=128"
     kept = "select=eq(n\\,0)+gte(t\\,37)"
     run_ffmpeg(*("-f", "lavfi", "-i", grey, "-vf", kept, "-fps_mode", "vfr"), *("-c:v", "libx264", "-crf", "10", clip))
-    job = prepare(clips=(clip,), seconds_each=SECONDS, music=None, resolution="64x36")
-    job = replace(job, metadata=job.metadata.changed(voice_duration=SECONDS - 1))
+    job = prepare(clips=(clip,), seconds_each=LONG_SECONDS, music=None, resolution="64x36")
+    job = replace(job, metadata=job.metadata.changed(voice_duration=LONG_SECONDS - 1))
     record = render(job)
     assert (record.mode, record.counts["segments_conformed"]) == ("segments", 2)
     other = again(job)
