@@ -24,7 +24,9 @@ from benchmarks.tasks import DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
 from console.init import lay_out
 from main_worker.checks.cage import Cage
 from main_worker.checks.pictures import examine_clip
-from render_worker.render import Job, render_task
+from render_worker.commands.encoders import Way
+from render_worker.job import Job
+from render_worker.render import render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.config import Config, Render
@@ -71,7 +73,7 @@ class Studio:
         job = Job(metadata, task, (self._layout.scanned,), folder, scratch, 1, "bench")
         config = Config(render=Render.model_validate({"mode": mode, "quality": quality, "preset": "medium"}))
         tool = Tool(self._ffmpeg, "bench", scratch, DEADLINE, lambda: False)
-        render_task(job, config, "libx264", self._cache, tool, lambda _: None)
+        render_task(job, config, [Way("libx264")], self._cache, tool, lambda _: None)
         return folder / FINAL
 
     def likeness(self, video: Path, reference: Path) -> Likeness:

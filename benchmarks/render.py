@@ -58,7 +58,7 @@ class Bench:
 
     def __init__(self, folder: Path, ffmpeg: Ffmpeg, media: Media) -> None:
         settings: dict[str, dict[str, Any]] = {
-            "render": {"quality": _QUALITY, "preset": "medium", "encoder": "libx264"},
+            "render": {"quality": _QUALITY, "preset": "medium", "encoder": "software"},
             "worker": {"conform_when_idle": False, "poll_seconds": 0.05, "min_free_bytes": 0},
         }
         self.layout: Layout = lay_out(folder / "root", settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from console.demo import demo
+from console.doctor import doctor
 from console.init import init
 from console.retire import retire
 from console.retry import retry
@@ -21,5 +22,5 @@ def main() -> None:
     """Reelmill: drop media and text into raw/, find finished narrated videos in output/."""
 
 
-for command in (init, main_worker, render_worker, run, scan, demo, status, retry, retire):
+for command in (init, main_worker, render_worker, run, scan, demo, status, retry, retire, doctor):
     main.add_command(command)

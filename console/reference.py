@@ -13,6 +13,7 @@ from console.readmes import README_TEXTS
 from shared.config_text import default_text
 from shared.domain.layout import Layout
 from shared.records.attempt import AttemptRecord
+from shared.records.encoders import EncodersRecord
 from shared.records.lease import LeaseRecord
 from shared.records.lock import LockRecord
 from shared.records.main import MainRecord
@@ -29,6 +30,7 @@ from shared.records.sidecar import Sidecar
 
 _SCHEMAS: dict[str, type[Record]] = {
     "attempt": AttemptRecord,
+    "encoders": EncodersRecord,
     "lease": LeaseRecord,
     "lock": LockRecord,
     "main_worker": MainRecord,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -16,10 +13,9 @@ from pydantic import BaseModel
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.snapshot import drops_since
 from console.summary import drop_lines
-from console.workers import worker_command
+from console.workers import worker_for
 from shared.domain.layout import Layout
 from shared.domain.names import readable
-from shared.leash import leashed
 from shared.records.forecast import Forecast
 from shared.records.record import utc_now
 
@@ -42,7 +38,7 @@ def scan(given_root: Path | None, config: Path | None, *, dry_run: bool, once: b
 def foretell(layout: Layout, config: Path | None, *, as_json: bool) -> int:
     """Print what would become of every file in ``raw/``, each as soon as it is known; returns the exit status."""
     told: list[Forecast] = []
-    with _main_worker(layout, config, "--dry-run") as child:
+    with worker_for("main_worker", layout, config, "--dry-run") as child:
         for forecast in map(Forecast.model_validate_json, child.stdout or ()):
             told.append(forecast)
             if not as_json:
@@ -58,7 +54,7 @@ def foretell(layout: Layout, config: Path | None, *, as_json: bool) -> int:
 def take_in_once(layout: Layout, config: Path | None, *, as_json: bool) -> int:
     """Have one pass made over ``raw/`` and print what became of the drops; returns the exit status."""
     started = utc_now()
-    with _main_worker(layout, config, "--once") as child:
+    with worker_for("main_worker", layout, config, "--once") as child:
         pass  # what it says of files that stay is in its log, which is on this terminal
     drops = drops_since(layout, started)
     if as_json:
@@ -73,18 +69,6 @@ def forecast_lines(forecast: Forecast) -> Iterator[str]:
     becomes = f" → {forecast.becomes}" if forecast.becomes else ""
     yield f"  {forecast.outcome:<7} {readable(forecast.drop)}{becomes}"
     yield f"          {readable(' '.join(filter(None, (forecast.why, forecast.advice))))}"
-
-
-@contextmanager
-def _main_worker(layout: Layout, config: Path | None, mode: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A main worker that ends by itself, or with this process."""
-    command = leashed(worker_command("main_worker", layout, config, mode), signal.SIGTERM)
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
-        try:
-            yield child
-        except BaseException:
-            child.terminate()
-            raise
 
 
 def _show_array(values: Iterable[BaseModel]) -> None:

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from console.options import chosen_root, config_option, plain_errors, root_option
 from shared.domain.layout import Layout
+from shared.leash import leashed
 
 
 def worker_command(package: str, layout: Layout, config: Path | None, *flags: str) -> list[str]:
     """The program of a worker; the console starts workers, it never imports them."""
     named = ["--config", str(config.absolute())] if config else []
     return [sys.executable, "-P", "-m", package, "--root", str(layout.root), *named, *flags]
+
+
+@contextmanager
+def worker_for(package: str, layout: Layout, config: Path | None, mode: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that does one thing and ends by itself, or with this process; what it found is its standard output."""
+    command = leashed(worker_command(package, layout, config, mode), signal.SIGTERM)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
+        try:
+            yield child
+        except BaseException:
+            child.terminate()
+            raise
 
 
 def _become(package: str, given_root: Path | None, config: Path | None, *flags: str) -> None:

@@ -6,13 +6,15 @@ import threading
 import time
 from dataclasses import dataclass
 
+from render_worker.commands.encoders import Way
 from render_worker.explanation import explain
 from render_worker.gate import GateClosed
 from render_worker.idle import Ahead
+from render_worker.job import Job
 from render_worker.planning import plan_of, wants_segments
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
-from render_worker.render import InputMissing, Job, render_task
+from render_worker.render import InputMissing, render_task
 from render_worker.room import Room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
@@ -37,15 +39,20 @@ from shared.store import Claim, HoldLost, Store
 _TROUBLE_SECONDS = 30.0  # a node in trouble would start one task after the other if it came back at once
 _MOST_TROUBLE_SECONDS = 600.0
 _MOST_SIGNS = 10  # that a log line names
+_MOST_STEPS_DOWN = 3  # for tasks in a row; each costs a part of a render
 _REPORT_STEP = 10.0  # percent between two progress lines in the log
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What this node renders with."""
+    """What this node renders with, and what it takes where that fails."""
 
     ffmpeg: Ffmpeg
-    encoder: str
+    ways: tuple[Way, ...]
+
+    @property
+    def encoder(self) -> str:
+        return self.ways[0].encoder
 
 
 class RenderWorker:
@@ -58,6 +65,8 @@ class RenderWorker:
         self._layout = layout
         self._node = node
         self._tools = tools
+        self._ways = tools.ways
+        self._stepped_down = 0
         self._log = log
         self._store = Store(layout)
         self._stop = threading.Event()
@@ -67,9 +76,9 @@ class RenderWorker:
         self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(
-            config, layout, self._cache, tools.ffmpeg, tools.encoder, node, log, stopping=self._is_wanted
+            config, layout, self._cache, tools.ffmpeg, tools.ways[0], node, log, stopping=self._is_wanted
         )
-        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.encoder)
+        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.ways[0])
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
 
@@ -77,10 +86,15 @@ class RenderWorker:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether an encoder that worked at the start does not any more."""
+        return self._ways != self._tools.ways
+
     def run(self) -> None:
         """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
         self._log.info(
-            f"Render worker {self._node} is ready: {self._tools.encoder}, {self._tools.ffmpeg.version}",
+            f"Render worker {self._node} is ready: {self._tools.ways[0]}, {self._tools.ffmpeg.version}",
             name="worker_started",
             node=self._node,
         )
@@ -129,7 +143,7 @@ class RenderWorker:
             return False
         try:
             metadata = self._store.metadata(TaskState.WAITING, task_id)
-            plan = plan_of(metadata, self._config, self._tools.encoder)
+            plan = plan_of(metadata, self._config, self._ways[0].encoder)
             if self._room.surely_holds(plan):
                 return True
             task = self._layout.task(TaskState.WAITING, task_id)
@@ -250,16 +264,38 @@ class RenderWorker:
             errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
         )
         next_line = _REPORT_STEP
+        stepped_down: str | None = None
 
         def on_report(report: Report) -> None:
             nonlocal next_line
-            self._pulse.say(Doing("rendering", claim.task_id, label, report))
+            self._pulse.say(Doing("rendering", claim.task_id, label, report, stepped_down))
             if report.percent >= next_line:
                 next_line = report.percent - report.percent % _REPORT_STEP + _REPORT_STEP
                 self._log_progress(claim.task_id, label, report)
 
+        def on_step_down(why: str) -> None:
+            nonlocal stepped_down, next_line
+            stepped_down, next_line = why, _REPORT_STEP
+            self._log.warning(
+                f"An encoder failed for {label} and the next one is taken: {why}",
+                name="encoder_stepped_down",
+                task=claim.task_id,
+                node=self._node,
+            )
+
         self._pulse.say(Doing("rendering", claim.task_id, label))
-        return render_task(job, self._config, self._tools.encoder, self._cache, tool, on_report)
+        record = render_task(job, self._config, self._ways, self._cache, tool, on_report, on_step_down)
+        self._stepped_down = self._stepped_down + 1 if stepped_down else 0
+        if self._stepped_down == _MOST_STEPS_DOWN and len(self._ways) > 1:
+            self._stepped_down = 0
+            self._log.error(
+                f"{self._ways[0]} has failed for {_MOST_STEPS_DOWN} tasks in a row and is given up until this worker "
+                f"is started again; reelmill doctor shows what is the matter",
+                name="encoder_given_up",
+                node=self._node,
+            )
+            self._ways = self._ways[1:]
+        return record
 
     def _log_progress(self, task_id: str, label: str, report: Report) -> None:
         left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""

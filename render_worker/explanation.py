@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from render_worker.gate import GateClosed
+from render_worker.gate import GateClosed, SoundClosed
 from render_worker.render import InputMissing
 from shared.child import ChildTimeout
 from shared.domain.plan import PlanError
@@ -11,6 +11,7 @@ from shared.records.record import utc_now
 
 _ADVICE = {
     GateClosed: "The file ffmpeg made is not right; stderr.log here says what it complained of.",
+    SoundClosed: "docs/sound.md tells how voice and music are mixed; [mix] in config.toml has the levels.",
     InputMissing: "Put the file back where it was, then move this folder back into tasks/.",
     ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else see in stderr.log where it hangs.",
     PlanError: "Name more clips in metadata.json and inputs here, then move this folder back into tasks/.",

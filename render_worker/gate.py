@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from render_worker.commands.encoders import CODECS
 from render_worker.commands.luma import film_luma
+from render_worker.commands.outputs import codec_of
 from render_worker.commands.sounds import PACKET_SAMPLES, SAMPLE_RATE
 from render_worker.heard import UNKNOWN, Spoken, check_heard
 from render_worker.limits import equal, near
@@ -32,9 +34,9 @@ from shared.records.render import Check
 
 _CAGE = ("-protocol_whitelist", "file", "-format_whitelist", "mov", "-f", "mov")
 _CHUNK_SAMPLES = 48_000  # of decoded sound in a line of ffmpeg's table: many lines less than it has packets
-_CODECS = {"h264": "AVC", "aac": "AAC", "mov_text": "timed text"}
+_TITLES = {**{codec.name: codec.title for codec in CODECS.values()}, "aac": "AAC", "mov_text": "timed text"}
 _NO_WORDS = 2  # bytes of a packet of timed text that shows none, but how many they are
-_PLAYED = ["avc1", "mp4a"]  # what players need to find, and what of it they play without being told to
+_SOUND_TAG = "mp4a"
 _PRIMING = Fraction(PACKET_SAMPLES, SAMPLE_RATE)  # seconds in front of the sound, which players leave out
 _TOLD_IN = 0.001  # seconds, in which a film tells how long its tracks are
 
@@ -46,6 +48,10 @@ class GateClosed(ReelmillError):
         self.checks = checks
         failed = "; ".join(f"{c.name} is {c.measured}, must be {c.limit}" for c in checks if not c.passed)
         super().__init__(f"{what} did not pass the gate: {failed}")
+
+
+class SoundClosed(GateClosed):
+    """A sound that must not be published, whatever the picture is like."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +148,10 @@ def check(
         voice: what is known of it.
 
     Raises:
-        GateClosed: a check failed.
+        GateClosed: a check failed; SoundClosed where only what is heard is wrong.
     """
-    picture, sound = seen.stream("h264"), seen.stream("aac")
+    picture, sound = seen.stream(codec_of(plan.profile).name), seen.stream("aac")
+    heard: list[Check] = []
     checks = [
         *_structure(seen, picture, plan),
         *_tags_checked(seen.tracks, plan),
@@ -158,10 +165,11 @@ def check(
             equal("codec parameters", picture.facts.get("extradata", ""), judged.parameters),
             equal("packets of sound that are not those heard before", _strange(sound.packets, judged.sound), 0),
             *_sound_times_checked(sound, plan),
-            *check_heard(judged.heard, plan, voice),
         ]
+        heard += check_heard(judged.heard, plan, voice)
     if seen.sound:
-        checks += [*_sound_checked(seen.sound, plan), *check_heard(seen.sound.heard, plan, voice)]
+        checks += _sound_checked(seen.sound, plan)
+        heard += check_heard(seen.sound.heard, plan, voice)
     if seen.picture:
         checks += [
             equal("exit status of decoding the picture", seen.picture.code, 0),
@@ -169,19 +177,21 @@ def check(
             equal("frames", seen.picture.frames, plan.frames),
         ]
     if not all(found.passed for found in checks):
-        raise GateClosed(tuple(checks))
-    return tuple(checks)
+        raise GateClosed((*checks, *heard))
+    if not all(found.passed for found in heard):
+        raise SoundClosed((*checks, *heard))
+    return (*checks, *heard)
 
 
 def hear(heard: Heard, plan: RenderPlan, voice: Spoken) -> None:
     """Judge a sound alone, before pictures are encoded for it in vain.
 
     Raises:
-        GateClosed: a check failed.
+        SoundClosed: a check failed.
     """
     checks = check_heard(heard, plan, voice)
     if not all(found.passed for found in checks):
-        raise GateClosed(tuple(checks), "the sound")
+        raise SoundClosed(tuple(checks), "the sound")
 
 
 def _strange(found: Sequence[Packet], wanted: Sequence[tuple[int, str]]) -> int:
@@ -195,13 +205,13 @@ def _structure(seen: Seen, picture: Stream, plan: RenderPlan) -> list[Check]:
     canvas = plan.canvas
     codecs = [stream.facts.get("codec_id", "") for stream in seen.streams]
     texts = plan.text_track
-    wanted = ["AVC", "AAC", "timed text"] if texts else ["AVC", "AAC"]
+    wanted = [codec_of(plan.profile).title, "AAC", *(["timed text"] if texts else [])]
     shown = sum(packet.size > _NO_WORDS for packet in seen.stream("mov_text").packets)
     step = picture.steps[0] * picture.tick if picture.steps else 0
     return [
         equal("container", seen.boxes[:1], ("ftyp",)),
         equal("index in front", seen.boxes[-1:], ("moov",)),
-        equal("streams", [_CODECS.get(codec, codec) for codec in codecs], wanted),
+        equal("streams", [_TITLES.get(codec, codec) for codec in codecs], wanted),
         *([equal("captions", shown, texts.cues)] if texts else []),
         equal("size", picture.facts.get("dimensions"), f"{canvas.width}x{canvas.height}"),
         equal("pixels", picture.facts.get("sar"), "1/1"),
@@ -213,9 +223,10 @@ def _tags_checked(tracks: Sequence[FilmTrack], plan: RenderPlan) -> list[Check]:
     """What players go by: which decoders, which colours, upright, played at once, which language."""
     pictures = [track for track in tracks if track.kind == "vide"]
     words = [track.language for track in tracks if track.codec == "tx3g"]
+    played = [codec_of(plan.profile).tag, _SOUND_TAG]
     return [
-        equal("codec tags", [track.codec for track in tracks if track.codec != "tx3g"], _PLAYED),
-        equal("tracks played at once", [track.codec for track in tracks if track.is_enabled][:2], _PLAYED),
+        equal("codec tags", [track.codec for track in tracks if track.codec != "tx3g"], played),
+        equal("tracks played at once", [track.codec for track in tracks if track.is_enabled][:2], played),
         equal("colours", [track.colours for track in pictures], [BT709_LIMITED]),
         equal("held", [track.matrix for track in pictures], [UPRIGHT]),
         equal("languages of the captions", words, [plan.text_track.language] if plan.text_track else []),

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from render_worker.commands.conform import Look
+from render_worker.commands.encoders import ENCODERS, SOFTWARE, Way
 from render_worker.gate import GateClosed
-from render_worker.planning import LOGO_CORNER
+from render_worker.planning import logo_layer
 from render_worker.progress import Report, Work
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
@@ -21,9 +22,9 @@ from render_worker.tool import RenderFailed, Tool
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.drop import Kind
-from shared.domain.errors import RootError, Stopped
+from shared.domain.errors import RootError, Stopped, ToolKilled
 from shared.domain.layout import Layout, retired_of, sidecar_of
-from shared.domain.plan import Canvas, Layer, Profile, exact_rate, frames_in, treatment_of
+from shared.domain.plan import Canvas, Profile, exact_rate, frames_in, treatment_of
 from shared.ffmpeg import Ffmpeg
 from shared.files import is_there, remove_tree
 from shared.log import Logger
@@ -37,24 +38,28 @@ _LOWEST = 19  # nice(1)
 
 @dataclass
 class Ahead:
-    """Conforms one segment at a time; clips that were looked at once are not looked at again by this process."""
+    """Conforms one segment at a time; clips that were looked at once are not looked at again by this process.
+
+    Hardware that has failed here once is not used ahead of need again.
+    """
 
     config: Config
     layout: Layout
     cache: SegmentCache
     ffmpeg: Ffmpeg
-    encoder: str
+    way: Way
     node: str
     log: Logger
     stopping: Callable[[], bool]
     _known: set[Path] = field(default_factory=set)
     _clips: deque[Path] = field(default_factory=deque)
     _waiting: deque[Wanted] = field(default_factory=deque)
+    _waits: bool = False
     _looked_at: float = -_LOOK_AGAIN_SECONDS
 
     def next(self, now: float) -> Wanted | None:
         """A segment that is missing; None when there is none, or no room for more."""
-        if self.cache.is_nearly_full:
+        if self._waits or self.cache.is_nearly_full:
             return None
         while True:
             while self._waiting:
@@ -81,6 +86,7 @@ class Ahead:
             stall_seconds=self.config.render.stall_seconds,
             stopping=self.stopping,
             nice=_LOWEST,
+            decoder=self.way.decoder,
         )
         started = time.monotonic()
         work = Work(wanted.recipe.look.canvas.rate, on_report)
@@ -93,8 +99,12 @@ class Ahead:
         except Stopped:
             self._waiting.appendleft(wanted)
             return False
-        except (RenderFailed, GateClosed, ChildTimeout) as error:
+        except (RenderFailed, GateClosed, ChildTimeout, ToolKilled) as error:
+            if self._is_software and isinstance(error, ToolKilled):
+                raise
             self.log.warning(f"Cannot conform {wanted.source} ahead of need: {error}", name="conform_failed")
+            # Whether a card or the clip is at fault shows when a task has need of it: that steps down.
+            self._waits = not self._is_software
         else:
             seconds = time.monotonic() - started
             self.log.info(
@@ -105,6 +115,10 @@ class Ahead:
         finally:
             remove_tree(bench)
         return True
+
+    @property
+    def _is_software(self) -> bool:
+        return ENCODERS[self.way.encoder].family == SOFTWARE
 
     def _copy_layers(self, wanted: Wanted, bench: Path) -> bool:
         """Put the pictures that lie over a segment into `bench`; False where one is not what it was."""
@@ -160,9 +174,9 @@ class Ahead:
             layers = [(logo, hashlib.sha256(logo.read_bytes()).hexdigest())] if logo else []
         except (OSError, RootError):
             return None
-        profile = Profile(self.encoder, render.quality, render.preset, render.audio_kbps)
+        profile = Profile(self.way.encoder, render.quality, render.preset, render.audio_kbps)
         return Look(
-            Canvas(width, height, exact_rate(render.frame_rate)),
+            Canvas(width, height, exact_rate(render.frame_rate), render.fit),
             profile,
-            tuple((Layer(path.name, LOGO_CORNER, LOGO_CORNER), sha256) for path, sha256 in layers),
+            tuple((logo_layer(path.name, render, width), sha256) for path, sha256 in layers),
         )

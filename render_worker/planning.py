@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from render_worker.commands.sounds import MONO_TO_STEREO
-from shared.config import Config, Mix
+from shared.config import Config, Mix, Render
 from shared.domain.mix import Master, levels
 from shared.domain.plan import Canvas, Captions, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
 from shared.records.metadata import Metadata
-
-LOGO_CORNER = 20  # pixels from the left and the top, as in the specification
 
 
 def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
@@ -23,15 +21,21 @@ def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
     tracks, master = _tracks(metadata, config.mix)
     logo, captions = metadata.render.logo, metadata.captions
     return make_plan(
-        Canvas(width, height, exact_rate(metadata.render.frame_rate)),
+        Canvas(width, height, exact_rate(metadata.render.frame_rate), render.fit),
         Profile(encoder, render.quality, render.preset, render.audio_kbps),
         seconds=metadata.voice_duration,
         clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
-        layers=[Layer(logo, LOGO_CORNER, LOGO_CORNER)] if logo else [],
+        layers=[logo_layer(logo, render, width)] if logo else [],
         tracks=tracks,
         captions=Captions(captions.file, captions.language, captions.cues, captions.shown) if captions else None,
         master=master,
     )
+
+
+def logo_layer(source: str, render: Render, width: int) -> Layer:
+    """The logo as the configuration has it, on a canvas so many pixels wide."""
+    scaled = max(1, round(render.logo_width * width)) if render.logo_width else None
+    return Layer(source, render.logo_position, render.logo_margin, scaled, render.logo_opacity)
 
 
 def _tracks(metadata: Metadata, mix: Mix) -> tuple[list[Track], Master | None]:

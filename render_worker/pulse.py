@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from render_worker.commands.encoders import Way
 from render_worker.progress import Report
 from shared.files import write_hint
 from shared.records.node import NodeRecord
@@ -28,16 +29,17 @@ class Doing:
     task_id: str | None = None
     label: str | None = None
     report: Report | None = None
+    stepped_down: str | None = None
 
 
 class Pulse:
     """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours."""
 
-    def __init__(self, store: Store, node: str, heartbeat_seconds: float, encoder: str) -> None:
+    def __init__(self, store: Store, node: str, heartbeat_seconds: float, way: Way) -> None:
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
-        self._encoder = encoder
+        self._way = way
         self._ended = threading.Event()
         self._mutex = threading.Lock()
         self._claim: Claim | None = None
@@ -106,7 +108,9 @@ class Pulse:
             program=PROGRAM,
             state=doing.state,
             counter=self._counter,
-            encoder=self._encoder,
+            encoder=self._way.encoder,
+            decoder=self._way.decoder,
+            stepped_down=doing.stepped_down,
             task_id=doing.task_id,
             label=doing.label,
             phase=report.phase if report else None,

@@ -32,7 +32,8 @@ def check_room(folder: Path, plan: RenderPlan, conform_frames: int) -> None:
     free, needed = shutil.disk_usage(folder).free, needed_bytes(plan, conform_frames)
     if free < needed:
         raise MachineTrouble(
-            f"Low disk space: {free / 1e9:.1f}GB remaining, and this video needs about {needed / 1e9:.1f}GB on its way"
+            f"Low disk space: {free / 1e9:.1f}GB remaining, and this video needs about {needed / 1e9:.1f}GB on its way",
+            everywhere=True,
         )
 
 

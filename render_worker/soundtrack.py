@@ -36,6 +36,10 @@ _OF_ENCODED = re.compile(r"\[(dec:)?aac\b")
 _NICE = 5  # mixing and joining go before encoding: the one feeds it, the other is what ends last
 
 
+class SoundFailed(RenderFailed):
+    """ffmpeg could not make a sound of this input; no encoder of pictures is at fault."""
+
+
 @dataclass(frozen=True)
 class Sound:
     """An encoded sound: bytes and checksum of each of its packets, and how they sound when they are decoded."""
@@ -48,8 +52,16 @@ def make_sound(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> Sound:
     """Mix the tracks of a plan and encode them into `target`, an ADTS file or a pipe; helpers use its name.
 
     Raises:
-        RenderFailed, ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
+        SoundFailed: ffmpeg ended badly, or what it made does not decode.
+        ChildTimeout, MachineTrouble, Stopped: as :meth:`Tool.run`.
     """
+    try:
+        return _made(plan, task, target, tool)
+    except RenderFailed as error:
+        raise SoundFailed(str(error)) from error
+
+
+def _made(plan: RenderPlan, task: Path, target: Path, tool: Tool) -> Sound:
     cores = os.cpu_count() or 1
     if cores == 1 or plan.seconds < _IN_PARTS_SECONDS:
         encoded = Encoded(target, tool.scratch / "sound.packets")

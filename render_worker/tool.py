@@ -30,6 +30,7 @@ class Tool:
         expected: lines of that which hold these words are left out.
         environment: variables that are added to the worker's own.
         nice: how much others go before it, as nice(1) counts.
+        decoder: the hardware that decodes clips, as ffmpeg names it.
     """
 
     ffmpeg: Ffmpeg
@@ -41,6 +42,7 @@ class Tool:
     expected: str = ""
     environment: Mapping[str, str] | None = None
     nice: int = 0
+    decoder: str | None = None
 
     def run(
         self,

@@ -18,6 +18,7 @@ from shared.domain.errors import ReelmillError
 from shared.domain.media import check_language, check_resolution
 from shared.domain.mix import Broadcast
 from shared.domain.names import readable
+from shared.domain.plan import Fit, Position
 
 ENVIRONMENT_PREFIX = "REELMILL_"
 LOGO_AUTO = "auto"
@@ -177,9 +178,16 @@ class Render(Section):
     frame_rate: float = Field(
         30, ge=1, le=120, description="Frames per second; 29.97 and 23.976 mean the exact NTSC rates."
     )
+    fit: Fit = Field(
+        "pad", description="Clips of another shape get black bars, lose their edges, or lie on their blur."
+    )
     logo: Annotated[str, AfterValidator(_check_asset)] = Field(
         LOGO_AUTO, description='Logo file in assets/; "auto" uses logo.png when it is there, "" uses none.'
     )
+    logo_position: Position = Field("top-left", description="Where it lies.")
+    logo_margin: int = Field(20, ge=0, le=10_000, description="Pixels between it and the edges it lies at.")
+    logo_width: float = Field(0.0, ge=0, le=1, description="Its width as a share of the video's; 0 leaves its size.")
+    logo_opacity: float = Field(1.0, gt=0, le=1, description="How much of it is seen; 1 hides what is behind it.")
     output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
     mode: Literal["segments", "direct"] = Field(
         "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
@@ -187,11 +195,19 @@ class Render(Section):
     captions: Literal["track", "burned"] = Field(
         "track", description="Captions as a track players switch on and off, or drawn into the picture (direct mode)."
     )
-    encoder: Literal["auto", "libx264"] = Field("auto", description="Video encoder.")
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
-        Field("medium", description="Effort of the encoder: faster is larger.")
+    codec: Literal["h264", "hevc", "av1"] = Field("h264", description="How the picture is coded; all play h264.")
+    encoder: Literal["auto", "nvenc", "qsv", "videotoolbox", "vaapi", "amf", "software"] = Field(
+        "auto", description="Hardware that encodes; auto takes the first that works, or the processor."
     )
-    quality: int = Field(21, ge=0, le=51, description="Constant quality (CRF): lower is better and larger.")
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
+        Field("medium", description="Effort of the encoder, in x264's words: faster is larger.")
+    )
+    quality: int = Field(
+        21,
+        ge=0,
+        le=51,
+        description="Constant quality, on x264's scale (CRF), whatever encodes: lower is better and larger.",
+    )
     audio_kbps: int = Field(192, ge=32, le=512, description="Bit rate of the sound, in kbit/s.")
     stall_seconds: float = Field(120.0, ge=1, description="A render without progress for this long is killed.")
 
@@ -329,14 +345,15 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
 
 
 def _contradictions(config: Config) -> list[str]:
+    problems = []
     if config.worker.heartbeat_seconds * HEARTBEATS_PER_LEASE > config.worker.lease_seconds:
-        return [
-            (
-                f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
-                f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
-            )
-        ]
-    return []
+        problems.append(
+            f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
+            f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
+        )
+    if (config.render.encoder, config.render.codec) == ("videotoolbox", "av1"):
+        problems.append('render.codec = "av1": must be h264 or hevc for render.encoder = "videotoolbox"')
+    return problems
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

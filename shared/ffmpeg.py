@@ -13,11 +13,12 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from shared.child import Ended, Limits, run_child
-from shared.domain.errors import MachineTrouble, ToolError, ToolInDoubt
+from shared.domain.errors import MachineTrouble, ToolError, ToolInDoubt, ToolKilled
 from shared.domain.progress import Progress
 from shared.leash import CANNOT_START
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
+QUIET_LIBRARIES = {"SVT_LOG": "1"}  # SVT-AV1 goes by this alone: errors, and nothing else
 _KILLED = (-signal.SIGKILL, -signal.SIGTERM)
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 _CANNOT_READ = "Input/output error"  # none of a hundred damaged files on a sound disk made it say so; some may
@@ -71,7 +72,7 @@ class Ffmpeg:
             on_line=read,
             on_cost=(lambda used: on_cost(last, used)) if on_cost else None,
             errors_to=errors_to,
-            environment=environment,
+            environment={**QUIET_LIBRARIES, **(environment or {})},
             nice=nice,
         )
         check_machine(ended, "ffmpeg")
@@ -119,7 +120,7 @@ def check_machine(ended: Ended, tool: str) -> None:
     A tool that crashes by itself (SIGSEGV, SIGABRT) speaks of its input.
     """
     if ended.code in _KILLED:
-        raise MachineTrouble(f"{tool} was killed by signal {-ended.code}; is the machine short of memory?")
+        raise ToolKilled(f"{tool} was killed by signal {-ended.code}; is the machine short of memory?")
     if ended.code == CANNOT_START:
         raise MachineTrouble(f"{tool} does not start: {last_line(ended.errors)}")
     if ended.code != 0 and _complains(ended, "Resource temporarily unavailable"):  # from pthread_create

@@ -13,8 +13,8 @@ from pathlib import Path
 import ffmpeg
 
 from render_worker.commands.luma import clip_luma, film_luma, placed
-from render_worker.commands.outputs import arguments, container, video_options
-from render_worker.commands.pictures import Stretch, picture
+from render_worker.commands.outputs import arguments, container, device, for_encoder, video_options
+from render_worker.commands.pictures import Decoding, Stretch, picture
 from shared.domain.plan import Canvas, Layer, Profile, Treatment
 from shared.ffmpeg import file_url
 
@@ -57,14 +57,25 @@ class Recipe:
         words = [self.sha256, self.start, self.frames, _way(self.treatment, self.look, version)]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
-    def command(self, clip: Path, folder: Path, target: Path, luma: Path | None, *, threads: int) -> list[str]:
-        """ffmpeg's arguments; the layers are files in `folder`, and `luma`, if any, gets that of the clip."""
+    def command(
+        self, clip: Path, folder: Path, target: Path, luma: Path | None, *, threads: int, hardware: str | None = None
+    ) -> list[str]:
+        """ffmpeg's arguments.
+
+        Args:
+            folder: where the files of the layers are.
+            luma: gets the brightness of the clip.
+            hardware: what decodes the clip.
+        """
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
-        pictures = picture([stretch], canvas, [layer for layer, _ in self.look.layers], folder, threads)
+        pictures = picture(
+            [stretch], canvas, [layer for layer, _ in self.look.layers], folder, Decoding(hardware, threads)
+        )
         settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
         beside = [clip_luma(pictures.small, luma)] if luma else []
-        return ["-filter_threads", str(threads), *arguments([pictures.film], target, settings, *beside)]
+        film = for_encoder(pictures.film, profile)
+        return ["-filter_threads", str(threads), *device(profile), *arguments([film], target, settings, *beside)]
 
 
 @lru_cache(maxsize=64)  # it takes a millisecond, and a video may have thousands of shots
@@ -73,7 +84,7 @@ def _way(treatment: Treatment, look: Look, version: str) -> str:
 
     How they are compared with the clip's is left out: it changes nothing of what comes out.
     """
-    layers = tuple(Layer(sha256, layer.left, layer.top) for layer, sha256 in look.layers)
+    layers = tuple(replace(layer, source=sha256) for layer, sha256 in look.layers)
     look = replace(look, layers=tuple((layer, "") for layer in layers))
     recipes = [Recipe("", start, _SOME_FRAMES, treatment, look) for start in (0, _LATER)]
     paths = Path("/clip"), Path("/layers"), Path("/segment")
@@ -116,4 +127,4 @@ def encoded_end(
     stream = stream.filter("setpts", "PTS-STARTPTS").filter_multi_output("split")
     options: Mapping[str, object] = {**video_options(canvas, profile), **container(canvas)}
     beside = clip_luma(placed(stream.stream(1), canvas), luma)
-    return arguments([stream.stream(0)], target, options, beside)
+    return [*device(profile), *arguments([for_encoder(stream.stream(0), profile)], target, options, beside)]

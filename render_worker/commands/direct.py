@@ -12,21 +12,29 @@ from pathlib import Path
 from render_worker.commands.captions import captions
 from render_worker.commands.lettering import Lettering
 from render_worker.commands.luma import clip_luma
-from render_worker.commands.outputs import arguments, container, video_options
-from render_worker.commands.pictures import Stretch, picture
+from render_worker.commands.outputs import arguments, container, device, for_encoder, video_options
+from render_worker.commands.pictures import Decoding, Stretch, picture
 from render_worker.commands.sounds import audio_options, mix
 from shared.domain.plan import RenderPlan
 
 
-def direct(plan: RenderPlan, task: Path, target: Path, luma: Path, lettering: Lettering | None = None) -> list[str]:
+def direct(
+    plan: RenderPlan,
+    task: Path,
+    target: Path,
+    luma: Path,
+    lettering: Lettering | None = None,
+    hardware: str | None = None,
+) -> list[str]:
     """The whole plan in one command: picture and sound are encoded into `target`, with words drawn over all else.
 
     Args:
         luma: gets the brightness of the clips.
+        hardware: what decodes the clips.
     """
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
     texts, text_options = captions(plan, task)
-    pictures = picture(stretches, plan.canvas, plan.layers, task)
+    pictures = picture(stretches, plan.canvas, plan.layers, task, Decoding(hardware))
     shown = lettering.over(pictures.film) if lettering else pictures.film
     options = {
         **video_options(plan.canvas, plan.profile),
@@ -35,4 +43,5 @@ def direct(plan: RenderPlan, task: Path, target: Path, luma: Path, lettering: Le
         **container(plan.canvas),
         "movflags": "+faststart",
     }
-    return arguments([shown, mix(plan, task), *texts], target, options, clip_luma(pictures.small, luma))
+    streams = [for_encoder(shown, plan.profile), mix(plan, task), *texts]
+    return [*device(plan.profile), *arguments(streams, target, options, clip_luma(pictures.small, luma))]

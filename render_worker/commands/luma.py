@@ -20,6 +20,8 @@ from shared.ffmpeg import file_url
 
 CELLS = 12
 _PIXELS = 193  # of each row and column; a prime, so that no pattern of a picture's pixels falls into step with it
+BLUR = 8  # a picture that lies behind another is blurred where it has this part of its width and height
+LONGEST = 4  # times the canvas, to which a picture is enlarged that loses its edges
 _FEW = {"flags": "neighbor", "out_range": "pc"}
 _MEANS = {"w": CELLS, "h": CELLS, "flags": "area", "out_range": "pc"}
 _RAW = {"fps_mode": "passthrough", "f": "rawvideo"}
@@ -27,19 +29,36 @@ _RAW = {"fps_mode": "passthrough", "f": "rawvideo"}
 
 def placed(frames: Any, canvas: Canvas) -> Any:
     """Decoded frames as few pixels, at their place on a canvas that is as small."""
-    shape = f"(dar*{canvas.height}/{canvas.width})"
+    shape, size = f"(dar*{canvas.height}/{canvas.width})", (_PIXELS, _PIXELS)
     width, height = (f"max(1,round({_PIXELS}*min(1,{share})))" for share in (shape, f"1/{shape}"))
+    if canvas.fit == "crop":
+        width, height = (f"round({_PIXELS}*min({LONGEST},max(1,{share})))" for share in (shape, f"1/{shape}"))
     few = frames.filter("scale", w=width, h=height, **_FEW).filter("format", "gray")
-    return few.filter("pad", _PIXELS, _PIXELS, "(ow-iw)/2", "(oh-ih)/2", color="black").filter("setsar", 1)
+    if canvas.fit == "pad":
+        return few.filter("pad", *size, "(ow-iw)/2", "(oh-ih)/2", color="black").filter("setsar", 1)
+    parts = few.filter_multi_output("split")
+    behind = parts.stream(0).filter("scale", _PIXELS // BLUR, _PIXELS // BLUR, flags="area")
+    behind = behind.filter("scale", *size, flags="bilinear")
+    few = ffmpeg.filter([behind, parts.stream(1)], "overlay", "(W-w)/2", "(H-h)/2", format="yuv444")
+    return few.filter("format", "gray").filter("setsar", 1)
 
 
 def laid_over(few: Any, over: Any, layer: Layer, canvas: Canvas) -> Any:
     """A layer over the small canvas, where it lies on the large one."""
     across, down = _PIXELS / canvas.width, _PIXELS / canvas.height
-    size = {"w": f"max(1,round(iw*{across:.6g}))", "h": f"max(1,round(ih*{down:.6g}))"}
+    wide, high = ("iw", "ih") if layer.width is None else (f"{layer.width}", f"{layer.width}*ih/iw")
+    size = {"w": f"max(1,round({wide}*{across:.6g}))", "h": f"max(1,round({high}*{down:.6g}))"}
     over = over.filter("scale", **size, flags="area")
-    left, top = round(layer.left * across), round(layer.top * down)
-    return ffmpeg.filter([few, over], "overlay", left, top, format="yuv444")
+    where = place(layer, round(layer.margin * across), round(layer.margin * down))
+    return ffmpeg.filter([few, over], "overlay", *where, format="yuv444")
+
+
+def place(layer: Layer, across: int, down: int) -> tuple[str, str]:
+    """Where a layer lies, as `overlay` takes it: so many pixels from the edges it lies at."""
+    if layer.position == "center":
+        return "(W-w)/2", "(H-h)/2"
+    left = f"{across}" if layer.position.endswith("left") else f"W-w-{across}"
+    return left, f"{down}" if layer.position.startswith("top") else f"H-h-{down}"
 
 
 def clip_luma(few: Any, target: Path) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ffmpeg
 
-from render_worker.commands.encoders import ENCODERS
+from render_worker.commands.encoders import ENCODERS, Codec
 from shared.domain.plan import Canvas, Profile
 from shared.ffmpeg import file_url
 
@@ -33,6 +33,23 @@ def timescale(rate: Fraction) -> int:
 def video_options(canvas: Canvas, profile: Profile) -> dict[str, Any]:
     encoder = ENCODERS[profile.encoder]
     return {**encoder.options(profile.quality, profile.preset, gop_frames(canvas.rate)), "r": str(canvas.rate)}
+
+
+def for_encoder(stream: Any, profile: Profile) -> Any:
+    """Frames as the encoder takes them, on its device where it has one."""
+    for name, *arguments in ENCODERS[profile.encoder].upload:
+        stream = stream.filter(name, *arguments)
+    return stream
+
+
+def device(profile: Profile) -> tuple[str, ...]:
+    """What has to stand in front of all inputs."""
+    return ENCODERS[profile.encoder].device
+
+
+def codec_of(profile: Profile) -> Codec:
+    """How the picture is coded."""
+    return ENCODERS[profile.encoder].codec
 
 
 def container(canvas: Canvas) -> dict[str, Any]:

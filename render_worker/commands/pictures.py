@@ -24,10 +24,14 @@ HOLD_SECONDS = 0.5
 # A stretch that begins inside a clip is read from the last keyframe that lies at least this much before, and nothing
 # is dropped on the way, so that the picture that is shown at its beginning is seen, however long ago it came.
 _RUN_UP_SECONDS = 10
-_PAINT = {"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+_PAINT = {
+    **{"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"},
+    "chroma_location": "left",  # a clip may not say it, and x265 writes down whether it does
+}
 # Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
 _TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
 _WHITE = 100
+_SOFT = 3  # pixels of a blur, where it is as small as it is made
 
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
 _CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
@@ -51,28 +55,54 @@ class Pictures(NamedTuple):
     small: Any
 
 
-def picture(
-    stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path, threads: int | None = None
-) -> Pictures:
-    """The stretches one after the other, with the layers (files in `folder`) over them.
+@dataclass(frozen=True)
+class Decoding:
+    """How clips are decoded; the pictures are the same either way.
 
-    Args:
+    Attributes:
+        hardware: what decodes them, as ffmpeg names it; what that cannot decode is decoded by software all the same.
         threads: of each decoder; else as many as it likes.
     """
-    shots = [_stretch(stretch, canvas, threads) for stretch in stretches]
+
+    hardware: str | None = None
+    threads: int | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options in front of a clip."""
+        threads = {"threads": self.threads} if self.threads else {}
+        return {"hwaccel": self.hardware, **threads} if self.hardware else threads
+
+
+def picture(
+    stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path, decoding: Decoding = Decoding()
+) -> Pictures:
+    """The stretches one after the other, with the layers (files in `folder`) over them."""
+    shots = [_stretch(stretch, canvas, decoding) for stretch in stretches]
     film, small = (_one_after_the_other(several) for several in zip(*shots, strict=True))
     for layer in layers:
-        over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"].filter_multi_output("split")
-        film = ffmpeg.filter([film, over.stream(0)], "overlay", layer.left, layer.top)
+        over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"]
+        if layer.opacity < 1:
+            over = over.filter("format", "rgba").filter("colorchannelmixer", aa=f"{layer.opacity:g}")
+        over = over.filter_multi_output("split")
+        film = ffmpeg.filter(
+            [film, _sized(over.stream(0), layer)], "overlay", *luma.place(layer, layer.margin, layer.margin)
+        )
         small = luma.laid_over(small, over.stream(1), layer, canvas)
     return Pictures(film.filter("format", "yuv420p") if layers else film, small)
+
+
+def _sized(over: Any, layer: Layer) -> Any:
+    if layer.width is None:
+        return over
+    return over.filter("scale", w=layer.width, h=f"max(1,round({layer.width}*ih/iw))", flags="bicubic")
 
 
 def _one_after_the_other(shots: Sequence[Any]) -> Any:
     return ffmpeg.filter(list(shots), "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
 
 
-def _stretch(stretch: Stretch, canvas: Canvas, threads: int | None) -> Pictures:
+def _stretch(stretch: Stretch, canvas: Canvas, decoding: Decoding) -> Pictures:
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
     skipped = stretch.start - run_up
     treatment = stretch.treatment
@@ -80,9 +110,8 @@ def _stretch(stretch: Stretch, canvas: Canvas, threads: int | None) -> Pictures:
     since = float(skipped / canvas.rate) + treatment.late_seconds if stretch.start else 0.0
     # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
     seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
-    decoder = {"threads": threads} if threads else {}
     # Where the size of its pictures changes midway a clip keeps its filters, which count frames; `scale` adapts.
-    stream = ffmpeg.input(file_url(stretch.path), **seek, **decoder, reinit_filter=0, **_CLIP)["V:0"]
+    stream = ffmpeg.input(file_url(stretch.path), **seek, **decoding.options, reinit_filter=0, **_CLIP)["V:0"]
     if treatment.fields:
         mode = "send_field" if treatment.doubled else "send_frame"
         deint = "interlaced" if treatment.fields == "auto" else "all"
@@ -105,8 +134,7 @@ def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
         assumed = {"in_color_matrix": treatment.matrix} if treatment.matrix else {}
         stream = _scaled(stream, canvas, **assumed, out_range="tv", out_color_matrix="bt709")
     return (
-        stream.filter("setparams", **_PAINT)
-        .filter("pad", canvas.width, canvas.height, "(ow-iw)/2", "(oh-ih)/2", color="black")
+        _fitted(stream.filter("setparams", **_PAINT), canvas)
         .filter("setsar", 1)
         .filter("sidedata", mode="delete")  # captions of another film, and how bright its screen was
         .filter("format", "yuv420p")
@@ -115,13 +143,31 @@ def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
 
 def _scaled(stream: Any, canvas: Canvas, **options: str) -> Any:
     width, height = canvas.width, canvas.height
-    return stream.filter(
-        "scale",
-        w=f"max(2,min({width},trunc({height}*dar/2)*2))",
-        h=f"max(2,min({height},trunc({width}/dar/2)*2))",
-        flags="bicubic",
-        **options,
-    )
+    size = {"w": f"max(2,min({width},trunc({height}*dar/2)*2))", "h": f"max(2,min({height},trunc({width}/dar/2)*2))"}
+    if canvas.fit == "crop":  # a shape that is longer by far is squeezed, since it would fill the memory
+        size = {
+            "w": f"min({luma.LONGEST * width},max({width},ceil({height}*dar/2-0.01)*2))",
+            "h": f"min({luma.LONGEST * height},max({height},ceil({width}/dar/2-0.01)*2))",
+        }
+    return stream.filter("scale", **size, flags="bicubic", **options)
+
+
+def _fitted(stream: Any, canvas: Canvas) -> Any:
+    """What was scaled, with exactly the size of the canvas.
+
+    What lies behind it is made of the same frames. `crop` would do, but for clips whose size changes midway: it goes on
+    cutting where it began to, also beyond the edges.
+    """
+    width, height = canvas.width, canvas.height
+    if canvas.fit == "pad":
+        return stream.filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2", color="black")
+    parts = stream.filter("format", "yuv420p").filter_multi_output("split")
+    behind = parts.stream(0)
+    if canvas.fit == "blur":
+        few = {"w": max(2, width // luma.BLUR), "h": max(2, height // luma.BLUR), "flags": "area"}
+        behind = behind.filter("scale", **few).filter("format", "yuv444p").filter("gblur", sigma=_SOFT)
+    behind = behind.filter("scale", width, height, flags="bilinear").filter("format", "yuv420p")
+    return ffmpeg.filter([behind, parts.stream(1)], "overlay", "(W-w)/2", "(H-h)/2")
 
 
 def _mapped(stream: Any, treatment: Treatment) -> Any:

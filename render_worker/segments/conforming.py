@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from render_worker.commands.conform import Recipe, decode_exactly, judge
+from render_worker.commands.encoders import ENCODERS, SOFTWARE
 from render_worker.gate import GateClosed
 from render_worker.likeness import likeness
 from render_worker.limits import equal
@@ -33,6 +34,7 @@ from shared.records.segment import SegmentRecord
 _PACKETS, _CLIP_LUMA, _FILM_LUMA = "packets.txt", "clip.luma", "film.luma"
 _MOST_THREADS = 16  # more help x264 little at 1080p
 _JOBS = 4
+_SESSIONS = 2  # as few as some cards have for all their users; one fills the other's gaps
 _NO_THREAD = 0.2  # a smaller part of a core is not worth another thread, which costs a twentieth
 _THUMBNAIL_SECONDS = 3  # films often begin black
 
@@ -79,7 +81,9 @@ def conform(
     film = bench / SEGMENT
     for luma in (_CLIP_LUMA, _FILM_LUMA):
         (bench / luma).touch()  # an ffmpeg that does nothing makes none; the gate tells what is missing
-    command = recipe.command(wanted.path, wanted.folder, film, bench / _CLIP_LUMA, threads=threads)
+    command = recipe.command(
+        wanted.path, wanted.folder, film, bench / _CLIP_LUMA, threads=threads, hardware=tool.decoder
+    )
     tool.run(f"conforming {wanted.source}", command, lambda progress: on_frame(progress.frame))
     canvas = recipe.look.canvas
     speed = pixels_encoded(recipe.frames, canvas.width, canvas.height, time.monotonic() - started)
@@ -160,6 +164,7 @@ def conform_all(
     The first failure ends all.
     """
     failed, cores = False, os.cpu_count() or 1
+    jobs = jobs_on(cores, missing[0].recipe.look.profile.encoder) if missing else 1
 
     def stopping() -> bool:
         return failed or tool.stopping()
@@ -167,7 +172,7 @@ def conform_all(
     def spare() -> int:
         """Cores for each of those that are not done; the last one has them all."""
         left = sum(not future.done() for future in list(futures.values()))
-        return cores // min(jobs_on(cores), max(1, left))
+        return cores // min(jobs, max(1, left))
 
     def make(wanted: Wanted, threads: int) -> SegmentRecord:
         nonlocal failed
@@ -178,8 +183,8 @@ def conform_all(
             raise
 
     futures: dict[str, Future[SegmentRecord]] = {}
-    with ThreadPoolExecutor(jobs_on(cores), thread_name_prefix="conform") as pool:
-        for wanted, threads in zip(missing, threads_for([one.effort for one in missing], cores), strict=True):
+    with ThreadPoolExecutor(jobs, thread_name_prefix="conform") as pool:
+        for wanted, threads in zip(missing, threads_for([one.effort for one in missing], cores, jobs), strict=True):
             futures[wanted.key] = pool.submit(make, wanted, threads)
     errors = [error for future in futures.values() if (error := future.exception())]
     if errors:
@@ -224,22 +229,23 @@ def _make(
     return record
 
 
-def jobs_on(cores: int) -> int:
+def jobs_on(cores: int, encoder: str = "libx264") -> int:
     """How many segments are conformed at the same time.
 
-    One on each core is the least work: x264 takes a twentieth more on two threads than on one. Each needs about a
-    gigabyte at 2160p, so many cores share fewer.
+    By software: one on each core is the least work, since x264 takes a twentieth more on two threads than on one. Each
+    needs about a gigabyte at 2160p, so many cores share fewer. By hardware: few.
     """
+    if ENCODERS[encoder].family != SOFTWARE:
+        return min(cores, _SESSIONS)
     return min(cores, max(_JOBS, cores // 2))
 
 
-def threads_for(efforts: Sequence[float], cores: int) -> list[int]:
+def threads_for(efforts: Sequence[float], cores: int, jobs: int) -> list[int]:
     """How many threads each of some segments gets, in their order.
 
     Where others follow all get the same, so that no two of them fight for a core. The last ones share all cores, each
     by its effort, so that they end at about the same time; with one alone, none would be idle.
     """
-    jobs = jobs_on(cores)
     turns = max(0, len(efforts) - 1) // jobs * jobs
     last = efforts[turns:]
     return [_threads(cores // jobs)] * turns + [_threads(cores * effort / sum(last)) for effort in last]

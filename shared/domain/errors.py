@@ -34,6 +34,10 @@ class MachineTrouble(ReelmillError):
         self.everywhere = everywhere
 
 
+class ToolKilled(MachineTrouble):
+    """A tool was killed from outside: by the system for lack of memory, by a driver, or by somebody."""
+
+
 class ToolInDoubt(MachineTrouble):
     """A tool failed to read, or stood still. It is the machine's word against the file's: broken files can do that."""
 

@@ -94,6 +94,10 @@ class Layout:
         """Clips that were conformed once, each in a folder named by everything that went into it."""
         return self.cache / "segments"
 
+    def encoders(self, place: str, codec: str) -> Path:
+        """What came of trying the encoders of a machine; `place` names it, and the user."""
+        return self.cache / "encoders" / f"{place}.{codec}.json"
+
     def segment(self, key: str) -> Path:
         return self.segments / key
 

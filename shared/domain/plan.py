@@ -20,13 +20,18 @@ class PlanError(ReelmillError):
     """The material of a task cannot fill its video."""
 
 
+Fit = Literal["pad", "crop", "blur"]
+"""What becomes of a clip that has another shape than the canvas: black bars, no edges, or its own blur behind it."""
+
+
 @dataclass(frozen=True)
 class Canvas:
-    """The picture to make: width and height in pixels, frames per second."""
+    """The picture to make: width and height in pixels, frames per second, and how clips are brought into its shape."""
 
     width: int
     height: int
     rate: Fraction
+    fit: Fit = "pad"
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,26 @@ class Shot:
     treatment: Treatment = Treatment()
 
 
+Position = Literal["top-left", "top-right", "bottom-left", "bottom-right", "center"]
+"""Where on a canvas something lies."""
+
+
 @dataclass(frozen=True)
 class Layer:
-    """A picture laid over all shots: its file in the task, its left upper corner in pixels of the canvas."""
+    """A picture laid over all shots.
+
+    Attributes:
+        source: its file in the task.
+        margin: pixels between it and the edges it lies at.
+        width: pixels it is scaled to, in its shape; None leaves its size.
+        opacity: from 0, which is not to be seen, to 1; multiplies its own.
+    """
 
     source: str
-    left: int
-    top: int
+    position: Position = "top-left"
+    margin: int = 20
+    width: int | None = None
+    opacity: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ class NodeRecord(Record):
     state: str = Field(description="idle, rendering, or why it takes no task.")
     counter: int = 0
     encoder: str | None = None
+    decoder: str | None = Field(None, description="Hardware that decodes clips; null where the processor does.")
+    stepped_down: str | None = Field(None, description="Why the task that is being rendered lost its encoder.")
     task_id: str | None = None
     label: str | None = Field(None, description="The task in words: category/story/chapter.")
     phase: str | None = None

@@ -30,6 +30,7 @@ class RenderRecord(Record):
     program: str
     ffmpeg: str
     encoder: str
+    decoder: str | None = Field(None, description="Hardware that decoded the clips; null where the processor did.")
     mode: str = Field(description="segments: conformed clips joined by copy; direct: all in one command.")
     plan: dict[str, Any]
     checks: tuple[Check, ...]
@@ -37,6 +38,7 @@ class RenderRecord(Record):
     size: int
     seconds: float = Field(description="Length of the video.")
     frames: int
+    stepped_down: tuple[str, ...] = Field((), description="What failed before, where an encoder failed for this video.")
     fallback: str | None = Field(None, description="Why segments would not do, where mode is direct for that.")
     counts: dict[str, int] = Field(
         default_factory=dict, description="Segments conformed and reused, frames encoded for this video alone."

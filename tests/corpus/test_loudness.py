@@ -10,7 +10,9 @@ import pytest
 
 from benchmarks.loudness import Spoken, Studio
 from benchmarks.realmedia import REALMEDIA
-from render_worker.render import Job, render_task
+from render_worker.commands.encoders import Way
+from render_worker.job import Job
+from render_worker.render import render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.config import Config, Render
@@ -98,7 +100,7 @@ def rendered(
     job = Job(metadata, folder, library, attempt, attempt / SCRATCH, attempt=1, token="abcd")
     tool = Tool(ffmpeg, "here", attempt / SCRATCH, 60.0, lambda: False)
     config = Config(render=Render(preset="ultrafast"))
-    return render_task(job, config, "libx264", cache, tool, lambda _: None), attempt / FINAL
+    return render_task(job, config, [Way("libx264")], cache, tool, lambda _: None), attempt / FINAL
 
 
 def measured(final: Path, ffmpeg: Ffmpeg) -> LoudnessFacts:

@@ -18,8 +18,10 @@ from typing import Any, Literal
 import pytest
 
 from console.init import lay_out
+from render_worker.commands.encoders import Way
+from render_worker.job import Job
 from render_worker.progress import Report
-from render_worker.render import Job, render_task
+from render_worker.render import render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.child import Limits
@@ -74,6 +76,7 @@ RECIPES: Mapping[str, list[str]] = {
     "vp9.mp4": _moving("320x180", 50, 2, ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")),
     "yuv444.mp4": _moving("160x180", 60, 2, ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p")),
     "halves.mp4": _halves(320, 180, "1"),
+    "four_thirds.mp4": _halves(320, 240, "1"),
     "wide_pixels.mp4": _halves(160, 180, "2"),
     "tall_pixels.mp4": _halves(320, 90, "1/2"),
     "grey.mp4": _plain("0x808080", "out_range=tv"),
@@ -287,6 +290,8 @@ def render(tool: Tool, cache: SegmentCache) -> Callable[..., RenderRecord]:
         stopping: Callable[[], bool] = tool.stopping,
         cache: SegmentCache = usual,
         on_report: Callable[[Report], None] = lambda _: None,
+        ways: Sequence[Way] = (Way("libx264"),),
+        on_step_down: Callable[[str], None] = lambda _: None,
         preset: str = "ultrafast",
         mix: Mapping[str, Any] = MappingProxyType({}),
         **settings: Any,
@@ -294,7 +299,7 @@ def render(tool: Tool, cache: SegmentCache) -> Callable[..., RenderRecord]:
         chosen = Render.model_validate({"preset": preset, **settings})
         own = replace(tool, ffmpeg=program, scratch=job.scratch, stall_seconds=chosen.stall_seconds, stopping=stopping)
         config = Config(render=chosen, mix=Mix.model_validate(mix))
-        return render_task(job, config, "libx264", cache, own, on_report)
+        return render_task(job, config, ways, cache, own, on_report, on_step_down)
 
     return run
 
@@ -370,7 +375,7 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
 def farm(tmp_path: Path) -> Layout:
     """A project root for small, quick renders. Its lease is longer than any test waits."""
     changes: dict[str, dict[str, Any]] = {
-        "render": {"preset": "ultrafast"},
+        "render": {"preset": "ultrafast", "encoder": "software"},
         "worker": {"lease_seconds": 300.0, "heartbeat_seconds": 0.3, "poll_seconds": 0.1, "min_free_bytes": 0},
     }
     return lay_out(tmp_path / "root", changes)

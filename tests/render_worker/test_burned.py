@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from render_worker.render import Job
+from render_worker.job import Job
 from render_worker.tool import Tool
 from shared.domain.layout import CAPTIONS, FINAL, RENDER_RECORD, Layout
 from shared.domain.task import TaskState

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from render_worker.commands.encoders import Way
 from render_worker.idle import Ahead
 from render_worker.progress import Report
 from render_worker.segments.cache import SegmentCache
@@ -65,7 +66,9 @@ def ahead_of(farm: Layout, ffmpeg: Ffmpeg) -> Callable[..., Ahead]:
         config = load_config(farm.config, {})
         cache = SegmentCache(farm, "here", budget)
         cache.tidy()
-        return Ahead(config, farm, cache, ffmpeg, "libx264", "here", open_log("render_worker", config.log), stopping)
+        return Ahead(
+            config, farm, cache, ffmpeg, Way("libx264"), "here", open_log("render_worker", config.log), stopping
+        )
 
     return make
 

@@ -122,7 +122,7 @@ def both(tmp_path: Path, run_ffmpeg: RunFfmpeg) -> Callable[..., tuple[bytes, by
         words = [word for key, value in options.items() for word in (f"-{key}", value)]
         name, comma, filters = source.partition(",")
         run_ffmpeg("-f", "lavfi", "-i", f"{name}:rate=30:duration=1{comma}{filters}", "-c:v", "libx264", *words, clip)
-        over = tuple((Layer(name, 20, 20), "") for name in layers)
+        over = tuple((Layer(name), "") for name in layers)
         look = Look(Canvas(*canvas, Fraction(30)), Profile("libx264", 30, "ultrafast", 64), over)
         recipe = Recipe("", 0, 30, treatment, look)
         run_ffmpeg(*recipe.command(clip, tmp_path, film, tmp_path / "clip.luma", threads=1))

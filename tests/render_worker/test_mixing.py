@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from render_worker.gate import GateClosed
-from render_worker.render import Job
+from render_worker.job import Job
 from render_worker.soundtrack import make_sound
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.layout import FINAL

@@ -28,8 +28,8 @@ import pytest
 from render_worker.commands.direct import direct
 from render_worker.commands.join import Part, join, part_list
 from render_worker.gate import GateClosed, Judged, Seen, check, look
+from render_worker.job import Job
 from render_worker.packets import Stream, parse_packets
-from render_worker.render import Job
 from render_worker.soundtrack import make_sound
 from render_worker.tool import Tool
 from shared.domain.layout import SEGMENT

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from render_worker.render import Job
+from render_worker.job import Job
 from shared.domain.layout import CAPTIONS, FINAL
 from shared.records.render import RenderRecord
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from render_worker.job import Job
 from render_worker.progress import Report
-from render_worker.render import Job
 from render_worker.tool import Tool
 from shared.domain.layout import CAPTIONS, FINAL, METADATA, POSTER, RENDER_RECORD, SHEET
 from shared.mediainfo import number, read_declared

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from render_worker.gate import GateClosed
-from render_worker.render import InputMissing, Job
+from render_worker.job import Job
+from render_worker.render import InputMissing
 from render_worker.tool import RenderFailed, Tool
 from shared.child import ChildTimeout
 from shared.domain.errors import MachineTrouble, Stopped

@@ -16,11 +16,11 @@ CLIP = TASK / "video_part1.mp4"
 BENCH = Path("/farm/.farm/cache/segments/.node-ab")
 CANVAS = Canvas(1920, 1080, exact_rate(29.97))
 PROFILE = Profile("libx264", quality=21, preset="medium", audio_kbps=192)
-LOGO = (Layer("logo.png", 20, 20), "beef")
+LOGO = (Layer("logo.png"), "beef")
 PLAIN = Recipe("cafe", start=0, frames=70, treatment=Treatment(), look=Look(CANVAS, PROFILE))
 
 SIZE = "h=max(2\\,min(1080\\,trunc(1920/dar/2)*2))", "w=max(2\\,min(1920\\,trunc(1080*dar/2)*2))"
-PAINT = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+PAINT = "setparams=chroma_location=left:color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 PLACE = "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black", "setsar=1", "sidedata=mode=delete", "format=yuv420p"
 CAGE = ("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file", "-reinit_filter", "0")
 IN_FRONT = ("-filter_threads", "4", *CAGE, "-threads", "4")
@@ -146,7 +146,13 @@ CHANGES: dict[str, Recipe] = {
     "preset": replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, preset="slow"))),
     "a layer": replace(PLAIN, look=replace(PLAIN.look, layers=(LOGO,))),
     "another layer": replace(PLAIN, look=replace(PLAIN.look, layers=((LOGO[0], "dead"),))),
-    "its place": replace(PLAIN, look=replace(PLAIN.look, layers=((Layer("logo.png", 21, 20), "beef"),))),
+    "its side": replace(PLAIN, look=replace(PLAIN.look, layers=((replace(LOGO[0], position="center"), "beef"),))),
+    "its width": replace(PLAIN, look=replace(PLAIN.look, layers=((replace(LOGO[0], width=90), "beef"),))),
+    "its opacity": replace(PLAIN, look=replace(PLAIN.look, layers=((replace(LOGO[0], opacity=0.5), "beef"),))),
+    "cropped": replace(PLAIN, look=replace(PLAIN.look, canvas=replace(CANVAS, fit="crop"))),
+    "blurred": replace(PLAIN, look=replace(PLAIN.look, canvas=replace(CANVAS, fit="blur"))),
+    "encoder": replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, encoder="h264_nvenc"))),
+    "its place": replace(PLAIN, look=replace(PLAIN.look, layers=((Layer("logo.png", margin=21), "beef"),))),
 }
 
 
@@ -159,7 +165,7 @@ def test_whatever_changes_the_picture_changes_the_name() -> None:
 
 def test_what_does_not_change_the_picture_does_not_change_the_name() -> None:
     """A layer's file name and the bit rate of the sound leave a segment as it is."""
-    named = replace(PLAIN, look=replace(PLAIN.look, layers=((Layer("other.png", 20, 20), "beef"),)))
+    named = replace(PLAIN, look=replace(PLAIN.look, layers=((Layer("other.png"), "beef"),)))
     assert named.key("9") == replace(PLAIN, look=replace(PLAIN.look, layers=(LOGO,))).key("9")
     assert replace(PLAIN, look=replace(PLAIN.look, profile=replace(PROFILE, audio_kbps=64))).key("9") == PLAIN.key("9")
 

@@ -27,7 +27,7 @@ PLAN = RenderPlan(
     seconds=12.34,
     frames=370,
     shots=(Shot("video_part1.mp4", 300, 300), Shot("video_part2.mp4", 70, 240)),
-    layers=(Layer("logo.png", 20, 20),),
+    layers=(Layer("logo.png"),),
     tracks=(VOICE, MUSIC),
 )
 
@@ -70,7 +70,7 @@ def shot(number: int, frames: int, film: str, small: str) -> tuple[str, str]:
     )
     scaled = (
         f"[whole{number}]scale=flags=bicubic:h={height}:out_color_matrix=bt709:out_range=tv:w={width}",
-        "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv",
+        "setparams=chroma_location=left:color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv",
         "pad=1920:1080:(ow-iw)/2:(oh-ih)/2:color=black",
         "setsar=1",
         "sidedata=mode=delete",
@@ -196,7 +196,7 @@ from shared.domain.plan import Canvas, Layer, Profile, RenderPlan, Shot, Track
 shots = tuple(Shot(f"video_part{n}.mp4", 30, 60) for n in range(1, 13))
 tracks = (Track("voice.mp3", 1.0, 1), Track("music.mp3", 0.25, 2, True))
 canvas, profile = Canvas(1920, 1080, Fraction(30)), Profile("libx264", 21, "medium", 192)
-plan = RenderPlan(canvas, profile, 12.0, 360, shots, (Layer("logo.png", 20, 20),), tracks)
+plan = RenderPlan(canvas, profile, 12.0, 360, shots, (Layer("logo.png"),), tracks)
 print(json.dumps(direct(plan, Path("/t"), Path("/o"), Path("/l"))))
 """
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from render_worker.job import Job
 from render_worker.progress import Report
-from render_worker.render import Job
 from render_worker.segments.cache import SegmentCache
 from shared.domain.layout import FINAL, POSTER, SEGMENT, SEGMENT_RECORD, THUMBNAIL, Layout
 from shared.files import remove_tree

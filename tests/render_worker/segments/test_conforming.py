@@ -13,7 +13,7 @@ from render_worker.segments.conforming import jobs_on, threads_for
 def test_no_core_is_left_idle_nor_fought_over(cores: int) -> None:
     """With enough to do all cores are in use, by about as many threads; few cores have a segment each."""
     jobs = jobs_on(cores)
-    threads = threads_for([1.0] * 3 * jobs, cores)[0]
+    threads = threads_for([1.0] * 3 * jobs, cores, jobs)[0]
     assert 1 <= jobs <= cores
     assert cores / 2 < jobs * threads <= cores
     if cores <= 4:
@@ -37,4 +37,4 @@ def test_no_core_is_left_idle_nor_fought_over(cores: int) -> None:
 )
 def test_the_last_segments_share_all_cores(efforts: list[float], cores: int, threads: list[int]) -> None:
     """Nobody waits for one that has a single core while others are idle, and those in turn have the same."""
-    assert threads_for(efforts, cores) == threads
+    assert threads_for(efforts, cores, jobs_on(cores)) == threads

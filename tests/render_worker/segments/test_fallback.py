@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from render_worker.job import Job
 from render_worker.progress import Report
-from render_worker.render import Job
 from render_worker.segments.cuts import LEAST
 from render_worker.tool import RenderFailed
 from shared.domain.errors import Stopped

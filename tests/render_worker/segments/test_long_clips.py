@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from render_worker.render import Job
+from render_worker.job import Job
 from render_worker.segments import uses
 from shared.domain.layout import FINAL
 from shared.records.render import RenderRecord

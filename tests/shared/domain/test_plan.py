@@ -37,7 +37,7 @@ RATES = {
     60: Fraction(60),
 }
 VOICE = Track("voice.mp3", 1.0, 1)
-LOGO = Layer("logo.png", 20, 20)
+LOGO = Layer("logo.png")
 PROFILE = Profile("libx264", 21, "medium", 192)
 MICROSECOND = Fraction(1, 1_000_000)
 
