@@ -25,7 +25,10 @@ HOLD_SECONDS = 0.5
 # is dropped on the way, so that the picture that is shown at its beginning is seen, however long ago it came.
 _RUN_UP_SECONDS = 10
 _PAINT = {
-    **{"range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"},
+    "range": "tv",
+    "colorspace": "bt709",
+    "color_primaries": "bt709",
+    "color_trc": "bt709",
     "chroma_location": "left",  # a clip may not say it, and x265 writes down whether it does
 }
 # Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
