@@ -194,7 +194,10 @@ def test_the_written_configuration_explains_every_key() -> None:
 def test_bounds_and_choices_are_written_out() -> None:
     """People see what is allowed before they try."""
     text = default_text()
-    assert "# Constant quality (CRF): lower is better and larger. From 0 to 51.\n" in text
+    assert (
+        "# Constant quality, on x264's scale (CRF), whatever encodes: lower is better and larger. From 0 to 51.\n"
+        in text
+    )
     assert "One of: DEBUG, INFO, WARN, ERROR.\n" in text
     assert "# Attempts before a task is given up. At least 1.\n" in text
     assert "in dBFS, is silence. At most 0.\n" in text
