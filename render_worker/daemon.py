@@ -287,15 +287,20 @@ class RenderWorker:
         record = render_task(job, self._config, self._ways, self._cache, tool, on_report, on_step_down)
         self._stepped_down = self._stepped_down + 1 if stepped_down else 0
         if self._stepped_down == _MOST_STEPS_DOWN and len(self._ways) > 1:
-            self._stepped_down = 0
-            self._log.error(
-                f"{self._ways[0]} has failed for {_MOST_STEPS_DOWN} tasks in a row and is given up until this worker "
-                f"is started again; reelmill doctor shows what is the matter",
-                name="encoder_given_up",
-                node=self._node,
-            )
-            self._ways = self._ways[1:]
+            self._give_up_encoder()
         return record
+
+    def _give_up_encoder(self) -> None:
+        """Begin with the next way from now on, for tasks and ahead of need."""
+        self._log.error(
+            f"{self._ways[0]} has failed for {_MOST_STEPS_DOWN} tasks in a row and is given up until this worker "
+            f"is started again; reelmill doctor shows what is the matter",
+            name="encoder_given_up",
+            node=self._node,
+        )
+        self._stepped_down, self._ways = 0, self._ways[1:]
+        self._ahead.use(self._ways[0])
+        self._pulse.use(self._ways[0])
 
     def _log_progress(self, task_id: str, label: str, report: Report) -> None:
         left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""

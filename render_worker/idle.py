@@ -40,7 +40,7 @@ _LOWEST = 19  # nice(1)
 class Ahead:
     """Conforms one segment at a time; clips that were looked at once are not looked at again by this process.
 
-    Hardware that has failed here once is not used ahead of need again.
+    Hardware that has failed here once is not used ahead of need again; :meth:`use` names another way.
     """
 
     config: Config
@@ -54,12 +54,18 @@ class Ahead:
     _known: set[Path] = field(default_factory=set)
     _clips: deque[Path] = field(default_factory=deque)
     _waiting: deque[Wanted] = field(default_factory=deque)
-    _waits: bool = False
+    _has_failed: bool = False
     _looked_at: float = -_LOOK_AGAIN_SECONDS
+
+    def use(self, way: Way) -> None:
+        """Conform in another way from now on: all clips are looked at again."""
+        self.way, self._has_failed, self._looked_at = way, False, -_LOOK_AGAIN_SECONDS
+        for known in (self._known, self._clips, self._waiting):
+            known.clear()
 
     def next(self, now: float) -> Wanted | None:
         """A segment that is missing; None when there is none, or no room for more."""
-        if self._waits or self.cache.is_nearly_full:
+        if self._has_failed or self.cache.is_nearly_full:
             return None
         while True:
             while self._waiting:
@@ -104,7 +110,7 @@ class Ahead:
                 raise
             self.log.warning(f"Cannot conform {wanted.source} ahead of need: {error}", name="conform_failed")
             # Whether a card or the clip is at fault shows when a task has need of it: that steps down.
-            self._waits = not self._is_software
+            self._has_failed = not self._is_software
         else:
             seconds = time.monotonic() - started
             self.log.info(

@@ -72,6 +72,10 @@ class Pulse:
         """Whether the held task was taken away, or its heartbeat could not be written."""
         return self._lost
 
+    def use(self, way: Way) -> None:
+        """Tell of another way of encoding from now on."""
+        self._way = way
+
     def say(self, doing: Doing) -> None:
         self._doing = doing
 

@@ -38,9 +38,7 @@ from shared.lifesign import boot_id
 from shared.records.encoders import EncodersRecord, Trial
 from shared.records.record import RecordError, utc_now
 
-_PATIENCE_SECONDS = (
-    20.0  # without progress; a card that sleeps takes some seconds to wake, a driver that hangs for ever
-)
+_PATIENCE_SECONDS = 20.0  # without progress; a card that sleeps takes some seconds to wake, a driver may hang for ever
 _CANVAS = Canvas(1920, 1080, Fraction(30))
 _FRAMES = 90  # of the clip: more than one group of pictures
 _QUALITY, _PRESET = 21, "medium"

@@ -106,6 +106,27 @@ def test_it_works_at_the_lowest_priority(
     assert set(told.read_text("utf-8").split()) == {"19"}
 
 
+def test_a_card_that_fails_is_not_used_ahead_of_need_again(
+    shelve: Callable[..., Path], ahead_of: Callable[..., Ahead], script: Callable[[str], Ffmpeg]
+) -> None:
+    """A task has to show who is at fault; with another way all clips are looked at again."""
+    shelve("h264.mp4")
+    shelve("hevc.mp4")
+    ahead = ahead_of(ffmpeg=script('case "$*" in *nvenc*) kill -9 $$;; esac; exec "$FFMPEG" "$@"'))
+    ahead.use(Way("h264_nvenc"))
+    wanted = ahead.next(0.0)
+    assert wanted
+    assert ahead.make(wanted, quiet)
+    assert ahead.next(1000.0) is None
+    ahead.use(Way("libx264"))
+    made = []
+    while wanted := ahead.next(1000.0):
+        assert ahead.make(wanted, quiet)
+        made.append(wanted)
+    assert len(made) == 2
+    assert all(ahead.cache.has(one.key) for one in made)
+
+
 def test_what_is_retired_or_not_understood_is_left_alone(
     shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]
 ) -> None:

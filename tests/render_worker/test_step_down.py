@@ -17,7 +17,7 @@ from render_worker.job import Job
 from render_worker.soundtrack import SoundFailed
 from render_worker.tool import RenderFailed
 from shared.domain.errors import MachineTrouble, Stopped
-from shared.domain.layout import FINAL, Layout
+from shared.domain.layout import FINAL, RENDER_RECORD, Layout
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.records.node import NodeRecord
@@ -176,3 +176,27 @@ def test_log_and_node_say_it(
     (line,) = (line for line in said() if "event=encoder_stepped_down" in line)
     assert " WARN render_worker " in line
     assert "killed by signal 9" in line
+
+
+def test_a_card_that_fails_again_and_again_is_given_up(
+    farm: Layout,
+    add_task: Callable[..., str],
+    start_worker: Callable[..., object],
+    script: Script,
+    said: Callable[[], list[str]],
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    """After three tasks in a row the worker begins with software, and says so."""
+    dying = CARD.replace("*) :;;", "*) exit 7;;")
+    assert dying != CARD
+    tasks = [add_task(voice="voice_short.mp3", clips=("h264.mp4",)) for _ in range(4)]
+    start_worker(worker__node="a", render__encoder="nvenc", ffmpeg__path=script(dying).path)
+    for task_id in tasks:
+        wait_until(farm.task(TaskState.FINISHED, task_id).is_dir)
+    records = [RenderRecord.read(farm.task(TaskState.FINISHED, task_id) / RENDER_RECORD) for task_id in tasks]
+    assert [len(record.stepped_down) for record in records] == [1, 1, 1, 0]
+    assert {record.encoder for record in records} == {"libx264"}
+    (line,) = (line for line in said() if "event=encoder_given_up" in line)
+    assert "h264_nvenc has failed for 3 tasks in a row" in line
+    record = farm.node_record("a")
+    wait_until(lambda: record.exists() and NodeRecord.read(record).encoder == "libx264")
