@@ -188,10 +188,12 @@ class Measuring:
     def cold(self, times: int) -> float:
         """A task's time over the command's with nothing conformed and each clip used so many times."""
         clips = self._media.clips[: -(-len(self._media.clips) // times)] * times
+        whole = CLIP_SECONDS * len(clips)
         ratios = []
         for _ in range(self._runs):
             self._bench.forget()
-            wish = self._wish(self._scale.canvases["1080p"], clips)
+            length = whole - self._random.uniform(0.1, 0.8) * CLIP_SECONDS
+            wish = self._wish(self._scale.canvases["1080p"], clips, length)
             before = self._bench.processor()
             ours, command = self._bench.render(wish)[0], self._bench.command(wish)
             here, there = (now - then for now, then in zip(self._bench.processor(), before, strict=True))

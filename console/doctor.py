@@ -25,11 +25,11 @@ def doctor(given_root: Path | None, config: Path | None, *, as_json: bool) -> No
         told = child.stdout.read() if child.stdout else b""
     if child.returncode:
         sys.exit(child.returncode)
-    record = EncodersRecord.from_bytes(told, "what the render worker said")
+    records = [EncodersRecord.from_bytes(line, "what the render worker said") for line in told.splitlines()]
     if as_json:
-        show_json(record.model_dump(mode="json", by_alias=True))
+        show_json([record.model_dump(mode="json", by_alias=True) for record in records])
     else:
-        click.echo("\n".join(lines(record)))
+        click.echo("\n".join(line for record in records for line in lines(record)))
 
 
 def lines(record: EncodersRecord) -> Iterator[str]:

@@ -26,7 +26,8 @@ UNTIL_IDLE, ONCE, DRY_RUN = "until-idle", "once", "dry-run"
 
 def work(started: Started) -> int | None:
     config, layout = started.config, started.layout
-    find_logo(layout, config)  # a logo that is not there is said now, not at the first task
+    for name in config.profile_names:  # a logo that is not there is said now, not at the first task
+        find_logo(layout, config.profile(name).render, config.table_of(name))
     ffmpeg = find_ffmpeg(config.ffmpeg.path)
     if started.mode == DRY_RUN:
         rehearse(config, layout, ffmpeg, started.log, sys.stdout)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import threading
 
 from render_worker.commands.encoders import HARDWARE, SOFTWARE, Way, encoders_of
-from render_worker.daemon import RenderWorker, Tools
+from render_worker.daemon import RenderWorker
 from render_worker.identity import node_identity
 from render_worker.plans import print_plans
 from render_worker.trials import Trials, ways
-from shared.config import Render
+from render_worker.ways import Ways
+from shared.config import Config
 from shared.domain.errors import MachineTrouble, Stopped
 from shared.ffmpeg import find_ffmpeg
 from shared.log import log_to_file
@@ -23,39 +25,62 @@ DRY_RUN, ENCODERS = "dry-run", "encoders"
 
 def work(started: Started) -> None:
     config, layout = started.config, started.layout
-    ffmpeg, codec = find_ffmpeg(config.ffmpeg.path), config.render.codec
+    ffmpeg = find_ffmpeg(config.ffmpeg.path)
+    codecs = tuple(dict.fromkeys(config.profile(name).render.codec for name in config.profile_names))
     stop = threading.Event()
     on_stop_signals(stop.set)
     trials = Trials(layout, ffmpeg, stop.is_set, remembers=started.mode != DRY_RUN)
     try:
         if started.mode == ENCODERS:
-            sys.stdout.write(json.dumps(trials.tried(codec).model_dump(mode="json", by_alias=True)) + "\n")
+            for codec in codecs:
+                sys.stdout.write(json.dumps(trials.tried(codec).model_dump(mode="json", by_alias=True)) + "\n")
             return
-        tools = Tools(ffmpeg, _chosen(trials, config.render))
+        chosen, troubles = _chosen(trials, config)
     except Stopped:
         return
-    except MachineTrouble:
-        if started.mode != DRY_RUN:
-            raise
-        tools = Tools(ffmpeg, (Way(encoders_of(config.render.encoder, codec)[0].name),))  # where it would work
     if started.mode == DRY_RUN:
-        print_plans(config, layout, tools.ffmpeg, tools.encoder)
+        print_plans(config, layout, ffmpeg, Ways({**_where_they_work(config), **chosen}))
         return
+    if not chosen:
+        raise next(iter(troubles.values()))
+    for name, trouble in troubles.items():
+        started.log.warning(
+            f'Leaving videos of the profile "{name}" to other nodes: {trouble}', name="profile_left_out", profile=name
+        )
     lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
-        worker = RenderWorker(config, layout, node, lease, tools, started.log)
+        found = Ways(chosen)
+        worker = RenderWorker(config, layout, node, lease, ffmpeg, found, started.log)
         on_stop_signals(worker.stop)
         if not stop.is_set():
             worker.run()
-    if worker.gave_up:
-        trials.forget(codec)
+    if found.gave_up:
+        for codec in codecs:
+            trials.forget(codec)
 
 
-def _chosen(trials: Trials, render: Render) -> tuple[Way, ...]:
-    """What this machine encodes with."""
-    families = (*HARDWARE, SOFTWARE) if render.encoder == "auto" else (render.encoder,)
-    return ways(trials.remembered(render.codec, families), render.encoder)
+def _chosen(trials: Trials, config: Config) -> tuple[dict[str, tuple[Way, ...]], dict[str, MachineTrouble]]:
+    """What this machine encodes each profile with, and why it cannot encode the others."""
+    remembered = functools.cache(trials.remembered)
+    chosen, troubles = {}, {}
+    for name in config.profile_names:
+        render = config.profile(name).render
+        families = (*HARDWARE, SOFTWARE) if render.encoder == "auto" else (render.encoder,)
+        try:
+            chosen[name] = ways(remembered(render.codec, families), render.encoder, config.table_of(name))
+        except MachineTrouble as error:
+            troubles[name] = error
+    return chosen, troubles
+
+
+def _where_they_work(config: Config) -> dict[str, tuple[Way, ...]]:
+    """What a machine would encode each profile with, where its encoder works."""
+    renders = {name: config.profile(name).render for name in config.profile_names}
+    return {
+        name: (Way(encoders_of(SOFTWARE if render.encoder == "auto" else render.encoder, render.codec)[0].name),)
+        for name, render in renders.items()
+    }
 
 
 if __name__ == "__main__":

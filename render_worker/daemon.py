@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 
-from render_worker.commands.encoders import Way
 from render_worker.explanation import explain
 from render_worker.gate import GateClosed
 from render_worker.idle import Ahead
 from render_worker.job import Job
-from render_worker.planning import plan_of, wants_segments
+from render_worker.planning import plan_of, profile_of, wants_segments
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
 from render_worker.render import InputMissing, render_task
@@ -19,6 +17,7 @@ from render_worker.room import Room
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
 from render_worker.tool import RenderFailed, Tool
+from render_worker.ways import MOST_STEPS_DOWN, Ways
 from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
@@ -39,34 +38,20 @@ from shared.store import Claim, HoldLost, Store
 _TROUBLE_SECONDS = 30.0  # a node in trouble would start one task after the other if it came back at once
 _MOST_TROUBLE_SECONDS = 600.0
 _MOST_SIGNS = 10  # that a log line names
-_MOST_STEPS_DOWN = 3  # for tasks in a row; each costs a part of a render
 _REPORT_STEP = 10.0  # percent between two progress lines in the log
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What this node renders with, and what it takes where that fails."""
-
-    ffmpeg: Ffmpeg
-    ways: tuple[Way, ...]
-
-    @property
-    def encoder(self) -> str:
-        return self.ways[0].encoder
 
 
 class RenderWorker:
     """One render worker process."""
 
     def __init__(
-        self, config: Config, layout: Layout, node: str, lease_seconds: float, tools: Tools, log: Logger
+        self, config: Config, layout: Layout, node: str, lease_seconds: float, ffmpeg: Ffmpeg, ways: Ways, log: Logger
     ) -> None:
         self._config = config
         self._layout = layout
         self._node = node
-        self._tools = tools
-        self._ways = tools.ways
-        self._stepped_down = 0
+        self._ffmpeg = ffmpeg
+        self._ways = ways
         self._log = log
         self._store = Store(layout)
         self._stop = threading.Event()
@@ -75,10 +60,8 @@ class RenderWorker:
         self._passed_over: frozenset[str] = frozenset()
         self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
-        self._ahead = Ahead(
-            config, layout, self._cache, tools.ffmpeg, tools.ways[0], node, log, stopping=self._is_wanted
-        )
-        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, tools.ways[0])
+        self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
+        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, ways)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
 
@@ -86,15 +69,10 @@ class RenderWorker:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
 
-    @property
-    def gave_up(self) -> bool:
-        """Whether an encoder that worked at the start does not any more."""
-        return self._ways != self._tools.ways
-
     def run(self) -> None:
         """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
         self._log.info(
-            f"Render worker {self._node} is ready: {self._tools.ways[0]}, {self._tools.ffmpeg.version}",
+            f"Render worker {self._node} is ready: {self._ways.usual}, {self._ffmpeg.version}",
             name="worker_started",
             node=self._node,
         )
@@ -137,33 +115,30 @@ class RenderWorker:
         return False
 
     def _fits(self, task_id: str) -> bool:
-        """Whether there is room for a task; what is wrong with it otherwise is found out once it is claimed."""
+        """Whether this node can encode a task, and has room; what else is wrong is found out once it is claimed."""
         now = time.monotonic()
         if not self._room.may_hold(task_id, now):
             return False
         try:
             metadata = self._store.metadata(TaskState.WAITING, task_id)
-            plan = plan_of(metadata, self._config, self._ways[0].encoder)
+            render = profile_of(metadata, self._config).render
+            if not (ways := self._ways.of(metadata.render.profile)):
+                return False
+            plan = plan_of(metadata, self._config, ways[0].encoder)
             if self._room.surely_holds(plan):
                 return True
             task = self._layout.task(TaskState.WAITING, task_id)
-            version, has = self._tools.ffmpeg.version, self._cache.has
-            is_joined = wants_segments(plan, self._config.render.mode)
+            version, has = self._ffmpeg.version, self._cache.has
+            is_joined = wants_segments(plan, render)
             uses = uses_of(plan, metadata, task, version, has) if is_joined else []
         except (OSError, RecordError, PlanError):
             return True
         segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}
         return self._room.holds(task_id, metadata.label, plan, segments, now)
 
-    @property
-    def _conforms_ahead(self) -> bool:
-        """Whether new tasks will most likely want segments; where captions are burned in, only those without a text."""
-        render = self._config.render
-        return self._config.worker.conform_when_idle and render.mode == "segments" and render.captions == "track"
-
     def _work_ahead(self) -> bool:
         """Without a task, conform a clip of the library; False when there is none to conform, or no time for it."""
-        if not (self._conforms_ahead and self._room.has_plenty):
+        if not (self._config.worker.conform_when_idle and self._room.has_plenty):
             return False
         if time.monotonic() < self._rest_until:
             return False
@@ -256,10 +231,10 @@ class RenderWorker:
             token=claim.token,
         )
         tool = Tool(
-            ffmpeg=self._tools.ffmpeg,
+            ffmpeg=self._ffmpeg,
             node=self._node,
             scratch=scratch,
-            stall_seconds=self._config.render.stall_seconds,
+            stall_seconds=profile_of(claim.metadata, self._config).render.stall_seconds,
             stopping=lambda: self._stop.is_set() or self._pulse.lost,
             errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
         )
@@ -284,23 +259,17 @@ class RenderWorker:
             )
 
         self._pulse.say(Doing("rendering", claim.task_id, label))
-        record = render_task(job, self._config, self._ways, self._cache, tool, on_report, on_step_down)
-        self._stepped_down = self._stepped_down + 1 if stepped_down else 0
-        if self._stepped_down == _MOST_STEPS_DOWN and len(self._ways) > 1:
-            self._give_up_encoder()
+        profile = claim.metadata.render.profile
+        record = render_task(job, self._config, self._ways.of(profile), self._cache, tool, on_report, on_step_down)
+        if given_up := self._ways.note(profile, stepped_down=stepped_down is not None):
+            self._log.error(
+                f"{given_up} has failed for {MOST_STEPS_DOWN} tasks in a row and is given up until this worker "
+                f"is started again; reelmill doctor shows what is the matter",
+                name="encoder_given_up",
+                node=self._node,
+            )
+            self._ahead.look_again()
         return record
-
-    def _give_up_encoder(self) -> None:
-        """Begin with the next way from now on, for tasks and ahead of need."""
-        self._log.error(
-            f"{self._ways[0]} has failed for {_MOST_STEPS_DOWN} tasks in a row and is given up until this worker "
-            f"is started again; reelmill doctor shows what is the matter",
-            name="encoder_given_up",
-            node=self._node,
-        )
-        self._stepped_down, self._ways = 0, self._ways[1:]
-        self._ahead.use(self._ways[0])
-        self._pulse.use(self._ways[0])
 
     def _log_progress(self, task_id: str, label: str, report: Report) -> None:
         left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""

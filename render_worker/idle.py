@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from render_worker.commands.conform import Look
-from render_worker.commands.encoders import ENCODERS, SOFTWARE, Way
+from render_worker.commands.encoders import ENCODERS, SOFTWARE
 from render_worker.gate import GateClosed
 from render_worker.planning import logo_layer
 from render_worker.progress import Report, Work
@@ -19,11 +19,13 @@ from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.uses import Source, segments_of
 from render_worker.tool import RenderFailed, Tool
+from render_worker.ways import Ways
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.drop import Kind
 from shared.domain.errors import RootError, Stopped, ToolKilled
 from shared.domain.layout import Layout, retired_of, sidecar_of
+from shared.domain.media import VideoFacts
 from shared.domain.plan import Canvas, Profile, exact_rate, frames_in, treatment_of
 from shared.ffmpeg import Ffmpeg
 from shared.files import is_there, remove_tree
@@ -40,14 +42,14 @@ _LOWEST = 19  # nice(1)
 class Ahead:
     """Conforms one segment at a time; clips that were looked at once are not looked at again by this process.
 
-    Hardware that has failed here once is not used ahead of need again; :meth:`use` names another way.
+    Hardware that has failed here once is not used ahead of need again, until :meth:`look_again`.
     """
 
     config: Config
     layout: Layout
     cache: SegmentCache
     ffmpeg: Ffmpeg
-    way: Way
+    ways: Ways
     node: str
     log: Logger
     stopping: Callable[[], bool]
@@ -57,9 +59,9 @@ class Ahead:
     _has_failed: bool = False
     _looked_at: float = -_LOOK_AGAIN_SECONDS
 
-    def use(self, way: Way) -> None:
-        """Conform in another way from now on: all clips are looked at again."""
-        self.way, self._has_failed, self._looked_at = way, False, -_LOOK_AGAIN_SECONDS
+    def look_again(self) -> None:
+        """Look at all clips again, since they are conformed in another way from now on."""
+        self._has_failed, self._looked_at = False, -_LOOK_AGAIN_SECONDS
         for known in (self._known, self._clips, self._waiting):
             known.clear()
 
@@ -84,7 +86,8 @@ class Ahead:
         Raises:
             MachineTrouble, OSError: this node is at fault.
         """
-        bench = self.cache.bench()
+        bench, encoder = self.cache.bench(), wanted.recipe.look.profile.encoder
+        is_software = ENCODERS[encoder].family == SOFTWARE
         tool = Tool(
             ffmpeg=self.ffmpeg,
             node=self.node,
@@ -92,7 +95,7 @@ class Ahead:
             stall_seconds=self.config.render.stall_seconds,
             stopping=self.stopping,
             nice=_LOWEST,
-            decoder=self.way.decoder,
+            decoder=self.ways.decoder_of(encoder),
         )
         started = time.monotonic()
         work = Work(wanted.recipe.look.canvas.rate, on_report)
@@ -106,11 +109,11 @@ class Ahead:
             self._waiting.appendleft(wanted)
             return False
         except (RenderFailed, GateClosed, ChildTimeout, ToolKilled) as error:
-            if self._is_software and isinstance(error, ToolKilled):
+            if is_software and isinstance(error, ToolKilled):
                 raise
             self.log.warning(f"Cannot conform {wanted.source} ahead of need: {error}", name="conform_failed")
             # Whether a card or the clip is at fault shows when a task has need of it: that steps down.
-            self._has_failed = not self._is_software
+            self._has_failed = not is_software
         else:
             seconds = time.monotonic() - started
             self.log.info(
@@ -121,10 +124,6 @@ class Ahead:
         finally:
             remove_tree(bench)
         return True
-
-    @property
-    def _is_software(self) -> bool:
-        return ENCODERS[self.way.encoder].family == SOFTWARE
 
     def _copy_layers(self, wanted: Wanted, bench: Path) -> bool:
         """Put the pictures that lie over a segment into `bench`; False where one is not what it was."""
@@ -155,8 +154,7 @@ class Ahead:
             yield from (Path(folder, name) for name in names if name.endswith(".mp4"))
 
     def _missing(self, clip: Path) -> list[Wanted]:
-        look = self._usual_look()
-        if look is None or is_there(retired_of(clip)):
+        if is_there(retired_of(clip)):
             return []
         try:
             sidecar = Sidecar.read(sidecar_of(clip))
@@ -164,23 +162,34 @@ class Ahead:
             return []
         if sidecar.video is None:
             return []
-        rate = look.canvas.rate
-        frames = frames_in(sidecar.video.seconds, rate)
-        place = str(self.layout.relative(clip))
-        source = Source(clip, place, sidecar.sha256, sidecar.size, frames, treatment_of(sidecar.video, rate))
-        found = segments_of(source, frames, look, self.layout.assets, self.ffmpeg.version, self.cache.has)
+        found = []
+        for profile in self.config.profiles_of(sidecar.category):
+            if look := self._look_of(profile):
+                found += self._segments(clip, sidecar, sidecar.video, look)
         return [wanted for wanted in found if not self.cache.has(wanted.key)]
 
-    def _usual_look(self) -> Look | None:
-        """What new tasks ask for, as the configuration stands."""
-        render = self.config.render
+    def _segments(self, clip: Path, sidecar: Sidecar, video: VideoFacts, look: Look) -> list[Wanted]:
+        rate = look.canvas.rate
+        frames = frames_in(video.seconds, rate)
+        place = str(self.layout.relative(clip))
+        source = Source(clip, place, sidecar.sha256, sidecar.size, frames, treatment_of(video, rate))
+        return segments_of(source, frames, look, self.layout.assets, self.ffmpeg.version, self.cache.has)
+
+    def _look_of(self, name: str) -> Look | None:
+        """What new tasks of a profile ask for, as the configuration stands; None where they most likely join nothing.
+
+        Where captions are burned in, only what has no text is joined.
+        """
+        render, ways = self.config.profile(name).render, self.ways.of(name)
+        if not ways or (render.mode, render.captions) != ("segments", "track"):
+            return None
         width, height = map(int, render.resolution.split("x"))
         try:
-            logo = find_logo(self.layout, self.config)
+            logo = find_logo(self.layout, render)
             layers = [(logo, hashlib.sha256(logo.read_bytes()).hexdigest())] if logo else []
         except (OSError, RootError):
             return None
-        profile = Profile(self.way.encoder, render.quality, render.preset, render.audio_kbps)
+        profile = Profile(ways[0].encoder, render.quality, render.preset, render.audio_kbps)
         return Look(
             Canvas(width, height, exact_rate(render.frame_rate), render.fit),
             profile,

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from render_worker.commands.sounds import MONO_TO_STEREO
-from shared.config import Config, Mix, Render
+from shared.config import Config, Mix, Render, UnknownProfile
+from shared.config import Profile as ConfiguredProfile
 from shared.domain.mix import Master, levels
-from shared.domain.plan import Canvas, Captions, Clip, Layer, Profile, RenderPlan, Track, exact_rate, make_plan
+from shared.domain.plan import (
+    Canvas,
+    Captions,
+    Clip,
+    Layer,
+    PlanError,
+    Profile,
+    RenderPlan,
+    Track,
+    exact_rate,
+    make_plan,
+)
 from shared.records.metadata import Metadata
+
+
+def profile_of(metadata: Metadata, config: Config) -> ConfiguredProfile:
+    """What the configuration says of the picture and the sound of a task.
+
+    Raises:
+        PlanError: it does not have its profile.
+    """
+    try:
+        return config.profile(metadata.render.profile)
+    except UnknownProfile as error:
+        raise PlanError(f"this task was made for a profile, but {error}") from error
 
 
 def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
     """The plan of a task, from its metadata and the configuration alone.
 
     Raises:
-        PlanError: its clips do not cover its voice.
+        PlanError: its clips do not cover its voice, or the configuration does not have its profile.
     """
-    render = config.render
+    profile = profile_of(metadata, config)
+    render = profile.render
     width, height = map(int, metadata.render.resolution.split("x"))
     inputs = metadata.inputs
-    tracks, master = _tracks(metadata, config.mix)
+    tracks, master = _tracks(metadata, profile.mix)
     logo, captions = metadata.render.logo, metadata.captions
     return make_plan(
         Canvas(width, height, exact_rate(metadata.render.frame_rate), render.fit),
@@ -58,6 +83,6 @@ def _tracks(metadata: Metadata, mix: Mix) -> tuple[list[Track], Master | None]:
     return tracks, master
 
 
-def wants_segments(plan: RenderPlan, mode: str) -> bool:
-    """Whether a plan is to be made of segments, as the mode says; words in the picture make it this video's own."""
-    return mode == "segments" and plan.burned is None
+def wants_segments(plan: RenderPlan, render: Render) -> bool:
+    """Whether a plan is to be made of segments, as its profile says; words in the picture make it this video's own."""
+    return render.mode == "segments" and plan.burned is None

@@ -7,10 +7,11 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from render_worker.planning import plan_of, wants_segments
+from render_worker.planning import plan_of, profile_of, wants_segments
 from render_worker.render import plain
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
+from render_worker.ways import Ways
 from shared.config import Config
 from shared.domain.layout import Layout
 from shared.domain.plan import PlanError
@@ -21,13 +22,13 @@ from shared.records.record import RecordError
 from shared.store import Store
 
 
-def print_plans(config: Config, layout: Layout, ffmpeg: Ffmpeg, encoder: str) -> None:
+def print_plans(config: Config, layout: Layout, ffmpeg: Ffmpeg, ways: Ways) -> None:
     """Print one JSON object per waiting task, a line each, in the order in which they would be taken."""
     store, cache = Store(layout), SegmentCache(layout, "", 0)
     for task_id in store.waiting():
         try:
             metadata = store.metadata(TaskState.WAITING, task_id)
-            told = _told(config, layout, metadata, cache, ffmpeg, encoder)
+            told = _told(config, layout, metadata, cache, ffmpeg, ways)
         except FileNotFoundError:  # somebody took it meanwhile
             continue
         except (RecordError, PlanError) as error:
@@ -36,10 +37,11 @@ def print_plans(config: Config, layout: Layout, ffmpeg: Ffmpeg, encoder: str) ->
 
 
 def _told(
-    config: Config, layout: Layout, metadata: Metadata, cache: SegmentCache, ffmpeg: Ffmpeg, encoder: str
+    config: Config, layout: Layout, metadata: Metadata, cache: SegmentCache, ffmpeg: Ffmpeg, ways: Ways
 ) -> dict[str, Any]:
-    plan = plan_of(metadata, config, encoder)
-    task, joins = layout.task(TaskState.WAITING, metadata.task_id), wants_segments(plan, config.render.mode)
+    render = profile_of(metadata, config).render
+    plan = plan_of(metadata, config, ways.of(metadata.render.profile)[0].encoder)
+    task, joins = layout.task(TaskState.WAITING, metadata.task_id), wants_segments(plan, render)
     uses = uses_of(plan, metadata, task, ffmpeg.version, cache.has) if joins else []
     segments = [
         {

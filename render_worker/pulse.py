@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from render_worker.commands.encoders import Way
 from render_worker.progress import Report
+from render_worker.ways import Ways
 from shared.files import write_hint
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
@@ -35,11 +35,11 @@ class Doing:
 class Pulse:
     """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours."""
 
-    def __init__(self, store: Store, node: str, heartbeat_seconds: float, way: Way) -> None:
+    def __init__(self, store: Store, node: str, heartbeat_seconds: float, ways: Ways) -> None:
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
-        self._way = way
+        self._ways = ways
         self._ended = threading.Event()
         self._mutex = threading.Lock()
         self._claim: Claim | None = None
@@ -71,10 +71,6 @@ class Pulse:
     def lost(self) -> bool:
         """Whether the held task was taken away, or its heartbeat could not be written."""
         return self._lost
-
-    def use(self, way: Way) -> None:
-        """Tell of another way of encoding from now on."""
-        self._way = way
 
     def say(self, doing: Doing) -> None:
         self._doing = doing
@@ -112,8 +108,8 @@ class Pulse:
             program=PROGRAM,
             state=doing.state,
             counter=self._counter,
-            encoder=self._way.encoder,
-            decoder=self._way.decoder,
+            encoder=self._ways.usual.encoder,
+            decoder=self._ways.usual.decoder,
             stepped_down=doing.stepped_down,
             task_id=doing.task_id,
             label=doing.label,

@@ -11,7 +11,7 @@ from render_worker.commands.encoders import Way
 from render_worker.film import Film, Filming
 from render_worker.gate import GateClosed, SoundClosed
 from render_worker.job import Job
-from render_worker.planning import plan_of, wants_segments
+from render_worker.planning import plan_of, profile_of, wants_segments
 from render_worker.progress import Report, Work
 from render_worker.segments.cache import SegmentCache
 from render_worker.soundtrack import SoundFailed
@@ -55,12 +55,13 @@ def render_task(
     started_at, whole = utc_now(), Stopwatch()
     _check_inputs(job)
     stepped_down: list[str] = []
+    asked = profile_of(job.metadata, config).render
 
     def make(way: Way, clock: Stopwatch) -> Film:
         plan = plan_of(job.metadata, config, way.encoder)
         work = Work(plan.canvas.rate, on_report)
         filming = Filming(job, plan, replace(tool, decoder=way.decoder), work, clock)
-        film = filming.by_segments(cache) if wants_segments(plan, config.render.mode) else filming.directly()
+        film = filming.by_segments(cache) if wants_segments(plan, asked) else filming.directly()
         work.end()
         return film
 

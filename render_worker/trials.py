@@ -79,11 +79,12 @@ _OF_FFMPEG = (
 )
 
 
-def ways(record: EncodersRecord, configured: str) -> tuple[Way, ...]:
+def ways(record: EncodersRecord, configured: str, table: str = "render") -> tuple[Way, ...]:
     """What to encode with, and what to do instead when that fails: full hardware, decoding by software, software.
 
     Args:
         configured: a family of encoders, or ``auto`` for the best that works.
+        table: where in the configuration that stands.
 
     Raises:
         MachineTrouble: the configured ones do not work here.
@@ -92,7 +93,7 @@ def ways(record: EncodersRecord, configured: str) -> tuple[Way, ...]:
     if best is None and configured not in ("auto", SOFTWARE):
         said = [f"{one.words.rstrip('.')}. {one.advice}".strip() for one in record.trials if one.family == configured]
         why = " ".join(dict.fromkeys(said)) or f"There is none for {record.codec}."
-        raise MachineTrouble(f'render.encoder = "{configured}" does not work here. {why} Or set it to "auto".')
+        raise MachineTrouble(f'{table}.encoder = "{configured}" does not work here. {why} Or set it to "auto".')
     software = Way(software_of(record.codec).name)
     first = Way(best.encoder, best.decoder) if best else software
     return tuple(dict.fromkeys((first, Way(first.encoder), software)))

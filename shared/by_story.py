@@ -19,7 +19,7 @@ def show(layout: Layout, metadata: Metadata) -> Path:
     named = (metadata.category, metadata.story_name, metadata.chapter)
     titles = metadata.titles if len(metadata.titles) == len(named) else named
     category, story, chapter = map(_one_component, titles)
-    link = layout.story_view(category, story, chapter)
+    link = layout.story_view(category, story, chapter, metadata.render.profile)
     link.parent.mkdir(parents=True, exist_ok=True)
     final = layout.task(TaskState.FINISHED, metadata.task_id) / FINAL
     target = os.path.relpath(final, link.parent)

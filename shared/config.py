@@ -7,7 +7,7 @@ import grp
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -17,8 +17,9 @@ from pydantic_core import ErrorDetails
 from shared.domain.errors import ReelmillError
 from shared.domain.media import check_language, check_resolution
 from shared.domain.mix import Broadcast
-from shared.domain.names import readable
+from shared.domain.names import readable, safe_folder
 from shared.domain.plan import Fit, Position
+from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 
 ENVIRONMENT_PREFIX = "REELMILL_"
 LOGO_AUTO = "auto"
@@ -34,6 +35,15 @@ class ConfigError(ReelmillError):
         super().__init__(f"{source}: {count}\n{lines}")
         self.source = source
         self.problems = problems
+
+
+class UnknownProfile(ReelmillError):
+    """A profile that the configuration does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(name, known, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}"
+        super().__init__(f'there is no profile "{readable(name)}" in the configuration; {advice}')
 
 
 def _check_asset(value: str) -> str:
@@ -157,11 +167,22 @@ class Links(Section):
     chunk_words: int = Field(10_000, ge=1, description="Most words in one text chunk.")
 
 
+Names = tuple[Annotated[str, Field(min_length=1)], ...]
+
+
 class Tasks(Section):
     """Making tasks from voices."""
 
     fallback_categories: tuple[str, ...] = Field(
         (), description="Categories whose clips and music may be used when a story's own has too little."
+    )
+    profiles: Names = Field(
+        (DEFAULT_PROFILE,),
+        min_length=1,
+        description='A video is made by each of these profiles: "default" is [render], others are [profiles.NAME].',
+    )
+    category_profiles: dict[str, Annotated[Names, Field(min_length=1)]] = Field(
+        {}, description='The same for some categories, such as {news = ["default", "shorts"]}.'
     )
     priority: int = Field(50, ge=0, le=100, description="Priority written into new tasks; higher goes first.")
     language: Annotated[str, AfterValidator(check_language)] = Field(
@@ -241,6 +262,16 @@ class Mix(Section):
         return Broadcast(**self.model_dump(exclude={"style", "voice_gain", "music_gain"}))
 
 
+class Profile(BaseModel):
+    """What ``[profiles.NAME]`` makes of [render] and [mix]; `own` are the keys of [render] that it sets itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    render: Render
+    mix: Mix
+    own: frozenset[str] = frozenset()
+
+
 class Worker(Section):
     """How render workers behave."""
 
@@ -299,8 +330,8 @@ class Ffmpeg(Section):
     path: str = Field("", description="Path of an ffmpeg executable; empty uses the one that came with the install.")
 
 
-class Config(Section):
-    """The whole configuration of one process."""
+class Tables(Section):
+    """The tables that every configuration file may have, once each."""
 
     ingest: Ingest = Ingest()
     voice: Voice = Voice()
@@ -314,6 +345,40 @@ class Config(Section):
     retention: Retention = Retention()
     log: Log = Log()
     ffmpeg: Ffmpeg = Ffmpeg()
+
+
+class Config(Tables):
+    """The whole configuration of one process."""
+
+    profiles: dict[str, Profile] = {}
+
+    @property
+    def profile_names(self) -> tuple[str, ...]:
+        """The names of all profiles, the one that is always there first."""
+        return (DEFAULT_PROFILE, *self.profiles)
+
+    def profiles_of(self, category: str) -> tuple[str, ...]:
+        """The profiles of a category's videos, unless their story names others; `category` is a library name."""
+        of_category = {safe_folder(name): names for name, names in self.tasks.category_profiles.items()}
+        return of_category.get(category, self.tasks.profiles)
+
+    @staticmethod
+    def table_of(name: str) -> str:
+        """The table of the file that a profile stands in."""
+        return "render" if name == DEFAULT_PROFILE else f"profiles.{name}"
+
+    def profile(self, name: str) -> Profile:
+        """Picture and sound of a profile.
+
+        Raises:
+            UnknownProfile: there is none of this name.
+        """
+        if name == DEFAULT_PROFILE:
+            return Profile(render=self.render, mix=self.mix)
+        try:
+            return self.profiles[name]
+        except KeyError:
+            raise UnknownProfile(name, self.profile_names) from None
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -333,15 +398,43 @@ def load_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> C
             problems.append(f"{name}: [{section}] is not a table in {source}, so nothing in it can be overridden")
             continue
         table[key] = _environment_value(section, key, value)
+    profiles = values.pop("profiles", {})
     try:
-        config = Config.model_validate(values)
+        config = Config(**dict(Tables.model_validate(values)))
     except ValidationError as error:
         problems += [_explain(detail) for detail in error.errors()]
         config = Config()
+    else:
+        found, wrong = _profiles(profiles, values)
+        problems += wrong
+        config = config.model_copy(update={"profiles": found})
     problems += _contradictions(config)
     if problems:
         raise ConfigError(source, tuple(problems))
     return config
+
+
+def _profiles(tables: Any, values: Mapping[str, Any]) -> tuple[dict[str, Profile], list[str]]:
+    """The profiles, each laid over the tables of the configuration, which are right; and what is wrong with them."""
+    if not isinstance(tables, dict):
+        return {}, [f"profiles = {readable(repr(tables))[:80]}: must be tables, such as [profiles.shorts]"]
+    found, problems = {}, []
+    for name, table in tables.items():
+        where = f"profiles.{readable(name)}"
+        if not re.fullmatch(PROFILE_NAME, name) or name == DEFAULT_PROFILE:
+            problems.append(f'{where}: a name is small letters, digits, "-" and "_", and not "{DEFAULT_PROFILE}"')
+        elif not isinstance(table, dict) or not isinstance(mix := table.get("mix", {}), dict):
+            problems.append(f"{where}: must be a table with keys of [render], and of [mix] in [{where}.mix]")
+        else:
+            own = {key: value for key, value in table.items() if key != "mix"}
+            laid_over = {"render": {**values.get("render", {}), **own}, "mix": {**values.get("mix", {}), **mix}}
+            try:
+                merged = Tables.model_validate(laid_over)
+            except ValidationError as error:
+                problems += [_explain(detail, where) for detail in error.errors()]
+            else:
+                found[name] = Profile(render=merged.render, mix=merged.mix, own=frozenset(own))
+    return found, problems
 
 
 def _contradictions(config: Config) -> list[str]:
@@ -351,8 +444,18 @@ def _contradictions(config: Config) -> list[str]:
             f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
             f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
         )
-    if (config.render.encoder, config.render.codec) == ("videotoolbox", "av1"):
-        problems.append('render.codec = "av1": must be h264 or hevc for render.encoder = "videotoolbox"')
+    for name in config.profile_names:
+        render, table = config.profile(name).render, config.table_of(name)
+        if (render.encoder, render.codec) == ("videotoolbox", "av1"):
+            problems.append(f'{table}.codec = "av1": must be h264 or hevc for {table}.encoder = "videotoolbox"')
+    wanted = {"profiles": config.tasks.profiles}
+    wanted |= {f"category_profiles.{category}": names for category, names in config.tasks.category_profiles.items()}
+    problems += [
+        f"tasks.{readable(key)}: {UnknownProfile(name, config.profile_names)}"
+        for key, names in wanted.items()
+        for name in names
+        if name not in config.profile_names
+    ]
     return problems
 
 
@@ -369,7 +472,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _environment_value(section: str, key: str, text: str) -> Any:
     """A value from the environment: TOML where it reads as TOML, else the text itself."""
-    model = Config.model_fields.get(section)
+    model = Tables.model_fields.get(section)
     annotation = getattr(model, "annotation", None)
     field = getattr(annotation, "model_fields", {}).get(key)
     if field is not None and isinstance(field.default, str):
@@ -380,11 +483,14 @@ def _environment_value(section: str, key: str, text: str) -> Any:
         return text
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain(detail: ErrorDetails, profile: str | None = None) -> str:
+    """A problem in words; `profile` is the table in which something of [render] or [mix] stands."""
     where = tuple(str(part) for part in detail["loc"])
     key = ".".join(where)
+    if profile:
+        key = f"{profile}.{key.removeprefix('render.')}"
     if detail["type"] == "extra_forbidden":
-        return f"{readable(key)}: there is no such key{_suggestion(where)}"
+        return f"{readable(key)}: there is no such key{_suggestion(where, profile)}"
     value = detail["input"]
     shown = f'"{readable(value)}"' if isinstance(value, str) else repr(value)
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
@@ -392,19 +498,19 @@ def _explain(detail: ErrorDetails) -> str:
     return f"{readable(key)} = {shown[:80]}: {verb}{message}"
 
 
-def _suggestion(where: tuple[str, ...]) -> str:
+def _suggestion(where: tuple[str, ...], profile: str | None) -> str:
     names = {
-        f"{section}.{key}": key for section, field in Config.model_fields.items() for key in _keys_of(field.annotation)
+        f"{section}.{key}": key for section, field in Tables.model_fields.items() for key in _keys_of(field.annotation)
     }
     if len(where) == 1:
-        near = difflib.get_close_matches(where[0], Config.model_fields, n=1)
-        return f"; did you mean [{near[0]}]?" if near else f"; the tables are {', '.join(Config.model_fields)}"
+        near = difflib.get_close_matches(where[0], Tables.model_fields, n=1)
+        return f"; did you mean [{near[0]}]?" if near else f"; the tables are {', '.join(Tables.model_fields)}"
     dotted = ".".join(where)
     near = difflib.get_close_matches(dotted, names, n=1, cutoff=0.6)
     same_word = [name for name, key in names.items() if key == where[-1]]
     if best := (near or same_word):
-        return f"; did you mean {best[0]}?"
-    field = Config.model_fields.get(where[0])
+        return f"; did you mean {best[0].removeprefix('render.') if profile else best[0]}?"
+    field = Tables.model_fields.get(where[0])
     return f"; [{where[0]}] has {', '.join(_keys_of(field.annotation))}" if field else ""
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
-from shared.config import ENVIRONMENT_PREFIX, Config, Section
+from shared.config import ENVIRONMENT_PREFIX, Section, Tables
 
 _HEADER = f"""\
 # Reelmill's configuration: every key with its default. Remove what you do not change.
@@ -16,17 +16,27 @@ _HEADER = f"""\
 # An environment variable overrides a key: {ENVIRONMENT_PREFIX}RENDER__PRESET=fast sets render.preset.
 """
 
+_PROFILES = """\
+# Named profiles: what each of them says goes before [render], and before [mix]. tasks.profiles, tasks.category_profiles
+# and a story's story.toml say which are used.
+# [profiles.shorts]
+# resolution = "1080x1920"
+# fit = "crop"
+# [profiles.shorts.mix]
+# loudness_lufs = -16.0
+"""
+
 
 def default_text(changes: dict[str, dict[str, Any]] | None = None) -> str:
     """The text of a configuration file, with the defaults or with some values changed (table → key → value)."""
     changes = changes or {}
     tables = [_HEADER]
-    for name, field in Config.model_fields.items():
+    for name, field in Tables.model_fields.items():
         section = field.annotation
-        assert isinstance(section, type)  # noqa: S101 - for the type checker: each field of Config is a table
+        assert isinstance(section, type)  # noqa: S101 - for the type checker: each field of Tables is one
         assert issubclass(section, Section)  # noqa: S101
         tables.append(_table(name, section, changes.get(name, {})))
-    return "\n".join(tables)
+    return "\n".join([*tables, _PROFILES])
 
 
 def _table(name: str, section: type[Section], changes: dict[str, Any]) -> str:
@@ -49,5 +59,7 @@ def _allowed(field: FieldInfo) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A TOML value; for these types JSON's notation is TOML's."""
+    """A TOML value; for these types, but for tables, JSON's notation is TOML's."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

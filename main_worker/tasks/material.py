@@ -10,12 +10,13 @@ from pathlib import Path
 
 from main_worker.shelves.library import Library, Place, place_of, text_place
 from main_worker.tasks.picking import pick_clips, pick_music
-from shared.config import Config
+from shared.config import Config, Render, UnknownProfile
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
 from shared.domain.plan import exact_rate
+from shared.domain.task import DEFAULT_PROFILE
 from shared.files import as_machine_trouble, is_there
 from shared.logo import find_logo
 from shared.records.record import RecordError
@@ -70,14 +71,30 @@ def wants_of(place: Place, settings: StorySettings, config: Config) -> Wants:
     return Wants(categories, (config.music.required or None) if settings.music is None else settings.music)
 
 
+def profiles_of(category: str, settings: StorySettings, config: Config) -> tuple[str, ...]:
+    """The profiles by which a story's voices become videos: its own, those of its category, or those of all.
+
+    Raises:
+        Missing: the configuration does not have one of its own.
+    """
+    names = settings.profiles or config.profiles_of(category)
+    for name in names:
+        try:
+            config.profile(name)
+        except UnknownProfile as error:
+            raise Missing(f"its story.toml names a profile, but {error}") from error
+    return tuple(dict.fromkeys(names))
+
+
 @dataclass(frozen=True)
 class Gathering:
-    """Chooses from the library, with the drops that are on their way into it in mind."""
+    """Chooses from the library, with the drops that are on their way into it in mind, for videos of one profile."""
 
     config: Config
     layout: Layout
     library: Library
     arriving: Collection[Drop] = ()
+    profile: str = DEFAULT_PROFILE
 
     def lacks(self, wants: Wants) -> str | None:
         """What is missing for every voice with these wants; asked before anything is read."""
@@ -109,10 +126,14 @@ class Gathering:
         if better := self._better_on_its_way(wants, clips, music):
             raise Missing(f"{better} for it are on their way into the library")
         try:
-            logo = find_logo(self.layout, self.config)
+            logo = find_logo(self.layout, self._render, self.config.table_of(self.profile))
         except RootError as error:
             raise Missing(str(error)) from error
         return Material(voice, music, tuple(clips), logo, settings, self._text(voice))
+
+    @property
+    def _render(self) -> Render:
+        return self.config.profile(self.profile).render
 
     def read(self, relative: str) -> Entry:
         """A file of the library with its record.
@@ -160,7 +181,7 @@ class Gathering:
             [self.library.shelf(Kind.VIDEO, name) for name in wants.categories],
             self.library.seconds,
             seconds=seconds,
-            rate=exact_rate(self.config.render.frame_rate),
+            rate=exact_rate(self._render.frame_rate),
             seed=seed,
             usable=self._is_usable,
         )

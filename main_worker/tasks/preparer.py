@@ -6,24 +6,25 @@ import functools
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from main_worker.captions.cues import Cue, to_webvtt
 from main_worker.captions.making import CaptionsError, captions_of
 from main_worker.checks.examination import content_of
 from main_worker.checks.texts import SUBTITLES
 from main_worker.shelves.library import Library
-from main_worker.tasks.material import Entry, Gathering, Material, Missing, wants_of
+from main_worker.tasks.material import Entry, Gathering, Material, Missing, profiles_of, wants_of
 from main_worker.tasks.picking import seed_of
-from shared.config import Config
+from shared.config import Config, Profile
 from shared.domain.drop import Drop
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
 from shared.domain.media import AudioFacts
 from shared.domain.pauses import read
-from shared.domain.task import TaskState, task_id_for
+from shared.domain.task import DEFAULT_PROFILE, TaskState, task_id_for
 from shared.files import fsync_path, remove_tree, write_atomic
 from shared.log import Logger
 from shared.records.main import MOST_LISTED, WaitingVoice
@@ -60,7 +61,12 @@ class Preparer:
         `arriving` are drops on their way into the library: a voice waits for those that would be used before
         a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
         """
-        gathering = Gathering(self._config, self._layout, self._library, arriving)
+
+        @functools.cache
+        def by_profile(name: str) -> Gathering:
+            return Gathering(self._config, self._layout, self._library, arriving, name)
+
+        gathering = by_profile(DEFAULT_PROFILE)
         lacks, settings_of = functools.cache(gathering.lacks), functools.cache(self._library.settings)
         first: list[WaitingVoice] = []
         count = 0
@@ -70,7 +76,7 @@ class Preparer:
                 continue
             settings = settings_of(place.category, place.story)
             wants = wants_of(place, settings, self._config)
-            reason = lacks(wants) or self._make(gathering, voice, settings)
+            reason = lacks(wants) or self._make(by_profile, voice, settings)
             self._tell(voice, reason)
             if reason is None:
                 continue
@@ -87,10 +93,10 @@ class Preparer:
             self._said[voice] = reason
             self._log.warning(f"{voice} waits: {reason}", name="voice_waiting", voice=voice)
 
-    def _make(self, gathering: Gathering, voice: str, settings: StorySettings) -> str | None:
-        """Make the task of a voice, unless it has one; returns why it has to wait, or None."""
+    def _make(self, by_profile: Callable[[str], Gathering], voice: str, settings: StorySettings) -> str | None:
+        """Make the tasks of a voice, unless it has them; returns why it has to wait, or None."""
         try:
-            self._make_of(gathering, gathering.read(voice), settings)
+            self._make_of(by_profile, by_profile(DEFAULT_PROFILE).read(voice), settings)
         except Missing as missing:
             return str(missing)
         except (OSError, MachineTrouble):
@@ -101,22 +107,29 @@ class Preparer:
             return "the program stumbled over it or over its clips; the log has the details, please report them"
         return None
 
-    def _make_of(self, gathering: Gathering, entry: Entry, settings: StorySettings) -> None:
+    def _make_of(self, by_profile: Callable[[str], Gathering], entry: Entry, settings: StorySettings) -> None:
+        """All tasks of a voice, or none: what is there of them is seen by the voice having been noted."""
         sidecar = entry.sidecar
-        task_id = task_id_for(sidecar.category, sidecar.story or "", sidecar.chapter or "", sidecar.sha256)
-        if self._store.find(task_id) is None:
-            material = gathering.gather(entry, settings, seed_of(task_id))
-            captions = self._captions(material)
-            metadata = self._describe(task_id, material, captions)
-            self._store.add(self._stage(metadata, captions), task_id)
-            music = f" and {material.music.path.name}" if material.music else ", no music"
-            self._log.info(
-                f"Made task {task_id} for {'/'.join(metadata.titles)}: {metadata.voice_duration:.1f} s, "
-                f"{len(material.clips)} clips{music}",
-                name="task_made",
-                task=task_id,
-            )
-        self._library.note_task(entry.path, sidecar, task_id)
+        content = (sidecar.category, sidecar.story or "", sidecar.chapter or "", sidecar.sha256)
+        ids = {name: task_id_for(*content, name) for name in profiles_of(sidecar.category, settings, self._config)}
+        seed = seed_of(task_id_for(*content))  # the same clips and the same music in all profiles
+        missing = [name for name, task_id in ids.items() if self._store.find(task_id) is None]
+        material = {name: by_profile(name).gather(entry, settings, seed) for name in missing}
+        captions = self._captions(material[missing[0]]) if missing else []
+        for name in missing:
+            self._add(self._describe(ids[name], name, seed, material[name], captions), captions)
+        self._library.note_task(entry.path, sidecar, next(iter(ids.values())))
+
+    def _add(self, metadata: Metadata, captions: Sequence[Cue]) -> None:
+        task_id = metadata.task_id
+        self._store.add(self._stage(metadata, captions), task_id)
+        music = f" and {PurePosixPath(metadata.inputs[MUSIC].path).name}" if metadata.music_file else ", no music"
+        self._log.info(
+            f"Made task {task_id} for {metadata.label}: {metadata.voice_duration:.1f} s, "
+            f"{len(metadata.video_files)} clips{music}",
+            name="task_made",
+            task=task_id,
+        )
 
     def _captions(self, material: Material) -> list[Cue]:
         """The captions of a voice that has a text; a text that does not fit is said, and left out."""
@@ -134,8 +147,9 @@ class Preparer:
             )
             return []
 
-    def _describe(self, task_id: str, material: Material, captions: Sequence[Cue]) -> Metadata:
-        sidecar, render, settings = material.voice.sidecar, self._config.render, material.settings
+    def _describe(self, task_id: str, name: str, seed: int, material: Material, captions: Sequence[Cue]) -> Metadata:
+        sidecar, settings, profile = material.voice.sidecar, material.settings, self._config.profile(name)
+        render = profile.render
         parts = {f"video_part{i}.mp4": clip for i, clip in enumerate(material.clips, start=1)}
         inputs = {VOICE: self._input(material.voice)}
         if material.music:
@@ -161,21 +175,22 @@ class Preparer:
                 file=CAPTIONS,
                 language=settings.language or self._config.tasks.language,
                 cues=len(captions),
-                shown=settings.captions or render.captions,
+                shown=_asked(settings.captions, "captions", profile),
             )
             if captions
             else None,
             inputs=inputs,
             video_files=tuple(parts),
             render=RenderRequest(
-                resolution=settings.resolution or render.resolution,
+                resolution=_asked(settings.resolution, "resolution", profile),
                 frame_rate=int(render.frame_rate) if float(render.frame_rate).is_integer() else render.frame_rate,
                 logo=logo,
+                profile=name,
                 output_format=render.output_format,
             ),
             chapter=sidecar.chapter or "",
             titles=(*sidecar.titles, PurePosixPath(sidecar.origin.path).stem),
-            seed=seed_of(task_id),
+            seed=seed,
             priority=self._config.tasks.priority if settings.priority is None else settings.priority,
             created_at=utc_now(),
         )
@@ -237,6 +252,11 @@ def _pauses(audio: AudioFacts | None) -> str | None:
     except ValueError:
         return None
     return audio.pauses
+
+
+def _asked(by_story: Any, key: str, profile: Profile) -> Any:
+    """What a story asks for, unless a profile has a value of its own."""
+    return getattr(profile.render, key) if by_story is None or key in profile.own else by_story
 
 
 def _logo_name(logo: Path | None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from shared.domain.drop import Kind
 from shared.domain.names import duration_text
-from shared.domain.task import TaskState
+from shared.domain.task import DEFAULT_PROFILE, TaskState
 
 _ATTEMPT = re.compile(r"attempt-([0-9]+)-([0-9a-f]+)")
 _RECORD = re.compile(r"([1-9][0-9]*)\.json")
@@ -208,9 +208,10 @@ class Layout:
     def music(self, category: str, seconds: float, stem: str) -> Path:
         return self.scanned / "music" / category / "mp3" / f"{duration_text(seconds)}_{stem}.mp3"
 
-    def story_view(self, category: str, story: str, chapter: str) -> Path:
-        """The link by which people find a finished chapter."""
-        return self.by_story / category / story / f"{chapter}.mp4"
+    def story_view(self, category: str, story: str, chapter: str, profile: str = DEFAULT_PROFILE) -> Path:
+        """The link by which people find a finished chapter; special profiles have a folder of their own."""
+        folder = self.by_story / category / story
+        return (folder if profile == DEFAULT_PROFILE else folder / profile) / f"{chapter}.mp4"
 
     def relative(self, path: Path) -> PurePosixPath:
         """A path as it is written into records: relative to the root, with forward slashes."""

@@ -52,9 +52,19 @@ def after(state: TaskState, move: Move) -> TaskState:
 _NAMESPACE = uuid.UUID("a6d2e1de-7b9c-5d0e-9f57-2f1d0c0b8e11")
 
 
-def task_id_for(category: str, story: str, chapter: str, voice_sha256: str) -> str:
-    """The id of the task for one version of one chapter: the same content gives the same task (UUIDv5, RFC 9562)."""
-    return str(uuid.uuid5(_NAMESPACE, f"{category}\n{story}\n{chapter}\n{voice_sha256}"))
+DEFAULT_PROFILE = "default"
+"""The name of the profile that every farm has."""
+PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+"""What profiles may be called: they are also names of folders."""
+
+
+def task_id_for(category: str, story: str, chapter: str, voice_sha256: str, profile: str = DEFAULT_PROFILE) -> str:
+    """The id of the task for one version of one chapter in one profile: the same content gives the same task.
+
+    It is a UUIDv5 (RFC 9562).
+    """
+    words = [category, story, chapter, voice_sha256, *([] if profile == DEFAULT_PROFILE else [profile])]
+    return str(uuid.uuid5(_NAMESPACE, "\n".join(words)))
 
 
 def is_task_id(name: str) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from shared.domain.media import LoudnessFacts, VideoFacts
 from shared.domain.pauses import read
+from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 from shared.records.record import Record
 
 _MOST_LUFS = 120.0
@@ -53,6 +54,9 @@ class RenderRequest(BaseModel):
     resolution: str = Field(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")
     frame_rate: float = Field(ge=1, le=120)
     logo: str | None = None
+    profile: str = Field(
+        DEFAULT_PROFILE, pattern=PROFILE_NAME, description="Profile of the configuration that says the rest."
+    )
     output_format: str = "mp4"
 
 
@@ -89,8 +93,9 @@ class Metadata(Record):
 
     @property
     def label(self) -> str:
-        """Category, story and chapter, as the operator wrote them."""
-        return "/".join(self.titles or (self.category, self.story_name, self.chapter))
+        """Category, story and chapter, as the operator wrote them, and the profile where it is a special one."""
+        titles = "/".join(self.titles or (self.category, self.story_name, self.chapter))
+        return titles if self.render.profile == DEFAULT_PROFILE else f"{titles} ({self.render.profile})"
 
     @model_validator(mode="after")
     def _names_are_inputs(self) -> Self:

@@ -24,10 +24,13 @@ class StorySettings(BaseModel):
         None, description="Language of its voices, as ISO 639-2 writes it: eng, deu, jpn."
     )
     captions: Literal["track", "burned"] | None = Field(
-        None, description="Its captions as a track of the video, or drawn into the picture."
+        None, description="Its captions as a track of the video, or drawn into the picture; profiles as above."
     )
     resolution: Annotated[str, AfterValidator(check_resolution)] | None = Field(
-        None, description="Size of its videos, WIDTHxHEIGHT."
+        None, description="Size of its videos, WIDTHxHEIGHT, but for profiles that have one of their own."
+    )
+    profiles: tuple[str, ...] | None = Field(
+        None, min_length=1, strict=False, description="A video is made by each of these profiles of the configuration."
     )
 
 

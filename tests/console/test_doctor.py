@@ -31,7 +31,7 @@ def test_the_doctor_shows_each_encoder() -> None:
 def test_the_doctor_tries_all_on_this_machine(layout: Layout) -> None:
     """With the real command; problems of the configuration are told as ever."""
     status, said, _ = reelmill("doctor", "--root", str(layout.root), "--json")
-    works = {trial["encoder"]: trial["works"] for trial in json.loads(said)["trials"]}
+    works = {trial["encoder"]: trial["works"] for trial in json.loads(said)[0]["trials"]}
     assert status == 0
     assert works["libx264"]
     assert {"h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox"} <= set(works)

@@ -544,3 +544,29 @@ def test_wrong_settings_are_refused_all_at_once(start_worker: StartWorker, said:
     assert "render.preset" in text
     assert "did you mean worker.lease_seconds?" in text
     assert "2 problems" in text
+
+
+def test_tasks_of_a_profile_that_a_node_cannot_encode_are_left_to_others(
+    farm: Layout,
+    add_task: Callable[..., str],
+    start_worker: Callable[..., subprocess.Popen[bytes]],
+    said: Callable[[], list[str]],
+    wait_until: Callable[..., None],
+) -> None:
+    """They stay where they are, and the log says why; one of an unknown profile fails with an explanation."""
+    with farm.config.open("a", encoding="utf-8") as config:
+        config.write('[profiles.mac]\nencoder = "videotoolbox"\n')
+    left, unknown, usual = add_task(), add_task(), add_task()
+    for task_id, profile in ((left, "mac"), (unknown, "mack")):
+        path = farm.task(TaskState.WAITING, task_id) / METADATA
+        metadata = Metadata.read(path)
+        request = metadata.render.model_copy(update={"profile": profile})
+        metadata.model_copy(update={"render": request}).write(path)
+    start_worker(worker__max_attempts=1, worker__conform_when_idle="false")
+    wait_until(farm.task(TaskState.FINISHED, usual).is_dir)
+    assert farm.task(TaskState.WAITING, left).is_dir()
+    reason = Reason.read(farm.task(TaskState.FAILED, unknown) / REASON)
+    assert 'no profile "mack" in the configuration; did you mean mac?' in reason.reason
+    lines = [line for line in said() if "event=profile_left_out" in line]
+    assert len(lines) == 1
+    assert 'Leaving videos of the profile \\"mac\\" to other nodes: profiles.mac.encoder' in lines[0]

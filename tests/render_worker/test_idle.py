@@ -18,11 +18,12 @@ from render_worker.commands.encoders import Way
 from render_worker.idle import Ahead
 from render_worker.progress import Report
 from render_worker.segments.cache import SegmentCache
+from render_worker.ways import Ways
 from shared.config import load_config
 from shared.domain.drop import Kind
 from shared.domain.layout import FINAL, RENDER_RECORD, Layout, retired_of, sidecar_of
 from shared.domain.media import VideoFacts
-from shared.domain.task import TaskState
+from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.log import open_log
 from shared.records.node import NodeRecord
@@ -62,13 +63,18 @@ def shelve(farm: Layout, media: Callable[[str], Path]) -> Callable[[str], Path]:
 def ahead_of(farm: Layout, ffmpeg: Ffmpeg) -> Callable[..., Ahead]:
     """An idle node's work on the farm."""
 
-    def make(budget: int = 10**12, *, stopping: Callable[[], bool] = lambda: False, ffmpeg: Ffmpeg = ffmpeg) -> Ahead:
+    def make(
+        budget: int = 10**12,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        ffmpeg: Ffmpeg = ffmpeg,
+        ways: Ways | None = None,
+    ) -> Ahead:
+        ways = ways or Ways({DEFAULT_PROFILE: (Way("libx264"),)})
         config = load_config(farm.config, {})
         cache = SegmentCache(farm, "here", budget)
         cache.tidy()
-        return Ahead(
-            config, farm, cache, ffmpeg, Way("libx264"), "here", open_log("render_worker", config.log), stopping
-        )
+        return Ahead(config, farm, cache, ffmpeg, ways, "here", open_log("render_worker", config.log), stopping)
 
     return make
 
@@ -112,13 +118,15 @@ def test_a_card_that_fails_is_not_used_ahead_of_need_again(
     """A task has to show who is at fault; with another way all clips are looked at again."""
     shelve("h264.mp4")
     shelve("hevc.mp4")
-    ahead = ahead_of(ffmpeg=script('case "$*" in *nvenc*) kill -9 $$;; esac; exec "$FFMPEG" "$@"'))
-    ahead.use(Way("h264_nvenc"))
+    ways = Ways({DEFAULT_PROFILE: (Way("h264_nvenc"), Way("libx264"))})
+    ahead = ahead_of(ffmpeg=script('case "$*" in *nvenc*) kill -9 $$;; esac; exec "$FFMPEG" "$@"'), ways=ways)
     wanted = ahead.next(0.0)
     assert wanted
     assert ahead.make(wanted, quiet)
     assert ahead.next(1000.0) is None
-    ahead.use(Way("libx264"))
+    while ways.usual == Way("h264_nvenc"):
+        ways.note(DEFAULT_PROFILE, stepped_down=True)
+    ahead.look_again()
     made = []
     while wanted := ahead.next(1000.0):
         assert ahead.make(wanted, quiet)

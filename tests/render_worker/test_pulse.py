@@ -9,8 +9,9 @@ import pytest
 from render_worker.commands.encoders import Way
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
+from render_worker.ways import Ways
 from shared.domain.layout import Layout
-from shared.domain.task import TaskState
+from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.records.lock import LockRecord
 from shared.records.node import NodeRecord
 from shared.store import Claim, Store
@@ -27,7 +28,7 @@ def store(farm: Layout) -> Store:
 @pytest.fixture
 def pulse(store: Store) -> Iterator[Pulse]:
     """A pulse that beats ten times a second."""
-    pulse = Pulse(store, "a", 0.1, Way("libx264"))
+    pulse = Pulse(store, "a", 0.1, Ways({DEFAULT_PROFILE: (Way("libx264"),)}))
     pulse.start()
     yield pulse
     pulse.stop()
@@ -116,7 +117,7 @@ def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, wait_unt
 
 def test_a_pulse_that_stops_removes_the_record(store: Store, farm: Layout, wait_until: WaitUntil) -> None:
     """A node that left is not a dead node."""
-    pulse = Pulse(store, "b", 0.1, Way("libx264"))
+    pulse = Pulse(store, "b", 0.1, Ways({DEFAULT_PROFILE: (Way("libx264"),)}))
     pulse.start()
     wait_until(farm.node_record("b").exists)
     pulse.stop()

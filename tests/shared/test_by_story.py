@@ -40,6 +40,16 @@ def test_a_link_leads_to_the_video(layout: Layout, publish: Callable[..., Metada
     assert (moved / link.relative_to(layout.root)).read_bytes() == b"the video"
 
 
+def test_special_profiles_have_a_folder_of_their_own(layout: Layout, publish: Callable[..., Metadata]) -> None:
+    """So that no chapter is hidden by another's video."""
+    usual, special = publish(b"usual"), publish(b"special")
+    request = special.render.model_copy(update={"profile": "shorts"})
+    links = show(layout, usual), show(layout, special.model_copy(update={"render": request}))
+    story = layout.by_story / "fantasy" / "dragon_flight"
+    assert links == (story / "chapter_0001.mp4", story / "shorts" / "chapter_0001.mp4")
+    assert [link.read_bytes() for link in links] == [b"usual", b"special"]
+
+
 @pytest.mark.parametrize("titles", [(), ("Fantasy",), ("a", "b", "c", "d")])
 def test_without_three_titles_the_library_names_are_used(
     layout: Layout, publish: Callable[..., Metadata], titles: tuple[str, ...]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Config, ConfigError, load_config
+from shared.config import Config, ConfigError, Tables, UnknownProfile, load_config
 from shared.config_text import default_text
 
 
@@ -180,7 +180,7 @@ def test_the_written_configuration_explains_every_key() -> None:
     """Each key stands below a line of explanation, and none is forgotten."""
     lines = default_text().splitlines()
     values = tomllib.loads(default_text())
-    for section, field in Config.model_fields.items():
+    for section, field in Tables.model_fields.items():
         assert f"[{section}]" in lines
         keys = getattr(field.annotation, "model_fields", {})
         assert list(values[section]) == list(keys)
@@ -211,3 +211,65 @@ def test_changed_values_are_written_and_read_back(path: Path) -> None:
     config = load_config(path, {})
     assert (config.render.logo, config.render.frame_rate) == ('lö"go.png', 29.97)
     assert config.tasks.fallback_categories == ("a", "b")
+
+
+# -- profiles ----------------------------------------------------------------------------------------------
+
+
+def test_a_profile_is_laid_over_the_other_tables(path: Path) -> None:
+    """What it does not say is as in [render] and [mix], also where the environment says it."""
+    path.write_text(
+        '[render]\nquality = 19\npreset = "slow"\n[mix]\nduck_db = 6\n[tasks]\nprofiles = ["default", "shorts"]\n'
+        '[profiles.shorts]\nresolution = "1080x1920"\npreset = "fast"\n[profiles.shorts.mix]\nloudness_lufs = -16\n'
+    )
+    config = load_config(path, {"REELMILL_RENDER__FIT": "blur"})
+    shorts, usual = config.profile("shorts"), config.profile("default")
+    assert (usual.render, usual.mix) == (config.render, config.mix)
+    assert (usual.render.resolution, usual.render.preset, usual.render.fit) == ("1920x1080", "slow", "blur")
+    assert (shorts.render.resolution, shorts.render.preset, shorts.render.fit) == ("1080x1920", "fast", "blur")
+    assert (shorts.render.quality, shorts.mix.duck_db, shorts.mix.loudness_lufs) == (19, 6, -16)
+    assert shorts.own == {"resolution", "preset"}
+    assert config.profile_names == ("default", "shorts")
+
+
+def test_a_profile_that_is_not_there_is_told_with_the_nearest_name(path: Path) -> None:
+    """Or with all there are."""
+    path.write_text("[profiles.shorts]\n")
+    config = load_config(path, {})
+    with pytest.raises(UnknownProfile, match=r'no profile "short" .* did you mean shorts\?'):
+        config.profile("short")
+    with pytest.raises(UnknownProfile, match="there is default, shorts"):
+        config.profile("4k")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[profiles.a]\nqualty = 3\n", "profiles.a.qualty: there is no such key; did you mean quality?"),
+        ("[profiles.a]\nquality = 99\n", "profiles.a.quality = 99: must be less than or equal to 51"),
+        ("[profiles.a.mix]\nduck_db = 99\n", "profiles.a.mix.duck_db = 99: must be less than or equal to 15"),
+        ("[profiles.a]\nmix = 3\n", "profiles.a: must be a table with keys of [render], and of [mix] in"),
+        ("[profiles]\na = 3\n", "profiles.a: must be a table with keys of [render], and of [mix] in"),
+        ("profiles = 3\n", "profiles = 3: must be tables, such as [profiles.shorts]"),
+        ("[profiles.default]\n", 'profiles.default: a name is small letters, digits, "-" and "_", and not "default"'),
+        ('[profiles."../a"]\n', 'profiles.../a: a name is small letters, digits, "-" and "_", and not "default"'),
+        ('[profiles.a]\nencoder = "videotoolbox"\ncodec = "av1"\n', 'profiles.a.codec = "av1": must be h264 or hevc'),
+        ('[tasks]\nprofiles = ["b"]\n', 'tasks.profiles: there is no profile "b" in the configuration'),
+        ("[tasks]\nprofiles = []\n", "tasks.profiles = []: must be"),
+        (
+            '[tasks]\ncategory_profiles = {news = ["b"]}\n',
+            'tasks.category_profiles.news: there is no profile "b" in the configuration; there is default',
+        ),
+    ],
+)
+def test_what_is_wrong_with_profiles_is_told(path: Path, text: str, problem: str) -> None:
+    """With its key, as ever."""
+    path.write_text(text)
+    (found,) = problems_of(path)
+    assert found.startswith(problem)
+
+
+def test_a_mistake_in_the_usual_tables_is_told_once(path: Path) -> None:
+    """Not again by every profile that takes it over."""
+    path.write_text("[render]\nquality = 99\n[profiles.a]\n[profiles.b]\n")
+    assert problems_of(path) == ("render.quality = 99: must be less than or equal to 51",)

@@ -243,4 +243,4 @@ def test_a_logo_is_found_where_it_is_wanted_and_there(stocked: Stock) -> None:
     named: Changes = {"render": {"logo": "brand.png"}}
     assert "there is no assets/brand.png" in reason(stocked, named)
     with pytest.raises(RootError):
-        find_logo(stocked.layout, Config.model_validate(named))
+        find_logo(stocked.layout, Config.model_validate(named).render)

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from shared.domain.errors import IllegalTransition
-from shared.domain.task import TRANSITIONS, Move, TaskState, after, is_task_id, task_id_for
+from shared.domain.task import DEFAULT_PROFILE, TRANSITIONS, Move, TaskState, after, is_task_id, task_id_for
 
 ALLOWED = {
     (TaskState.WAITING, Move.CLAIM): TaskState.PROCESSING,
@@ -57,6 +57,12 @@ def test_the_same_chapter_content_is_the_same_task() -> None:
 def test_another_category_story_chapter_or_content_is_another_task(other: tuple[str, str, str, str]) -> None:
     """Each of the four parts tells tasks apart."""
     assert task_id_for(*other) != task_id_for("a", "b", "c", "d")
+
+
+def test_each_profile_is_a_task_of_its_own() -> None:
+    """The usual one keeps the ids of farms that know no other."""
+    assert task_id_for("a", "b", "c", "d", DEFAULT_PROFILE) == task_id_for("a", "b", "c", "d")
+    assert len({task_id_for("a", "b", "c", "d", name) for name in (DEFAULT_PROFILE, "shorts", "square")}) == 3
 
 
 def test_a_task_id_is_a_uuid_of_version_5() -> None:
