@@ -49,7 +49,8 @@ One folder per category: `<category>/<name>.mp4`. A story uses the clips of its 
     "raw/frame": """\
 # Decorative frames
 
-One folder per category: `<category>/<name>.mp4`.
+One folder per category: `<category>/<name>.mp4` (or `.mov`). They are laid over the videos whose clips are of their
+category, again and again. The video is seen where the frame is clear (ProRes 4444 with alpha), or green, or blue.
 """,
     "raw/music": """\
 # Background music

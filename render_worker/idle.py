@@ -13,7 +13,7 @@ from pathlib import Path
 from render_worker.commands.conform import Look
 from render_worker.commands.encoders import ENCODERS, SOFTWARE
 from render_worker.gate import GateClosed
-from render_worker.planning import logo_layer
+from render_worker.looks import Looks
 from render_worker.progress import Report, Work
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
@@ -23,14 +23,13 @@ from render_worker.ways import Ways
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.drop import Kind
-from shared.domain.errors import RootError, Stopped, ToolKilled
+from shared.domain.errors import Stopped, ToolKilled
 from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.domain.media import VideoFacts
-from shared.domain.plan import Canvas, Profile, exact_rate, frames_in, treatment_of
+from shared.domain.plan import frames_in, treatment_of
 from shared.ffmpeg import Ffmpeg
 from shared.files import is_there, remove_tree
 from shared.log import Logger
-from shared.logo import find_logo
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 
@@ -58,6 +57,7 @@ class Ahead:
     _waiting: deque[Wanted] = field(default_factory=deque)
     _has_failed: bool = False
     _looked_at: float = -_LOOK_AGAIN_SECONDS
+    _looks: Looks = field(init=False)
 
     def look_again(self) -> None:
         """Look at all clips again, since they are conformed in another way from now on."""
@@ -102,7 +102,7 @@ class Ahead:
         work.set_out({"conforming": wanted.recipe.frames})
         work.begin("conforming", wanted.recipe.frames)
         try:
-            if not self._copy_layers(wanted, bench):
+            if not self._lay_out(wanted.recipe.look, bench):
                 return True  # its logo is another one by now: what has that one's name must not show this one
             conform_all([replace(wanted, folder=bench)], self.cache, tool, bench, work.add)
         except Stopped:
@@ -125,16 +125,19 @@ class Ahead:
             remove_tree(bench)
         return True
 
-    def _copy_layers(self, wanted: Wanted, bench: Path) -> bool:
-        """Put the pictures that lie over a segment into `bench`; False where one is not what it was."""
-        for layer, sha256 in wanted.recipe.look.layers:
+    def _lay_out(self, look: Look, bench: Path) -> bool:
+        """Put what lies over a segment into `bench`; False where some of it is not what it was."""
+        for layer, sha256 in look.layers:
             try:
-                content = (wanted.folder / layer.source).read_bytes()
+                content = self._looks.files[sha256].read_bytes()
             except FileNotFoundError:
                 return False
             if hashlib.sha256(content).hexdigest() != sha256:
                 return False
             (bench / layer.source).write_bytes(content)
+        if look.decoration:
+            decoration, sha256 = look.decoration
+            (bench / decoration.source).symlink_to(self._looks.files[sha256].absolute())  # none is changed in place
         return True
 
     def _look(self, now: float) -> bool:
@@ -142,6 +145,7 @@ class Ahead:
         if now < self._looked_at + _LOOK_AGAIN_SECONDS:
             return False
         self._looked_at = now
+        self._looks = Looks(self.config, self.layout, self.ways)
         found = [path for path in self._library() if path not in self._known]
         self._known.update(found)
         # Nodes begin at different places, so that they rarely conform the same clip.
@@ -163,9 +167,8 @@ class Ahead:
         if sidecar.video is None:
             return []
         found = []
-        for profile in self.config.profiles_of(sidecar.category):
-            if look := self._look_of(profile):
-                found += self._segments(clip, sidecar, sidecar.video, look)
+        for look in self._looks.of(sidecar.category):
+            found += self._segments(clip, sidecar, sidecar.video, look)
         return [wanted for wanted in found if not self.cache.has(wanted.key)]
 
     def _segments(self, clip: Path, sidecar: Sidecar, video: VideoFacts, look: Look) -> list[Wanted]:
@@ -174,24 +177,3 @@ class Ahead:
         place = str(self.layout.relative(clip))
         source = Source(clip, place, sidecar.sha256, sidecar.size, frames, treatment_of(video, rate))
         return segments_of(source, frames, look, self.layout.assets, self.ffmpeg.version, self.cache.has)
-
-    def _look_of(self, name: str) -> Look | None:
-        """What new tasks of a profile ask for, as the configuration stands; None where they most likely join nothing.
-
-        Where captions are burned in, only what has no text is joined.
-        """
-        render, ways = self.config.profile(name).render, self.ways.of(name)
-        if not ways or (render.mode, render.captions) != ("segments", "track"):
-            return None
-        width, height = map(int, render.resolution.split("x"))
-        try:
-            logo = find_logo(self.layout, render)
-            layers = [(logo, hashlib.sha256(logo.read_bytes()).hexdigest())] if logo else []
-        except (OSError, RootError):
-            return None
-        profile = Profile(ways[0].encoder, render.quality, render.preset, render.audio_kbps)
-        return Look(
-            Canvas(width, height, exact_rate(render.frame_rate), render.fit),
-            profile,
-            tuple((logo_layer(path.name, render, width), sha256) for path, sha256 in layers),
-        )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from render_worker.commands.sounds import MONO_TO_STEREO
-from shared.config import Config, Mix, Render, UnknownProfile
+from shared.config import KEY_AUTO, Config, Mix, Render, UnknownProfile
 from shared.config import Profile as ConfiguredProfile
+from shared.domain.media import VideoFacts
 from shared.domain.mix import Master, levels
 from shared.domain.plan import (
     Canvas,
     Captions,
     Clip,
+    Decoration,
     Layer,
     PlanError,
     Profile,
     RenderPlan,
     Track,
     exact_rate,
+    frames_in,
     make_plan,
+    treatment_of,
 )
 from shared.records.metadata import Metadata
 
@@ -42,11 +48,11 @@ def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
     profile = profile_of(metadata, config)
     render = profile.render
     width, height = map(int, metadata.render.resolution.split("x"))
-    inputs = metadata.inputs
+    rate, inputs = exact_rate(metadata.render.frame_rate), metadata.inputs
     tracks, master = _tracks(metadata, profile.mix)
     logo, captions = metadata.render.logo, metadata.captions
     return make_plan(
-        Canvas(width, height, exact_rate(metadata.render.frame_rate), render.fit),
+        Canvas(width, height, rate, render.fit),
         Profile(encoder, render.quality, render.preset, render.audio_kbps),
         seconds=metadata.voice_duration,
         clips=[Clip(name, inputs[name].seconds or 0.0, inputs[name].video) for name in metadata.video_files],
@@ -54,7 +60,22 @@ def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
         tracks=tracks,
         captions=Captions(captions.file, captions.language, captions.cues, captions.shown) if captions else None,
         master=master,
+        decoration=decoration_of(metadata.frame_file, inputs[metadata.frame_file].video, render, rate)
+        if metadata.frame_file
+        else None,
     )
+
+
+def decoration_of(source: str, facts: VideoFacts | None, render: Render, rate: Fraction) -> Decoration:
+    """A decorative frame as the configuration has it.
+
+    Raises:
+        PlanError: its record says nothing of its picture.
+    """
+    if facts is None:
+        raise PlanError(f"{source}: the record of this decorative frame does not say how long it is")
+    key = facts.key if render.frame_key == KEY_AUTO else render.frame_key
+    return Decoration(source, max(1, frames_in(facts.seconds, rate)), key, render.frame_fit, treatment_of(facts, rate))
 
 
 def logo_layer(source: str, render: Render, width: int) -> Layer:

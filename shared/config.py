@@ -15,14 +15,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from shared.domain.errors import ReelmillError
-from shared.domain.media import check_language, check_resolution
+from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
 from shared.domain.names import readable, safe_folder
-from shared.domain.plan import Fit, Position
+from shared.domain.plan import Fit, FrameFit, Position
 from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 
 ENVIRONMENT_PREFIX = "REELMILL_"
 LOGO_AUTO = "auto"
+KEY_AUTO = "auto"
 HEARTBEATS_PER_LEASE = 3  # a living worker must be seen alive several times within a lease
 
 
@@ -51,6 +52,12 @@ def _check_asset(value: str) -> str:
     if path.is_absolute() or ".." in path.parts or "\\" in value:
         raise ValueError('must be the name of a file in assets/, such as logo.png, or "auto", or ""')
     return value
+
+
+def _check_key(value: str) -> str:
+    if value != KEY_AUTO and not re.fullmatch("#[0-9a-fA-F]{6}", value):
+        raise ValueError('must be a colour as red, green and blue in hexadecimal, such as "#00d800", or "auto"')
+    return value.lower()
 
 
 def _check_umask(value: str) -> str:
@@ -209,6 +216,11 @@ class Render(Section):
     logo_margin: int = Field(20, ge=0, le=10_000, description="Pixels between it and the edges it lies at.")
     logo_width: float = Field(0.0, ge=0, le=1, description="Its width as a share of the video's; 0 leaves its size.")
     logo_opacity: float = Field(1.0, gt=0, le=1, description="How much of it is seen; 1 hides what is behind it.")
+    frames: bool = Field(True, description="Whether a decorative frame of the category, if any, lies over the picture.")
+    frame_fit: FrameFit = Field("stretch", description="How a frame of another shape is brought to the video's.")
+    frame_key: Annotated[str, AfterValidator(_check_key)] = Field(
+        KEY_AUTO, description='Colour one sees through in frames, such as "#00d800"; "auto" takes what each one shows.'
+    )
     output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
     mode: Literal["segments", "direct"] = Field(
         "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
@@ -231,6 +243,10 @@ class Render(Section):
     )
     audio_kbps: int = Field(192, ge=32, le=512, description="Bit rate of the sound, in kbit/s.")
     stall_seconds: float = Field(120.0, ge=1, description="A render without progress for this long is killed.")
+
+    def shows(self, frame: VideoFacts) -> bool:
+        """Whether anything of a video is seen through a decorative frame."""
+        return frame.alpha or frame.key is not None or self.frame_key != KEY_AUTO
 
 
 class Mix(Section):

@@ -12,6 +12,7 @@ from typing import IO
 from main_worker.arrival.ready import Ready
 from main_worker.arrival.unfinished import CHECKSUM_MISMATCH
 from main_worker.checks.cage import Cage, refused, too_costly
+from main_worker.checks.frames import examine_frame
 from main_worker.checks.loudness import normalise
 from main_worker.checks.pictures import examine_clip
 from main_worker.checks.sounds import examine_voice
@@ -140,7 +141,12 @@ class Examiner:
     def _by_kind(self, ready: Ready, drop: Drop, content: Content) -> Examined:
         match drop.kind:
             case Kind.VIDEO | Kind.FRAME as kind:
-                return Examined(content, video=examine_clip(self.cage, ready.path, still=kind is Kind.FRAME))
+                facts = (
+                    examine_frame(self.cage, ready.path, self.staging)
+                    if kind is Kind.FRAME
+                    else examine_clip(self.cage, ready.path)
+                )
+                return Examined(content, video=facts)
             case Kind.VOICE:
                 audio, loudness = examine_voice(self.cage, ready.path)
                 return Examined(content, audio=audio, loudness=loudness)

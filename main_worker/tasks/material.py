@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from main_worker.shelves.library import Library, Place, place_of, text_place
-from main_worker.tasks.picking import pick_clips, pick_music
+from main_worker.tasks.picking import pick_clips, pick_one
 from shared.config import Config, Render, UnknownProfile
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import RootError
@@ -48,6 +48,7 @@ class Material:
     music: Entry | None
     clips: tuple[Entry, ...]
     logo: Path | None
+    frame: Entry | None
     settings: StorySettings
     text: Text | None = None
 
@@ -58,17 +59,19 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Wants:
-    """Where a voice's clips and music come from, best first, and whether it must have music."""
+    """Where a voice's clips and music come from, best first, whether it must have music, and may have a frame."""
 
     categories: tuple[str, ...]
     music: bool | None
+    frame: bool = True
 
 
 def wants_of(place: Place, settings: StorySettings, config: Config) -> Wants:
     """What the settings of a story and the configuration ask for; `music` None: if there is some."""
     own = safe_folder(settings.clips) if settings.clips else place.category
     categories = tuple(dict.fromkeys((own, *config.tasks.fallback_categories)))
-    return Wants(categories, (config.music.required or None) if settings.music is None else settings.music)
+    music = (config.music.required or None) if settings.music is None else settings.music
+    return Wants(categories, music, settings.frame is not False)
 
 
 def profiles_of(category: str, settings: StorySettings, config: Config) -> tuple[str, ...]:
@@ -123,13 +126,14 @@ class Gathering:
         wants = wants_of(place, settings, self.config)
         clips = self._clips(wants, voice.sidecar.audio.seconds, seed)
         music = self._music(wants, seed)
-        if better := self._better_on_its_way(wants, clips, music):
+        frame = self._frame(wants, seed)
+        if better := self._better_on_its_way(wants, clips, music, frame):
             raise Missing(f"{better} for it are on their way into the library")
         try:
             logo = find_logo(self.layout, self._render, self.config.table_of(self.profile))
         except RootError as error:
             raise Missing(str(error)) from error
-        return Material(voice, music, tuple(clips), logo, settings, self._text(voice))
+        return Material(voice, music, tuple(clips), logo, frame, settings, self._text(voice))
 
     @property
     def _render(self) -> Render:
@@ -195,12 +199,26 @@ class Gathering:
         if wants.music is False:
             return None
         shelves = [self.library.shelf(Kind.MUSIC, name) for name in wants.categories]
-        picked = pick_music(shelves, seed, self._is_usable)
+        picked = pick_one(shelves, seed, self._is_usable)
         if picked is None and wants.music:
             raise Missing(f"all music in {_or(f'music/{name}/' for name in wants.categories)} is gone or retired")
         return self.read(picked) if picked else None
 
-    def _better_on_its_way(self, wants: Wants, clips: list[Entry], music: Entry | None) -> str | None:
+    def _frame(self, wants: Wants, seed: int) -> Entry | None:
+        """A decorative frame of the first category, through which something is seen."""
+        if not (wants.frame and self._render.frames):
+            return None
+        shelf = self.library.shelf(Kind.FRAME, wants.categories[0])
+        picked = pick_one([shelf], seed, lambda path: self._is_usable(path) and self._shows(path))
+        return self.read(picked) if picked else None
+
+    def _shows(self, relative: str) -> bool:
+        facts = self.read(relative).sidecar.video
+        return facts is not None and self._render.shows(facts)
+
+    def _better_on_its_way(
+        self, wants: Wants, clips: list[Entry], music: Entry | None, frame: Entry | None
+    ) -> str | None:
         """What is arriving that the voice would rather have than what was picked for it, in words; None for nothing."""
         coming = {(drop.kind, drop.category) for drop in self.arriving}
         names = wants.categories
@@ -211,6 +229,8 @@ class Gathering:
         preferred = names[: names.index(music.sidecar.category)] if music else names
         if wants.music is not False and any((Kind.MUSIC, name) in coming for name in preferred):
             return "better tracks of music"
+        if frame is None and wants.frame and self._render.frames and (Kind.FRAME, names[0]) in coming:
+            return "decorative frames"
         return None
 
 

@@ -53,8 +53,8 @@ def pick_clips(
     return picked
 
 
-def pick_music(categories: Sequence[Sequence[T]], seed: int, usable: Callable[[T], bool] = lambda _: True) -> T | None:
-    """One track from the first category that has any."""
+def pick_one(categories: Sequence[Sequence[T]], seed: int, usable: Callable[[T], bool] = lambda _: True) -> T | None:
+    """One track of music, or one frame, from the first category that has any."""
     dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
     return next((track for tracks in categories for track in _shuffled(tracks, dice) if usable(track)), None)
 

@@ -33,7 +33,7 @@ from shared.records.record import utc_now
 from shared.records.story import StorySettings
 from shared.store import Store
 
-VOICE, MUSIC, CAPTIONS = "voice.mp3", "music.mp3", "captions.vtt"
+VOICE, MUSIC, FRAME, CAPTIONS = "voice.mp3", "music.mp3", "frame.mp4", "captions.vtt"
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,8 @@ class Preparer:
         if material.music:
             inputs[MUSIC] = self._input(material.music)
         inputs |= {name: self._input(clip) for name, clip in parts.items()}
+        if material.frame:
+            inputs[FRAME] = self._input(material.frame)
         if captions and material.text:
             written = to_webvtt(captions).encode()
             path, sha256 = str(self._layout.relative(material.text.path)), hashlib.sha256(written).hexdigest()
@@ -189,6 +191,7 @@ class Preparer:
                 output_format=render.output_format,
             ),
             chapter=sidecar.chapter or "",
+            frame_file=FRAME if material.frame else None,
             titles=(*sidecar.titles, PurePosixPath(sidecar.origin.path).stem),
             seed=seed,
             priority=self._config.tasks.priority if settings.priority is None else settings.priority,

@@ -14,8 +14,9 @@ import ffmpeg
 
 from render_worker.commands.luma import clip_luma, film_luma, placed
 from render_worker.commands.outputs import arguments, container, device, for_encoder, video_options
-from render_worker.commands.pictures import Decoding, Stretch, picture
-from shared.domain.plan import Canvas, Layer, Profile, Treatment
+from render_worker.commands.pictures import picture
+from render_worker.commands.stretches import Decoding, Stretch
+from shared.domain.plan import Canvas, Decoration, Layer, Profile, Treatment
 from shared.ffmpeg import file_url
 
 _SOME_FRAMES, _LATER = 100, 1_000_000
@@ -27,11 +28,13 @@ class Look:
 
     Attributes:
         layers: pictures laid over them, each with the hash of its content.
+        decoration: the film laid over each clip, with the hash of its content.
     """
 
     canvas: Canvas
     profile: Profile
     layers: tuple[tuple[Layer, str], ...] = ()
+    decoration: tuple[Decoration, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,15 @@ class Recipe:
         """ffmpeg's arguments.
 
         Args:
-            folder: where the files of the layers are.
+            folder: where the files of the layers and of the decoration are.
             luma: gets the brightness of the clip.
             hardware: what decodes the clip.
         """
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
-        pictures = picture(
-            [stretch], canvas, [layer for layer, _ in self.look.layers], folder, Decoding(hardware, threads)
-        )
+        layers = [layer for layer, _ in self.look.layers]
+        decoration = self.look.decoration[0] if self.look.decoration else None
+        pictures = picture([stretch], canvas, layers, folder, Decoding(hardware, threads), decoration)
         settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
         beside = [clip_luma(pictures.small, luma)] if luma else []
         film = for_encoder(pictures.film, profile)
@@ -86,6 +89,9 @@ def _way(treatment: Treatment, look: Look, version: str) -> str:
     """
     layers = tuple(replace(layer, source=sha256) for layer, sha256 in look.layers)
     look = replace(look, layers=tuple((layer, "") for layer in layers))
+    if look.decoration:
+        decoration, sha256 = look.decoration
+        look = replace(look, decoration=(replace(decoration, source=sha256), ""))
     recipes = [Recipe("", start, _SOME_FRAMES, treatment, look) for start in (0, _LATER)]
     paths = Path("/clip"), Path("/layers"), Path("/segment")
     commands = [recipe.command(*paths, None, threads=1) for recipe in recipes]

@@ -13,8 +13,9 @@ from render_worker.commands.captions import captions
 from render_worker.commands.lettering import Lettering
 from render_worker.commands.luma import clip_luma
 from render_worker.commands.outputs import arguments, container, device, for_encoder, video_options
-from render_worker.commands.pictures import Decoding, Stretch, picture
+from render_worker.commands.pictures import picture
 from render_worker.commands.sounds import audio_options, mix
+from render_worker.commands.stretches import Decoding, Stretch
 from shared.domain.plan import RenderPlan
 
 
@@ -34,7 +35,7 @@ def direct(
     """
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
     texts, text_options = captions(plan, task)
-    pictures = picture(stretches, plan.canvas, plan.layers, task, Decoding(hardware))
+    pictures = picture(stretches, plan.canvas, plan.layers, task, Decoding(hardware), plan.decoration)
     shown = lettering.over(pictures.film) if lettering else pictures.film
     options = {
         **video_options(plan.canvas, plan.profile),

@@ -15,13 +15,13 @@ from typing import Any
 
 import ffmpeg
 
+from render_worker.commands.shapes import cells
 from shared.domain.plan import Canvas, Layer
 from shared.ffmpeg import file_url
 
 CELLS = 12
-_PIXELS = 193  # of each row and column; a prime, so that no pattern of a picture's pixels falls into step with it
+SIDE = 193  # of each row and column; a prime, so that no pattern of a picture's pixels falls into step with it
 BLUR = 8  # a picture that lies behind another is blurred where it has this part of its width and height
-LONGEST = 4  # times the canvas, to which a picture is enlarged that loses its edges
 _FEW = {"flags": "neighbor", "out_range": "pc"}
 _MEANS = {"w": CELLS, "h": CELLS, "flags": "area", "out_range": "pc"}
 _RAW = {"fps_mode": "passthrough", "f": "rawvideo"}
@@ -29,15 +29,13 @@ _RAW = {"fps_mode": "passthrough", "f": "rawvideo"}
 
 def placed(frames: Any, canvas: Canvas) -> Any:
     """Decoded frames as few pixels, at their place on a canvas that is as small."""
-    shape, size = f"(dar*{canvas.height}/{canvas.width})", (_PIXELS, _PIXELS)
-    width, height = (f"max(1,round({_PIXELS}*min(1,{share})))" for share in (shape, f"1/{shape}"))
-    if canvas.fit == "crop":
-        width, height = (f"round({_PIXELS}*min({LONGEST},max(1,{share})))" for share in (shape, f"1/{shape}"))
-    few = frames.filter("scale", w=width, h=height, **_FEW).filter("format", "gray")
+    size = (SIDE, SIDE)
+    placing = cells("outside" if canvas.fit == "crop" else "inside", canvas, SIDE)
+    few = frames.filter("scale", **placing, **_FEW).filter("format", "gray")
     if canvas.fit == "pad":
         return few.filter("pad", *size, "(ow-iw)/2", "(oh-ih)/2", color="black").filter("setsar", 1)
     parts = few.filter_multi_output("split")
-    behind = parts.stream(0).filter("scale", _PIXELS // BLUR, _PIXELS // BLUR, flags="area")
+    behind = parts.stream(0).filter("scale", SIDE // BLUR, SIDE // BLUR, flags="area")
     behind = behind.filter("scale", *size, flags="bilinear")
     few = ffmpeg.filter([behind, parts.stream(1)], "overlay", "(W-w)/2", "(H-h)/2", format="yuv444")
     return few.filter("format", "gray").filter("setsar", 1)
@@ -45,7 +43,7 @@ def placed(frames: Any, canvas: Canvas) -> Any:
 
 def laid_over(few: Any, over: Any, layer: Layer, canvas: Canvas) -> Any:
     """A layer over the small canvas, where it lies on the large one."""
-    across, down = _PIXELS / canvas.width, _PIXELS / canvas.height
+    across, down = SIDE / canvas.width, SIDE / canvas.height
     wide, high = ("iw", "ih") if layer.width is None else (f"{layer.width}", f"{layer.width}*ih/iw")
     size = {"w": f"max(1,round({wide}*{across:.6g}))", "h": f"max(1,round({high}*{down:.6g}))"}
     over = over.filter("scale", **size, flags="area")
@@ -68,7 +66,7 @@ def clip_luma(few: Any, target: Path) -> Any:
 
 def film_luma(target: Path) -> list[str]:
     """The output for the first film that is decoded in a command."""
-    steps = {"w": _PIXELS, "h": _PIXELS, **_FEW}, _MEANS
+    steps = {"w": SIDE, "h": SIDE, **_FEW}, _MEANS
     scaled = ["scale=" + ":".join(f"{key}={value}" for key, value in step.items()) for step in steps]
     graph = f"{scaled[0]},format=gray,{scaled[1]},format=gray"
     options = [word for key, value in _RAW.items() for word in (f"-{key}", value)]

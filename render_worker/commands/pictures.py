@@ -8,47 +8,24 @@ limited range and 4:2:0, since segments that differ in these join without a word
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ffmpeg
 
 from render_worker.commands import luma
-from shared.domain.plan import Canvas, Layer, Treatment
+from render_worker.commands.decorations import decorated
+from render_worker.commands.shapes import pixels
+from render_worker.commands.stretches import Decoding, Stretch, assumed, frames_of, painted
+from shared.domain.plan import Canvas, Decoration, Layer, Treatment
 from shared.ffmpeg import file_url
 
-# A clip may end up to half a second before its declared length (variable frame rates, edit lists):
-# its last picture is held for that long at most; anything shorter than that is caught by the gate.
-HOLD_SECONDS = 0.5
-# A stretch that begins inside a clip is read from the last keyframe that lies at least this much before, and nothing
-# is dropped on the way, so that the picture that is shown at its beginning is seen, however long ago it came.
-_RUN_UP_SECONDS = 10
-_PAINT = {
-    "range": "tv",
-    "colorspace": "bt709",
-    "color_primaries": "bt709",
-    "color_trc": "bt709",
-    "chroma_location": "left",  # a clip may not say it, and x265 writes down whether it does
-}
 # Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
 _TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
 _WHITE = 100
 _SOFT = 3  # pixels of a blur, where it is as small as it is made
 
-# Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
-_CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
 _PICTURE = {"protocol_whitelist": "file", "format_whitelist": "image2,png_pipe,jpeg_pipe,webp_pipe"}
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Some frames of a clip, counted at the canvas rate from its first."""
-
-    path: Path
-    start: int
-    frames: int
-    treatment: Treatment
 
 
 class Pictures(NamedTuple):
@@ -58,30 +35,26 @@ class Pictures(NamedTuple):
     small: Any
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """How clips are decoded; the pictures are the same either way.
-
-    Attributes:
-        hardware: what decodes them, as ffmpeg names it; what that cannot decode is decoded by software all the same.
-        threads: of each decoder; else as many as it likes.
-    """
-
-    hardware: str | None = None
-    threads: int | None = None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options in front of a clip."""
-        threads = {"threads": self.threads} if self.threads else {}
-        return {"hwaccel": self.hardware, **threads} if self.hardware else threads
-
-
 def picture(
-    stretches: Sequence[Stretch], canvas: Canvas, layers: Sequence[Layer], folder: Path, decoding: Decoding = Decoding()
+    stretches: Sequence[Stretch],
+    canvas: Canvas,
+    layers: Sequence[Layer],
+    folder: Path,
+    decoding: Decoding,
+    decoration: Decoration | None = None,
 ) -> Pictures:
-    """The stretches one after the other, with the layers (files in `folder`) over them."""
+    """The stretches one after the other, each with the decoration over it, and the layers over all.
+
+    Args:
+        folder: has the files of both.
+    """
     shots = [_stretch(stretch, canvas, decoding) for stretch in stretches]
+    if decoration:
+        path = folder / decoration.source
+        shots = [
+            Pictures(*decorated(*shot, decoration, path, (stretch.start, stretch.frames), canvas, decoding))
+            for shot, stretch in zip(shots, stretches, strict=True)
+        ]
     film, small = (_one_after_the_other(several) for several in zip(*shots, strict=True))
     for layer in layers:
         over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"]
@@ -106,27 +79,8 @@ def _one_after_the_other(shots: Sequence[Any]) -> Any:
 
 
 def _stretch(stretch: Stretch, canvas: Canvas, decoding: Decoding) -> Pictures:
-    run_up = min(stretch.start, round(_RUN_UP_SECONDS * canvas.rate))
-    skipped = stretch.start - run_up
-    treatment = stretch.treatment
-    # What is played from its beginning begins with its first picture, and so does what is counted from there.
-    since = float(skipped / canvas.rate) + treatment.late_seconds if stretch.start else 0.0
-    # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
-    seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
-    # Where the size of its pictures changes midway a clip keeps its filters, which count frames; `scale` adapts.
-    stream = ffmpeg.input(file_url(stretch.path), **seek, **decoding.options, reinit_filter=0, **_CLIP)["V:0"]
-    if treatment.fields:
-        mode = "send_field" if treatment.doubled else "send_frame"
-        deint = "interlaced" if treatment.fields == "auto" else "all"
-        stream = stream.filter("bwdif", mode=mode, parity=treatment.fields, deint=deint)
-    stream = (
-        stream.filter("fps", str(canvas.rate), **({"start_time": 0} if stretch.start else {}))
-        .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * canvas.rate))
-        .filter("trim", **({"start_frame": run_up} if run_up else {}), end_frame=run_up + stretch.frames)
-        .filter("setpts", "PTS-STARTPTS")
-        .filter_multi_output("split")
-    )
-    return Pictures(_brought(stream.stream(0), canvas, treatment), luma.placed(stream.stream(1), canvas))
+    stream = frames_of(stretch, canvas.rate, decoding).filter_multi_output("split")
+    return Pictures(_brought(stream.stream(0), canvas, stretch.treatment), luma.placed(stream.stream(1), canvas))
 
 
 def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
@@ -134,10 +88,9 @@ def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
     if treatment.tone_map:
         stream = _mapped(_scaled(stream, canvas), treatment)
     else:
-        assumed = {"in_color_matrix": treatment.matrix} if treatment.matrix else {}
-        stream = _scaled(stream, canvas, **assumed, out_range="tv", out_color_matrix="bt709")
+        stream = _scaled(stream, canvas, **assumed(treatment), out_range="tv", out_color_matrix="bt709")
     return (
-        _fitted(stream.filter("setparams", **_PAINT), canvas)
+        _fitted(painted(stream), canvas)
         .filter("setsar", 1)
         .filter("sidedata", mode="delete")  # captions of another film, and how bright its screen was
         .filter("format", "yuv420p")
@@ -145,13 +98,7 @@ def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
 
 
 def _scaled(stream: Any, canvas: Canvas, **options: str) -> Any:
-    width, height = canvas.width, canvas.height
-    size = {"w": f"max(2,min({width},trunc({height}*dar/2)*2))", "h": f"max(2,min({height},trunc({width}/dar/2)*2))"}
-    if canvas.fit == "crop":  # a shape that is longer by far is squeezed, since it would fill the memory
-        size = {
-            "w": f"min({luma.LONGEST * width},max({width},ceil({height}*dar/2-0.01)*2))",
-            "h": f"min({luma.LONGEST * height},max({height},ceil({width}/dar/2-0.01)*2))",
-        }
+    size = pixels("outside" if canvas.fit == "crop" else "inside", canvas)
     return stream.filter("scale", **size, flags="bicubic", **options)
 
 

@@ -37,7 +37,8 @@ def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str, has:
         has: whether there is a segment of a name.
     """
     layers = tuple((layer, metadata.inputs[layer.source].sha256) for layer in plan.layers)
-    look = Look(plan.canvas, plan.profile, layers)
+    over = (plan.decoration, metadata.inputs[plan.decoration.source].sha256) if plan.decoration else None
+    look = Look(plan.canvas, plan.profile, layers, over)
     uses: list[Use] = []
     known: set[str] = set()
     for shot in plan.shots:

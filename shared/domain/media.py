@@ -40,6 +40,8 @@ class VideoFacts:
         attached_pictures: covers, which are no films.
         has_sound: whether there is any sound in the file.
         late_seconds: how long after the beginning of the file its first picture comes, as where sound was on first.
+        alpha: of decorative frames, whether one sees through some of it by its alpha channel.
+        key: of decorative frames, the colour of what is to be seen through, as ``#rrggbb``, if that shows.
     """
 
     width: int
@@ -72,6 +74,8 @@ class VideoFacts:
     attached_pictures: int | None = None
     has_sound: bool | None = None
     late_seconds: float = 0.0
+    alpha: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,27 @@ class Layer:
     opacity: float = 1.0
 
 
+FrameFit = Literal["stretch", "pad", "crop"]
+"""What becomes of a decoration that has another shape than the canvas: stretched, whole within it, or covering it."""
+
+
+@dataclass(frozen=True)
+class Decoration:
+    """A film laid over each shot below the layers, from its beginning on, and anew where it ends.
+
+    Attributes:
+        source: its file in the task.
+        frames: after how many, at the canvas rate, it begins anew.
+        key: the colour that one sees through, as ``#rrggbb``; None where it has an alpha channel.
+    """
+
+    source: str
+    frames: int
+    key: str | None = None
+    fit: FrameFit = "stretch"
+    treatment: Treatment = Treatment()
+
+
 @dataclass(frozen=True)
 class Track:
     """One sound: its file in the task, linear gain, channel count, and whether it repeats to the end."""
@@ -150,6 +171,7 @@ class RenderPlan:
     tracks: tuple[Track, ...]
     captions: Captions | None = None
     master: Master | None = None
+    decoration: Decoration | None = None
 
     @property
     def text_track(self) -> Captions | None:
@@ -229,6 +251,7 @@ def make_plan(
     tracks: Sequence[Track],
     captions: Captions | None = None,
     master: Master | None = None,
+    decoration: Decoration | None = None,
 ) -> RenderPlan:
     """Lay the clips end to end until the voice is covered; the last shot is cut to the exact frame.
 
@@ -251,4 +274,6 @@ def make_plan(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "
             "a task needs clips that are together as long as its voice"
         )
-    return RenderPlan(canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks), captions, master)
+    return RenderPlan(
+        canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks), captions, master, decoration
+    )

@@ -86,7 +86,7 @@ class Metadata(Record):
     render: RenderRequest
     chapter: str
     titles: tuple[str, ...] = Field((), description="Category, story and chapter as the operator wrote them.")
-    frame_file: str | None = None
+    frame_file: str | None = Field(None, description="The decorative film over the picture.")
     seed: int
     priority: int = 50
     created_at: str
@@ -103,7 +103,8 @@ class Metadata(Record):
         music = (self.music_file,) if self.music_file else ()
         logo = (self.render.logo,) if self.render.logo else ()
         captions = (self.captions.file,) if self.captions else ()
-        for name in (self.voice_file, *music, *captions, *self.video_files, *logo):
+        frame = (self.frame_file,) if self.frame_file else ()
+        for name in (self.voice_file, *music, *captions, *self.video_files, *logo, *frame):
             if name not in self.inputs:
                 raise ValueError(f"{name!r} is not among the inputs")
         if len(set(self.video_files)) < len(self.video_files):

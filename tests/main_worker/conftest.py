@@ -68,6 +68,11 @@ class Media:
         x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
         return self.made(name, "-f", "lavfi", "-i", picture, *x264, *output)
 
+    def frame(self, name: str = "frame.mp4", size: str = "96x64", seconds: float = 2) -> Path:
+        """A decorative frame: red on its left, and a green to be taken out."""
+        green = f"color=0x00d800:size={size}:rate=10:duration={seconds}"
+        return self.clip(name, source=f"{green},drawbox=w=iw/4:h=ih:color=red:t=fill")
+
     def slow_clip(self, seconds: int = 400) -> Path:
         """A good clip of large pictures, thirty a second, which takes long to decode and no time to make."""
         second = self.clip("large-second.mp4", "-g", "30", source="testsrc=size=1920x1080:rate=30:duration=1")
@@ -164,6 +169,11 @@ class Stock:
         facts = VideoFacts(64, 48, 64, 48, 0, 1.0, 10.0, seconds, int(10 * seconds), "AVC")
         path = self.layout.clip(Kind.VIDEO, category, (64, 48), seconds, name)
         return self.put(path, Kind.VIDEO, category, video=facts)
+
+    def frame(self, category: str, name: str, key: str | None = "#00d800") -> Path:
+        facts = VideoFacts(64, 48, 64, 48, 0, 1.0, 10.0, 2.0, 20, "AVC", key=key)
+        path = self.layout.clip(Kind.FRAME, category, (64, 48), 2.0, name)
+        return self.put(path, Kind.FRAME, category, video=facts)
 
     def music(self, category: str, name: str) -> Path:
         path = self.layout.music(category, 5.0, name)

@@ -28,7 +28,7 @@ from shared.child import Limits
 from shared.config import Config, Mix, Render
 from shared.domain.layout import METADATA, SCRATCH, Layout
 from shared.domain.loudness import gate_of
-from shared.domain.media import LoudnessFacts
+from shared.domain.media import LoudnessFacts, VideoFacts
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.meter import METER_AND_BLOCKS, STEREO, Listening, summary_of
@@ -91,6 +91,7 @@ RECIPES: Mapping[str, list[str]] = {
     "voice_48000.mp3": _sine(440, 1.5, 48_000, 2),
     "voice_short.mp3": _sine(440, 1.2, 44_100, 1),
     "voice_slow.mp3": _sine(440, 12.0, 44_100, 1),
+    "voice_long.mp3": _sine(440, 47.0, 44_100, 1),
     "voice_silent.mp3": ["-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo", "-t", "3.7", "-c:a", "libmp3lame"],
     "music.mp3": _sine(1000, 1.0, 44_100, 2),
     "music_mono.mp3": _sine(1000, 5.0, 22_050, 1),
@@ -106,6 +107,7 @@ _LENGTHS: Mapping[str, tuple[float, int | None]] = {
     "voice_48000.mp3": (1.5, 2),
     "voice_short.mp3": (1.2, 1),
     "voice_slow.mp3": (12.0, 1),
+    "voice_long.mp3": (47.0, 1),
     "voice_silent.mp3": (3.7, 2),
     "music.mp3": (1.0, 2),
     "music_mono.mp3": (5.0, 1),
@@ -181,6 +183,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         clips: tuple[str | Path, ...] = ("h264.mp4", "h264.mp4"),
         seconds_each: float | Sequence[float] | None = None,
         logo: str | None = None,
+        frame: tuple[Path, VideoFacts] | None = None,
         rate: float = 30,
         resolution: str = "320x180",
         captions: str | None = None,
@@ -191,6 +194,8 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         parts = {f"video_part{number}.mp4": clip for number, clip in enumerate(clips, start=1)}
         sources = {"voice.mp3": voice, "music.mp3": music, "logo.png": logo, **parts}
         inputs = {name: link(folder / name, source, library) for name, source in sources.items() if source}
+        if frame:
+            inputs["frame.mp4"] = link(folder / "frame.mp4", frame[0], library).model_copy(update={"video": frame[1]})
         if captions:
             content = captions.encode()
             (folder / "captions.vtt").write_bytes(content)
@@ -211,6 +216,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             captions=CaptionsRequest(file="captions.vtt", language=language, cues=captions.count("-->"), shown=shown)
             if captions
             else None,
+            frame_file="frame.mp4" if frame else None,
             render=RenderRequest(resolution=resolution, frame_rate=rate, logo="logo.png" if logo else None),
             chapter=f"chapter_{task_id[:8]}",
             seed=1,

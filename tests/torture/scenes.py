@@ -63,7 +63,7 @@ def make_scenes(folder: Path, ffmpeg: Ffmpeg, page: str) -> dict[str, Scene]:
     checksum = f"{hashlib.sha256(clip.read_bytes()).hexdigest()}  marked.mp4\n"
     made = [
         _scene("clip", {"video/nature/clip.mp4": clip}),
-        _scene("frame", {"frame/nature/leaf.mp4": clip}),
+        _scene("frame", {"frame/nature/leaf.mp4": media.frame()}),
         _scene("music", {"music/nature/song.mp3": music}),
         _scene("voice", {"story/nature/tale/voice/chapter_0001.mp3": voice}, stocked=True),
         _scene("link", {"story/nature/tale/link/web.txt": link}),

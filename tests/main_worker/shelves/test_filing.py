@@ -64,7 +64,7 @@ def full(make_farm: Callable[..., Farm], media: Media) -> Farm:
     farm.drop(media.clip(), "video/nature/forest.mp4")
     farm.drop(media.clip("plain.mov"), "video/nature/Lake.MOV")
     farm.drop(media.clip("plain.m4v", "-f", "ipod"), "video/nature/hill.m4v")
-    farm.drop(media.clip("frame.mp4", source="color=red:size=96x64:rate=10:duration=2"), "frame/gold/border.mp4")
+    farm.drop(media.frame(), "frame/gold/border.mp4")
     farm.drop(media.sound("tune.mp3", seconds=12.4), "music/nature/tune.mp3")
     farm.drop(media.sound(), "story/nature/lamp keeper/voice/chapter_0001.mp3")
     turned = media.made("turned-90.mp4", "-display_rotation", "-90", "-i", media.clip(), "-c", "copy")
@@ -142,21 +142,21 @@ def test_nothing_is_left_in_raw_and_nothing_half_made_anywhere(full: Farm) -> No
 
 def test_the_same_content_twice_is_one_entry_and_a_told_duplicate(farm: Farm, media: Media) -> None:
     """The second copy, under whatever name, lies in the trash and names the first; other categories may have it."""
-    farm.drop(media.clip(), "video/nature/first.mp4")
+    farm.drop(media.frame(), "video/nature/first.mp4")
     farm.work()
-    farm.drop(media.clip(), "video/nature/second.mp4")
-    farm.drop(media.clip(), "video/city/second.mp4")
-    farm.drop(media.clip(), "frame/nature/second.mp4")
+    farm.drop(media.frame(), "video/nature/second.mp4")
+    farm.drop(media.frame(), "video/city/second.mp4")
+    farm.drop(media.frame(), "frame/nature/second.mp4")
     farm.work()
     assert set(farm.library()) == {
-        "video/nature/mp4_w64_h48/1.0_first.mp4",
-        "video/city/mp4_w64_h48/1.0_second.mp4",
-        "frame/nature/mp4_w64_h48/1.0_second.mp4",
+        "video/nature/mp4_w96_h64/2.0_first.mp4",
+        "video/city/mp4_w96_h64/2.0_second.mp4",
+        "frame/nature/mp4_w96_h64/2.0_second.mp4",
     }
     ((original, (name, reason)),) = farm.rejected().items()
     assert (original, name) == ("raw/video/nature/second.mp4", "second.mp4")
     assert reason.code == "duplicate"
-    assert "duplicate of scanned/video/nature/mp4_w64_h48/1.0_first.mp4" in reason.reason
+    assert "duplicate of scanned/video/nature/mp4_w96_h64/2.0_first.mp4" in reason.reason
     assert "raw/video/nature/first.mp4" in reason.reason
 
 

@@ -191,7 +191,8 @@ def test_a_clip_without_a_readable_record_is_told(stocked: Stock) -> None:
     [
         ("video/nature/d.mp4", None),
         ("music/nature/more.mp3", None),
-        ("frame/nature/d.mp4", None),
+        ("frame/nature/d.mp4", "decorative frames for it are on their way into the library"),
+        ("frame/any/d.mp4", None),
         ("story/nature/other/story.toml", None),
         ("story/nature/tale/story.toml", "its story's settings are on their way into the library"),
         ("story/nature/other/voice/one.txt", None),
@@ -200,7 +201,7 @@ def test_a_clip_without_a_readable_record_is_told(stocked: Stock) -> None:
         ("story/nature/tale/voice/one.srt", "its text is on its way into the library"),
     ],
 )
-def test_a_voice_that_has_enough_waits_only_for_settings_and_text(
+def test_a_voice_that_has_enough_waits_only_for_settings_text_and_frames(
     stocked: Stock, coming: str, awaited: str | None
 ) -> None:
     """They may change what is made of it."""
@@ -230,6 +231,41 @@ def test_a_voice_that_would_borrow_waits_for_its_own(stock: Stock) -> None:
     assert "better tracks of music" in reason(stock, fallback, arriving("music/nature/a.mp3"))
     assert gather(stock, fallback, arriving("video/more/a.mp4", "music/more/a.mp3"))
     assert gather(stock, fallback, arriving("music/nature/a.mp3"), music=False).music is None
+
+
+# -- decorative frames -------------------------------------------------------------------------------------
+
+
+def test_a_frame_of_the_own_category_is_taken(stocked: Stock) -> None:
+    """One of several, by the seed; none of another category, and none that hides everything."""
+    for category, name in (("any", "a"), ("nature", "b"), ("nature", "c")):
+        stocked.frame(category, name)
+    stocked.frame("nature", "opaque", key=None)
+    fallback: Changes = {"tasks": {"fallback_categories": ["any"]}}
+    picked = {frame.path.name for seed in range(20) if (frame := gather(stocked, fallback, seed=seed).frame)}
+    assert picked == {"2.0_b.mp4", "2.0_c.mp4"}
+    named: Changes = {"render": {"frame_key": "#112233"}}
+    picked = {frame.path.name for seed in range(20) if (frame := gather(stocked, named, seed=seed).frame)}
+    assert "2.0_opaque.mp4" in picked
+
+
+@pytest.mark.parametrize("settings", [{}, {"frame": True}, {"frame": False}])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_frames_are_left_out_where_they_are_not_wanted(stocked: Stock, settings: dict[str, Any], wanted: bool) -> None:
+    """By the configuration, or by the story; nobody waits for one then."""
+    stocked.frame("nature", "a")
+    changes: Changes = {"render": {"frames": wanted}}
+    expected = wanted and settings.get("frame") is not False
+    assert (gather(stocked, changes, **settings).frame is not None) == expected
+    coming = arriving("frame/nature/b.mp4")
+    assert gather(stocked, changes, coming, **settings).frame is not None or not expected
+
+
+def test_a_frame_that_is_retired_or_gone_is_not_taken(stocked: Stock) -> None:
+    """As with clips."""
+    retired_of(stocked.frame("nature", "a")).touch()
+    stocked.frame("nature", "b").unlink()
+    assert gather(stocked).frame is None
 
 
 # -- the logo ----------------------------------------------------------------------------------------------

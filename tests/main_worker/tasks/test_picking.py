@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from main_worker.tasks.picking import pick_clips, pick_music, seed_of
+from main_worker.tasks.picking import pick_clips, pick_one, seed_of
 from shared.domain.plan import frames_in, frames_to_cover
 
 
@@ -109,16 +109,16 @@ def test_a_clip_shorter_than_a_frame_is_never_used() -> None:
 
 def test_music_comes_from_the_first_category_that_has_any() -> None:
     """The own category wins, an empty one is passed over."""
-    assert pick_music([["own"], ["other"]], 1) == "own"
-    assert pick_music([[], ["other"]], 1) == "other"
-    assert pick_music([[], []], 1) is None
+    assert pick_one([["own"], ["other"]], 1) == "own"
+    assert pick_one([[], ["other"]], 1) == "other"
+    assert pick_one([[], []], 1) is None
 
 
 def test_music_is_chosen_by_the_seed() -> None:
     """The same seed takes the same track; over many seeds every track has its turn."""
     tracks = ["a", "b", "c"]
-    assert {pick_music([tracks], seed) for seed in range(50)} == set(tracks)
-    assert pick_music([tracks], 7) == pick_music([tracks], 7)
+    assert {pick_one([tracks], seed) for seed in range(50)} == set(tracks)
+    assert pick_one([tracks], 7) == pick_one([tracks], 7)
 
 
 def test_a_task_has_one_seed_that_fits_its_record() -> None:
@@ -205,6 +205,6 @@ def test_what_is_out_of_use_is_passed_over(
 
 def test_music_that_is_out_of_use_is_passed_over() -> None:
     """The next category has its turn; where all is, there is none."""
-    assert pick_music([["a", "b"], ["c"]], 1, usable=lambda track: track == "b") == "b"
-    assert pick_music([["a", "b"], ["c"]], 1, usable=lambda track: track == "c") == "c"
-    assert pick_music([["a", "b"], ["c"]], 1, usable=lambda _: False) is None
+    assert pick_one([["a", "b"], ["c"]], 1, usable=lambda track: track == "b") == "b"
+    assert pick_one([["a", "b"], ["c"]], 1, usable=lambda track: track == "c") == "c"
+    assert pick_one([["a", "b"], ["c"]], 1, usable=lambda _: False) is None

@@ -1,0 +1,98 @@
+"""Stretches of clips, as filters: opened in a cage, deinterlaced, timed, cut to whole frames of the canvas's rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from shared.domain.plan import Treatment
+from shared.ffmpeg import file_url
+
+# A clip may end up to half a second before its declared length (variable frame rates, edit lists):
+# its last picture is held for that long at most; anything shorter than that is caught by the gate.
+HOLD_SECONDS = 0.5
+# A stretch that begins inside a clip is read from the last keyframe that lies at least this much before, and nothing
+# is dropped on the way, so that the picture that is shown at its beginning is seen, however long ago it came.
+_RUN_UP_SECONDS = 10
+# Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
+_CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
+_PAINT = {
+    "range": "tv",
+    "colorspace": "bt709",
+    "color_primaries": "bt709",
+    "color_trc": "bt709",
+    "chroma_location": "left",  # a clip may not say it, and x265 writes down whether it does
+}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some frames of a clip, counted at the canvas rate from its first.
+
+    Attributes:
+        loops: whether the clip begins anew where it ends.
+    """
+
+    path: Path
+    start: int
+    frames: int
+    treatment: Treatment
+    loops: bool = False
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How clips are decoded; the pictures are the same either way.
+
+    Attributes:
+        hardware: what decodes them, as ffmpeg names it; what that cannot decode is decoded by software all the same.
+        threads: of each decoder; else as many as it likes.
+    """
+
+    hardware: str | None = None
+    threads: int | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options in front of a clip."""
+        threads = {"threads": self.threads} if self.threads else {}
+        return {"hwaccel": self.hardware, **threads} if self.hardware else threads
+
+
+def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
+    """Exactly the frames of a stretch, beginning at time zero, as they were decoded."""
+    run_up = min(stretch.start, round(_RUN_UP_SECONDS * rate))
+    skipped = stretch.start - run_up
+    treatment = stretch.treatment
+    # What is played from its beginning begins with its first picture, and so does what is counted from there.
+    since = float(skipped / rate) + treatment.late_seconds if stretch.start else 0.0
+    # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
+    seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
+    again = {"stream_loop": -1} if stretch.loops else {}
+    # Where the size of its pictures changes midway a clip keeps its filters, which count frames; `scale` adapts.
+    options = {**again, **seek, **decoding.options, "reinit_filter": 0, **_CLIP}
+    stream = ffmpeg.input(file_url(stretch.path), **options)["V:0"]
+    if treatment.fields:
+        mode = "send_field" if treatment.doubled else "send_frame"
+        deint = "interlaced" if treatment.fields == "auto" else "all"
+        stream = stream.filter("bwdif", mode=mode, parity=treatment.fields, deint=deint)
+    return (
+        stream.filter("fps", str(rate), **({"start_time": 0} if stretch.start else {}))
+        .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * rate))
+        .filter("trim", **({"start_frame": run_up} if run_up else {}), end_frame=run_up + stretch.frames)
+        .filter("setpts", "PTS-STARTPTS")
+    )
+
+
+def painted(stream: Any) -> Any:
+    """Frames that were converted to BT.709 in limited range, with the tags that say so."""
+    return stream.filter("setparams", **_PAINT)
+
+
+def assumed(treatment: Treatment) -> dict[str, str]:
+    """Options of `scale` for what a clip does not say of its colours."""
+    return {"in_color_matrix": treatment.matrix} if treatment.matrix else {}
