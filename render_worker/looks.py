@@ -16,7 +16,7 @@ from shared.config import Config, Render
 from shared.domain.drop import Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout, retired_of, sidecar_of
-from shared.domain.plan import Canvas, Decoration, Profile, exact_rate
+from shared.domain.plan import Canvas, Decoration, Profile, exact_rate, transition_of
 from shared.files import is_there
 from shared.logo import find_logo
 from shared.records.record import RecordError
@@ -56,7 +56,8 @@ class Looks:
             layers = ((logo_layer(logo.name, render, width), self._hash(logo)),) if logo else ()
         except (OSError, RootError):
             return
-        plain = Look(canvas, profile, layers)
+        enters = transition_of(render.transition, render.transition_seconds, canvas.rate).frames
+        plain = Look(canvas, profile, layers, enters=enters)
         decorations = list(self._decorations(category, render, canvas)) if render.frames else []
         yield from (replace(plain, decoration=decoration) for decoration in decorations)
         if not decorations:

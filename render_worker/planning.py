@@ -22,6 +22,7 @@ from shared.domain.plan import (
     exact_rate,
     frames_in,
     make_plan,
+    transition_of,
     treatment_of,
 )
 from shared.records.metadata import Metadata
@@ -63,6 +64,7 @@ def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
         decoration=decoration_of(metadata.frame_file, inputs[metadata.frame_file].video, render, rate)
         if metadata.frame_file
         else None,
+        transition=transition_of(metadata.render.transition, metadata.render.transition_seconds, rate),
     )
 
 

@@ -18,7 +18,7 @@ from shared.domain.errors import ReelmillError
 from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
 from shared.domain.names import readable, safe_folder
-from shared.domain.plan import Fit, FrameFit, Position
+from shared.domain.plan import Cut, Fit, FrameFit, Position
 from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 
 ENVIRONMENT_PREFIX = "REELMILL_"
@@ -209,6 +209,8 @@ class Render(Section):
     fit: Fit = Field(
         "pad", description="Clips of another shape get black bars, lose their edges, or lie on their blur."
     )
+    transition: Cut = Field("cut", description="Between clips: at once, through black, or one over the other.")
+    transition_seconds: float = Field(0.5, ge=0.1, le=1.5, description="How long a fade or a crossfade takes.")
     logo: Annotated[str, AfterValidator(_check_asset)] = Field(
         LOGO_AUTO, description='Logo file in assets/; "auto" uses logo.png when it is there, "" uses none.'
     )

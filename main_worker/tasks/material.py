@@ -15,7 +15,7 @@ from shared.domain.drop import Drop, Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
-from shared.domain.plan import exact_rate
+from shared.domain.plan import exact_rate, transition_of
 from shared.domain.task import DEFAULT_PROFILE
 from shared.files import as_machine_trouble, is_there
 from shared.logo import find_logo
@@ -181,13 +181,15 @@ class Gathering:
         return Text(path, path.read_text("utf-8", "replace")) if path else None
 
     def _clips(self, wants: Wants, seconds: float, seed: int) -> list[Entry]:
+        render, rate = self._render, exact_rate(self._render.frame_rate)
         picked = pick_clips(
             [self.library.shelf(Kind.VIDEO, name) for name in wants.categories],
             self.library.seconds,
             seconds=seconds,
-            rate=exact_rate(self._render.frame_rate),
+            rate=rate,
             seed=seed,
             usable=self._is_usable,
+            transition=transition_of(render.transition, render.transition_seconds, rate),
         )
         if not picked:
             raise Missing(

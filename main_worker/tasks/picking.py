@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
-from shared.domain.plan import frames_in, frames_to_cover
+from shared.domain.plan import HARD_CUT, Transition, frames_in, frames_to_cover, next_shot
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ def pick_clips(
     rate: Fraction,
     seed: int,
     usable: Callable[[T], bool] = lambda _: True,
+    transition: Transition = HARD_CUT,
 ) -> list[T]:
     """Clips that together cover `seconds`, in playing order; empty if there is no usable clip.
 
@@ -35,13 +36,14 @@ def pick_clips(
 
     Args:
         usable: asked of a clip only when it would be picked.
+        transition: what is between them; clips that are crossfaded cover less.
     """
     dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
     wanted = frames_to_cover(seconds, rate)
     picked: list[T] = []
-    before = -1
-    while wanted > 0 and len(picked) > before:
-        before = len(picked)
+    known, before = -1, 0
+    while wanted > 0 and len(picked) > known:
+        known = len(picked)
         for clips in categories:
             for clip in _shuffled(clips, dice):
                 if wanted <= 0:
@@ -49,7 +51,8 @@ def pick_clips(
                 frames = frames_in(clip_seconds(clip), rate)
                 if frames > 0 and usable(clip):
                     picked.append(clip)
-                    wanted -= frames
+                    before, enters = next_shot(before, frames, wanted, transition)
+                    wanted -= before - (transition.shared if enters else 0)
     return picked
 
 

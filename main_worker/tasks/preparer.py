@@ -189,6 +189,8 @@ class Preparer:
                 logo=logo,
                 profile=name,
                 output_format=render.output_format,
+                transition=render.transition,
+                transition_seconds=render.transition_seconds,
             ),
             chapter=sidecar.chapter or "",
             frame_file=FRAME if material.frame else None,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 
 from render_worker.commands.luma import clip_luma, film_luma, placed
-from render_worker.commands.outputs import arguments, container, device, for_encoder, video_options
-from render_worker.commands.pictures import picture
-from render_worker.commands.stretches import Decoding, Stretch
-from shared.domain.plan import Canvas, Decoration, Layer, Profile, Treatment
+from render_worker.commands.outputs import arguments, container, device, entry, for_encoder, video_options
+from render_worker.commands.pictures import Over, picture
+from render_worker.commands.stretches import Decoding, Stretch, painted
+from render_worker.commands.transitions import Take, joined
+from shared.domain.plan import Canvas, Decoration, Layer, Profile, Transition, Treatment
 from shared.ffmpeg import file_url
 
 _SOME_FRAMES, _LATER = 100, 1_000_000
@@ -29,12 +31,14 @@ class Look:
     Attributes:
         layers: pictures laid over them, each with the hash of its content.
         decoration: the film laid over each clip, with the hash of its content.
+        enters: a frame behind a transition, where those that begin a clip can be entered as well.
     """
 
     canvas: Canvas
     profile: Profile
     layers: tuple[tuple[Layer, str], ...] = ()
     decoration: tuple[Decoration, str] | None = None
+    enters: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,11 @@ class Recipe:
         """
         stretch = Stretch(clip, self.start, self.frames, self.treatment)
         canvas, profile = self.look.canvas, self.look.profile
-        layers = [layer for layer, _ in self.look.layers]
         decoration = self.look.decoration[0] if self.look.decoration else None
-        pictures = picture([stretch], canvas, layers, folder, Decoding(hardware, threads), decoration)
-        settings = {**video_options(canvas, profile), **container(canvas), "threads": threads}
+        over = Over(folder, [layer for layer, _ in self.look.layers], decoration)
+        pictures = picture([stretch], canvas, over, Decoding(hardware, threads))
+        grid = entry(profile, self.look.enters) if self.start == 0 and self.look.enters else {}
+        settings = {**video_options(canvas, profile), **grid, **container(canvas), "threads": threads}
         beside = [clip_luma(pictures.small, luma)] if luma else []
         film = for_encoder(pictures.film, profile)
         return ["-filter_threads", str(threads), *device(profile), *arguments([film], target, settings, *beside)]
@@ -127,10 +132,41 @@ def encoded_end(
 
     What lies before the keyframe they need is not decoded; what lies between is dropped by its time.
     """
+    stream = _part(segment, frames, canvas).filter_multi_output("split")
+    return _encoded(stream.stream(0), placed(stream.stream(1), canvas), canvas, profile, target, luma)
+
+
+def encoded_transition(
+    parts: Sequence[tuple[Path, tuple[int, int]]],
+    canvas: Canvas,
+    profile: Profile,
+    transition: Transition,
+    target: Path,
+    luma: Path,
+    threads: int,
+) -> list[str]:
+    """The last frames of a segment, the transition and the first frames of another, with the segments' settings."""
+    streams = [_part(segment, frames, canvas).filter_multi_output("split") for segment, frames in parts]
+    counts = [end - first for _, (first, end) in parts]
+    enters = (0, transition.frames)
+    film, small = (
+        joined([Take(*one) for one in zip(both, counts, enters, strict=True)], transition, canvas.rate)
+        for both in ([stream.stream(0) for stream in streams], [placed(stream.stream(1), canvas) for stream in streams])
+    )
+    film = painted(film.filter("format", "yuv420p"))  # `xfade` works at full chroma
+    return _encoded(film, small, canvas, profile, target, luma, threads=threads)
+
+
+def _part(segment: Path, frames: tuple[int, int], canvas: Canvas) -> Any:
+    """Frames `frames[0]` up to `frames[1]` of a segment."""
     first, end = frames
     seek = {"ss": f"{float((first - Fraction(1, 2)) / canvas.rate):.6f}"} if first else {}
     stream = ffmpeg.input(file_url(segment), f="mov", **seek)["v:0"].filter("trim", end_frame=end - first)
-    stream = stream.filter("setpts", "PTS-STARTPTS").filter_multi_output("split")
-    options: Mapping[str, object] = {**video_options(canvas, profile), **container(canvas)}
-    beside = clip_luma(placed(stream.stream(1), canvas), luma)
-    return [*device(profile), *arguments([for_encoder(stream.stream(0), profile)], target, options, beside)]
+    return stream.filter("setpts", "PTS-STARTPTS")
+
+
+def _encoded(
+    film: Any, small: Any, canvas: Canvas, profile: Profile, target: Path, luma: Path, **options: int
+) -> list[str]:
+    settings: Mapping[str, object] = {**video_options(canvas, profile), **container(canvas), **options}
+    return [*device(profile), *arguments([for_encoder(film, profile)], target, settings, clip_luma(small, luma))]

@@ -13,7 +13,7 @@ from render_worker.commands.captions import captions
 from render_worker.commands.lettering import Lettering
 from render_worker.commands.luma import clip_luma
 from render_worker.commands.outputs import arguments, container, device, for_encoder, video_options
-from render_worker.commands.pictures import picture
+from render_worker.commands.pictures import Over, picture
 from render_worker.commands.sounds import audio_options, mix
 from render_worker.commands.stretches import Decoding, Stretch
 from shared.domain.plan import RenderPlan
@@ -35,7 +35,8 @@ def direct(
     """
     stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
     texts, text_options = captions(plan, task)
-    pictures = picture(stretches, plan.canvas, plan.layers, task, Decoding(hardware), plan.decoration)
+    over, enters = Over(task, plan.layers, plan.decoration), [shot.enters for shot in plan.shots]
+    pictures = picture(stretches, plan.canvas, over, Decoding(hardware), enters, plan.transition)
     shown = lettering.over(pictures.film) if lettering else pictures.film
     options = {
         **video_options(plan.canvas, plan.profile),

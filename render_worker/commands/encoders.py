@@ -8,7 +8,7 @@ grid of keyframes, so that what is encoded with one setting joins by stream copy
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Options = Mapping[str, str | int]
 
@@ -49,6 +49,7 @@ class Encoder:
         options: output options from quality, preset (a name of x264's) and GOP length in frames.
         device: options in front of all inputs that open the device it needs.
         upload: filters that bring frames to that device.
+        forcing: options without which a keyframe that is asked for is none, or is referred across.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Encoder:
     options: Callable[[int, str, int], Options]
     device: tuple[str, ...] = ()
     upload: tuple[tuple[str, ...], ...] = ()
+    forcing: Mapping[str, str] = field(default_factory=dict)
 
 
 # -- software ------------------------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ def _qsv(codec: Codec) -> Encoder:
         grid: Options = {"g": gop, "bf": 3, "forced_idr": 1, "adaptive_i": 0, "flags": "+cgop"}
         return {"c:v": f"{codec.name}_qsv", **effort, **scale, **grid, **_profile(codec), "pix_fmt": "nv12"}
 
-    return Encoder(f"{codec.name}_qsv", "qsv", codec, options)
+    return Encoder(f"{codec.name}_qsv", "qsv", codec, options, forcing={"forced_idr": "1"})
 
 
 def _videotoolbox(codec: Codec) -> Encoder:
@@ -181,7 +183,7 @@ def _amf(codec: Codec) -> Encoder:
         grid: Options = {"g": gop, **({} if codec is HEVC else {"bf": 0}), "forced_idr": 1}
         return {"c:v": f"{codec.name}_amf", **effort, **scale, **grid, **_profile(codec), "pix_fmt": "nv12"}
 
-    return Encoder(f"{codec.name}_amf", "amf", codec, options)
+    return Encoder(f"{codec.name}_amf", "amf", codec, options, forcing={"forced_idr": "1"})
 
 
 _QUICK = frozenset({"ultrafast", "superfast", "veryfast", "faster", "fast"})
@@ -209,7 +211,7 @@ ENCODERS: Mapping[str, Encoder] = {
         *(_vaapi(codec, fixed=fixed) for codec in CODECS.values() for fixed in (False, True)),
         *map(_amf, CODECS.values()),
         LIBX264,
-        Encoder("libx265", SOFTWARE, HEVC, _libx265),
+        Encoder("libx265", SOFTWARE, HEVC, _libx265, forcing={"forced-idr": "1"}),
         Encoder("libsvtav1", SOFTWARE, AV1, _libsvtav1),
     )
 }

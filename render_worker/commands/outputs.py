@@ -31,8 +31,14 @@ def timescale(rate: Fraction) -> int:
 
 
 def video_options(canvas: Canvas, profile: Profile) -> dict[str, Any]:
+    """How the picture is encoded."""
     encoder = ENCODERS[profile.encoder]
     return {**encoder.options(profile.quality, profile.preset, gop_frames(canvas.rate)), "r": str(canvas.rate)}
+
+
+def entry(profile: Profile, frame: int) -> dict[str, Any]:
+    """Options by which a film can also be entered at a frame: with a keyframe no later frame refers across."""
+    return {"force_key_frames": f"expr:eq(n,{frame})", **ENCODERS[profile.encoder].forcing}
 
 
 def for_encoder(stream: Any, profile: Profile) -> Any:

@@ -8,6 +8,7 @@ limited range and 4:2:0, since segments that differ in these join without a word
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from render_worker.commands import luma
 from render_worker.commands.decorations import decorated
 from render_worker.commands.shapes import pixels
 from render_worker.commands.stretches import Decoding, Stretch, assumed, frames_of, painted
-from shared.domain.plan import Canvas, Decoration, Layer, Treatment
+from render_worker.commands.transitions import Take, joined
+from shared.domain.plan import HARD_CUT, Canvas, Decoration, Layer, Transition, Treatment
 from shared.ffmpeg import file_url
 
 # Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
@@ -35,37 +37,59 @@ class Pictures(NamedTuple):
     small: Any
 
 
+@dataclass(frozen=True)
+class Over:
+    """What lies over clips, in `folder`: the decoration over each of them, and the layers over all."""
+
+    folder: Path
+    layers: Sequence[Layer] = ()
+    decoration: Decoration | None = None
+
+
 def picture(
     stretches: Sequence[Stretch],
     canvas: Canvas,
-    layers: Sequence[Layer],
-    folder: Path,
+    over: Over,
     decoding: Decoding,
-    decoration: Decoration | None = None,
+    enters: Sequence[int] = (),
+    transition: Transition = HARD_CUT,
 ) -> Pictures:
-    """The stretches one after the other, each with the decoration over it, and the layers over all.
+    """The stretches one after the other, with what lies over them.
 
     Args:
-        folder: has the files of both.
+        enters: how many frames of each stretch are in the transition from the one before.
     """
-    shots = [_stretch(stretch, canvas, decoding) for stretch in stretches]
-    if decoration:
-        path = folder / decoration.source
-        shots = [
-            Pictures(*decorated(*shot, decoration, path, (stretch.start, stretch.frames), canvas, decoding))
-            for shot, stretch in zip(shots, stretches, strict=True)
-        ]
-    film, small = (_one_after_the_other(several) for several in zip(*shots, strict=True))
-    for layer in layers:
-        over = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"]
-        if layer.opacity < 1:
-            over = over.filter("format", "rgba").filter("colorchannelmixer", aa=f"{layer.opacity:g}")
-        over = over.filter_multi_output("split")
-        film = ffmpeg.filter(
-            [film, _sized(over.stream(0), layer)], "overlay", *luma.place(layer, layer.margin, layer.margin)
-        )
-        small = luma.laid_over(small, over.stream(1), layer, canvas)
-    return Pictures(film.filter("format", "yuv420p") if layers else film, small)
+    shots = [_stretch(stretch, canvas, over, decoding, number) for number, stretch in enumerate(stretches)]
+    layers = [_opened(layer, over.folder) for layer in over.layers]
+    fades = transition.kind == "fade"  # what lies over clips that were conformed goes into black with them
+    if fades:
+        shots = [_laid_over(shot, canvas, over, layers, number) for number, shot in enumerate(shots)]
+    frames, enters = [stretch.frames for stretch in stretches], enters or [0] * len(shots)
+    film, small = (
+        joined([Take(*one) for one in zip(streams, frames, enters, strict=True)], transition, canvas.rate)
+        for streams in zip(*shots, strict=True)
+    )
+    if transition.shared:
+        film = painted(film.filter("format", "yuv420p"))  # `xfade` works at full chroma
+    return Pictures(film, small) if fades else _laid_over(Pictures(film, small), canvas, over, layers, 0)
+
+
+def _opened(layer: Layer, folder: Path) -> Any:
+    """The picture of a layer, as often as it is wanted."""
+    laid = ffmpeg.input(file_url(folder / layer.source), **_PICTURE)["v:0"]
+    if layer.opacity < 1:
+        laid = laid.filter("format", "rgba").filter("colorchannelmixer", aa=f"{layer.opacity:g}")
+    return laid.filter_multi_output("split")
+
+
+def _laid_over(pictures: Pictures, canvas: Canvas, over: Over, opened: Sequence[Any], number: int) -> Pictures:
+    """Pictures with the layers over them; it is the `number`-th time that these are laid over any."""
+    film, small = pictures
+    for layer, laid in zip(over.layers, opened, strict=True):
+        place = luma.place(layer, layer.margin, layer.margin)
+        film = ffmpeg.filter([film, _sized(laid.stream(2 * number), layer)], "overlay", *place)
+        small = luma.laid_over(small, laid.stream(2 * number + 1), layer, canvas)
+    return Pictures(film.filter("format", "yuv420p") if over.layers else film, small)
 
 
 def _sized(over: Any, layer: Layer) -> Any:
@@ -74,13 +98,13 @@ def _sized(over: Any, layer: Layer) -> Any:
     return over.filter("scale", w=layer.width, h=f"max(1,round({layer.width}*ih/iw))", flags="bicubic")
 
 
-def _one_after_the_other(shots: Sequence[Any]) -> Any:
-    return ffmpeg.filter(list(shots), "concat", n=len(shots), v=1, a=0) if len(shots) > 1 else shots[0]
-
-
-def _stretch(stretch: Stretch, canvas: Canvas, decoding: Decoding) -> Pictures:
+def _stretch(stretch: Stretch, canvas: Canvas, over: Over, decoding: Decoding, number: int) -> Pictures:
     stream = frames_of(stretch, canvas.rate, decoding).filter_multi_output("split")
-    return Pictures(_brought(stream.stream(0), canvas, stretch.treatment), luma.placed(stream.stream(1), canvas))
+    film, small = _brought(stream.stream(0), canvas, stretch.treatment), luma.placed(stream.stream(1), canvas)
+    if over.decoration:
+        path, frames = over.folder / over.decoration.source, (stretch.start, stretch.frames)
+        film, small = decorated(film, small, over.decoration, path, frames, canvas, replace(decoding, number=number))
+    return Pictures(film, small)
 
 
 def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:

@@ -20,6 +20,7 @@ HOLD_SECONDS = 0.5
 _RUN_UP_SECONDS = 10
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
 _CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
+_STREAMS = 1000  # that a file may have, as ffmpeg has it by itself
 _PAINT = {
     "range": "tv",
     "colorspace": "bt709",
@@ -51,16 +52,21 @@ class Decoding:
     Attributes:
         hardware: what decodes them, as ffmpeg names it; what that cannot decode is decoded by software all the same.
         threads: of each decoder; else as many as it likes.
+        number: tells apart several that decode the same file in one command, each at its own pace.
     """
 
     hardware: str | None = None
     threads: int | None = None
+    number: int = 0
 
     @property
     def options(self) -> dict[str, Any]:
         """The options in front of a clip."""
         threads = {"threads": self.threads} if self.threads else {}
-        return {"hwaccel": self.hardware, **threads} if self.hardware else threads
+        hardware = {"hwaccel": self.hardware} if self.hardware else {}
+        # Inputs with the same options would be one, which could not be read at two places.
+        apart = {"max_streams": _STREAMS + self.number} if self.number else {}
+        return {**hardware, **threads, **apart}
 
 
 def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:

@@ -9,27 +9,24 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from render_worker.commands.conform import encoded_end
 from render_worker.commands.join import Part
-from render_worker.commands.luma import film_luma
 from render_worker.commands.outputs import gop_frames
 from render_worker.commands.sheet import sheet, spread
-from render_worker.gate import GateClosed, Judged
-from render_worker.likeness import likeness
-from render_worker.limits import equal
-from render_worker.packets import Packet, Stream, parse_packets, same_content
+from render_worker.gate import Judged
+from render_worker.packets import Packet, parse_packets, same_content
 from render_worker.progress import Work
 from render_worker.room import check_room
+from render_worker.segments.alone import Alone, Encoded, Taken, listed
 from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
-from render_worker.segments.cuts import Cut, Footage, Piece, fit, footage_of
+from render_worker.segments.cuts import Cut, Footage, NoWay, Piece, fit, footage_of, with_transitions
 from render_worker.segments.joining import NotJoinable, join_made, join_making
 from render_worker.segments.uses import Use
 from render_worker.soundtrack import Sound, make_sound, mixed_right
 from render_worker.tool import RenderFailed, Tool
 from shared.domain.layout import SHEET
 from shared.domain.plan import RenderPlan
-from shared.ffmpeg import file_url, last_line
+from shared.ffmpeg import file_url
 from shared.records.render import Check
 from shared.records.segment import SegmentRecord
 
@@ -113,8 +110,11 @@ class Assembly:
         lap("conform")
         if len({record.extradata for record in records.values()}) > 1:
             raise NotJoinable("the segments differ in their codec's parameters")
-        pieces = [_piece(use, records[use.wanted.key]) for use in self._uses]
-        cuts = fit(pieces, gop_frames(self._plan.canvas.rate))
+        pieces = self._pieces(records)
+        try:
+            cuts = with_transitions(fit(pieces, gop_frames(self._plan.canvas.rate)), pieces)
+        except NoWay as error:
+            raise NotJoinable(str(error)) from error
         parts, packets, keys = self._parts(cuts, records, work)
         lap("cut")
         work.begin("joining", frames)
@@ -136,7 +136,7 @@ class Assembly:
             counts={
                 "segments_conformed": len(missing),
                 "segments_reused": len(records) - len(missing),
-                "encoded_frames": sum(cut.encoded for cut in cuts),
+                "encoded_frames": keys.count(""),
             },
         )
 
@@ -211,54 +211,73 @@ class Assembly:
         parts: list[Part] = []
         packets: list[tuple[int, str]] = []
         keys: list[str] = []
-        for cut in cuts:
+
+        def add(encoded: Encoded, delay: int) -> None:
+            parts.append(Part(encoded.name, 0, len(encoded.packets), delay, whole=True))
+            packets.extend((packet.size, packet.checksum) for packet in encoded.packets)
+            keys.extend([""] * len(encoded.packets))
+
+        made = self._encoded(cuts, work)
+        for number, cut in enumerate(cuts):
             key = self._uses[cut.piece].wanted.key
             record = records[key]
-            copied = cut.frames - cut.encoded
-            if copied:
-                whole = (cut.start, copied) == (0, record.frames)
-                parts.append(Part(f"{key}.mp4", cut.start, copied, record.delay, whole))
-                packets += record.packets[cut.start : cut.start + copied]
-                keys += [key] * copied
+            if cut.head:
+                add(made[number, "into"], record.delay)
+            first, end = cut.copied
+            if first < end:
+                whole = (first, end) == (0, record.frames)
+                parts.append(Part(f"{key}.mp4", first, end - first, record.delay, whole))
+                packets += record.packets[first:end]
+                keys += [key] * (end - first)
             if cut.encoded:
-                work.begin("encoding the end", cut.encoded)
-                name, stream = self._encode_end(key, record, (cut.end - cut.encoded, cut.end), work)
-                parts.append(Part(name, 0, cut.encoded, record.delay, whole=True))
-                packets += [(packet.size, packet.checksum) for packet in stream.packets]
-                keys += [""] * cut.encoded
+                add(made[number, "end"], record.delay)
         return parts, packets, keys
 
-    def _encode_end(self, key: str, record: SegmentRecord, frames: tuple[int, int], work: Work) -> tuple[str, Stream]:
-        """Encode some frames of a segment anew; returns the file's name and its packets, after decoding it whole."""
-        if self._is_damaged(key, record):  # else what is encoded would hide it
-            raise Damaged(frozenset({key}))
-        name, table, count = "end.mp4", self._scratch / "end.txt", frames[1] - frames[0]
-        target, plan = self._scratch / name, self._plan
-        wanted, shown = self._scratch / "segment.luma", self._scratch / "end.luma"
-        wanted.touch()  # an ffmpeg that does nothing makes none
-        shown.touch()
-        command = encoded_end(self._scratch / f"{key}.mp4", plan.canvas, plan.profile, frames, target, wanted)
-        self._tool.run("encoding the last frames", command, work.at)
-        source = ["-f", "mov", "-i", file_url(target)]
-        ended, progress = self._tool.run("judging the last frames", [*source, *film_luma(shown), *_listed(table)])
-        stream = parse_packets(table.read_text("utf-8"))[0]
-        checks = (
-            equal("complaints of the decoder of the end", last_line(ended.errors), ""),
-            equal("frames of the end", progress.frame, count),
-            *likeness(wanted.read_bytes(), shown.read_bytes(), count, is_changed=False),
-        )
-        if not all(check.passed for check in checks):
-            raise GateClosed(checks, "the end that was encoded anew")
-        self._checks += checks
-        if stream.facts.get("extradata") != record.extradata:
-            raise NotJoinable("the last frames differ from their segment in their codec's parameters")
-        return name, stream
+    def _encoded(self, cuts: Sequence[Cut], work: Work) -> dict[tuple[int, str], Encoded]:
+        """What has to be encoded for this video alone: transitions into cuts, and ends of cuts, by the cut's number."""
+        wanted: dict[tuple[int, str], list[Taken]] = {}
+        for number, cut in enumerate(cuts):
+            if cut.head:
+                before = cuts[number - 1]
+                frames = (before.end - before.tail, before.end), (cut.start, cut.start + cut.head)
+                wanted[number, "into"] = [self._taken(*one) for one in zip((before, cut), frames, strict=True)]
+            if cut.encoded:
+                wanted[number, "end"] = [self._taken(cut, (cut.end - cut.encoded, cut.end))]
+        records = {one.record.key: one.record for several in wanted.values() for one in several}
+        damaged = frozenset(key for key, record in records.items() if self._is_damaged(key, record))
+        if damaged:  # what is encoded would hide it
+            raise Damaged(damaged)
+        alone = Alone(self._plan, self._tool, work.add)
+        if wanted:
+            work.begin("encoding cuts", sum(map(alone.frames_of, wanted.values())))
+        made = alone.encode_all(wanted)
+        self._checks += [check for one in made.values() for check in one.checks]
+        return made
+
+    def _taken(self, cut: Cut, frames: tuple[int, int]) -> Taken:
+        return Taken(self._records[self._uses[cut.piece].wanted.key], frames)
+
+    def _pieces(self, records: Mapping[str, SegmentRecord]) -> list[Piece]:
+        """What the plan's uses want of their segments; shots that have a transition keep the room for it."""
+        room = self._plan.transition.room
+        following = [use.enters for use in self._uses[1:]] + [0]
+        return [
+            Piece(
+                _footage(records[use.wanted.key]),
+                use.frames,
+                use.ends_shot,
+                use.begins_shot,
+                use.enters,
+                room if use.enters or leaves else 0,
+            )
+            for use, leaves in zip(self._uses, following, strict=True)
+        ]
 
     def _is_damaged(self, key: str, record: SegmentRecord) -> bool:
         """Whether the packets of a film in scratch, or their times, are not those that were judged."""
         table = self._scratch / "film.txt"
         table.touch()  # ffmpeg makes none of a film it cannot open
-        self._tool.watch(["-f", "mov", "-i", file_url(self._scratch / f"{key}.mp4"), *_listed(table)])
+        self._tool.watch(["-f", "mov", "-i", file_url(self._scratch / f"{key}.mp4"), *listed(table)])
         streams = parse_packets(table.read_text("utf-8"))
         if not streams or not same_content(streams[0].packets, record.packets):
             return True
@@ -266,14 +285,6 @@ class Assembly:
         steps = [self._plan.canvas.rate * stream.tick * step for step in stream.steps]
         order = footage_of(stream.order(), [packet.is_key for packet in stream.packets])
         return steps not in ([], [1]) or order != _footage(record)
-
-
-def _listed(table: Path) -> list[str]:
-    return ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-y", file_url(table)]
-
-
-def _piece(use: Use, record: SegmentRecord) -> Piece:
-    return Piece(_footage(record), use.frames, use.ends_shot, use.begins_shot)
 
 
 def _footage(record: SegmentRecord) -> Footage:

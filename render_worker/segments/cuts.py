@@ -12,11 +12,13 @@ of their last frames, so that it can end at a later one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-# Less is neither cut out nor encoded by itself: decoding runs some frames ahead of display, so that a cut after fewer
-# would lie before the beginning, and fewer encoded ones have none to reorder and thus other decoding times.
-LEAST = 8
+from shared.domain.plan import LEAST
+
+
+class NoWay(Exception):
+    """Why segments cannot be cut as a video wants them."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +42,41 @@ class Piece:
     Attributes:
         ends_shot: some at their end may be left out in favour of later pieces.
         begins_shot: some at their beginning may be left out; else they go on where the piece before them ended.
+        enters: how many at their beginning are in a transition from the piece before them.
+        least: how many are kept whatever others want.
     """
 
     footage: Footage
     frames: int
     ends_shot: bool = True
     begins_shot: bool = True
+    enters: int = 0
+    least: int = 0
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Frames `start` to `start + frames` of a piece; the last `encoded` of them have to be encoded anew."""
+    """Frames `start` to `start + frames` of a piece; the last `encoded` of them have to be encoded anew.
+
+    Attributes:
+        head, tail: how many at its beginning and at its end are encoded with a transition.
+    """
 
     piece: int
     start: int
     frames: int
     encoded: int = 0
+    head: int = 0
+    tail: int = 0
 
     @property
     def end(self) -> int:
         return self.start + self.frames
+
+    @property
+    def copied(self) -> tuple[int, int]:
+        """The first frame that is copied, and the one behind the last."""
+        return self.start + self.head, self.end - self.encoded - self.tail
 
 
 def windows(frames: int, most: int) -> list[tuple[int, int]]:
@@ -113,11 +130,40 @@ def fit(pieces: Sequence[Piece], gop: int) -> list[Cut]:
     borrowed = _borrow(pieces, gop)
     if borrowed is not None:
         return _shifted(cuts, borrowed)
-    entries = last.footage.keyframes if last.begins_shot else ()
+    entries = last.footage.keyframes if last.begins_shot and not last.enters else ()
     start = next((key for key in entries if last.frames in last.footage.lengths(key)), None)
     if start is not None:
         return [*cuts[:-1], Cut(len(pieces) - 1, start, last.frames)]
     return _encoded(cuts, pieces, gop)
+
+
+def with_transitions(cuts: Sequence[Cut], pieces: Sequence[Piece]) -> list[Cut]:
+    """The same cuts, with what has to be encoded at transitions: back to an anchor, and on to a keyframe.
+
+    Raises:
+        NoWay: too little is left to be copied beside a transition.
+    """
+    found = list(cuts)
+    for number, piece in enumerate(pieces):
+        if not piece.enters:
+            continue
+        before, after = found[number - 1], found[number]
+        tail = _tail(before, pieces[number - 1].footage, piece.enters)
+        entries = (key - after.start for key in piece.footage.keyframes if key >= after.start + piece.enters)
+        head = min(entries, default=after.frames)
+        if after.frames - after.encoded - head < LEAST:
+            raise NoWay(f"the shot that begins with piece {number} is too short for the transition into it")
+        found[number - 1], found[number] = replace(before, tail=tail), replace(after, head=head)
+    return found
+
+
+def _tail(cut: Cut, footage: Footage, leaves: int) -> int:
+    """How many of a cut's frames are encoded at its end, where so many are in a transition."""
+    begins, ends = cut.copied
+    stops = [begins + length for length in footage.lengths(begins) if begins + length <= ends - leaves]
+    if not stops:
+        raise NoWay(f"the shot that ends with piece {cut.piece} is too short for the transition out of it")
+    return ends - stops[-1]
 
 
 def _shifted(cuts: list[Cut], given: dict[int, int]) -> list[Cut]:
@@ -145,7 +191,8 @@ def _gifts(pieces: Sequence[Piece], gop: int) -> Iterator[tuple[int, dict[int, i
             return
         if not piece.ends_shot:
             continue
-        gifts = [piece.frames - length for length in piece.footage.lengths() if 0 < piece.frames - length < gop]
+        kept = [length for length in piece.footage.lengths() if length >= piece.least]
+        gifts = [piece.frames - length for length in kept if 0 < piece.frames - length < gop]
         for gift in reversed(gifts):
             for total, given in list(found.items()):
                 if number not in given and total + gift < gop and total + gift not in found:

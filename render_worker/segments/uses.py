@@ -20,12 +20,17 @@ WINDOW_SECONDS = 30  # longer clips are conformed in parts, so that a short vide
 
 @dataclass(frozen=True)
 class Use:
-    """Frames of one segment, from its first on, that a plan wants; whether a shot begins and ends with them."""
+    """Frames of one segment, from its first on, that a plan wants; whether a shot begins and ends with them.
+
+    Attributes:
+        enters: how many of them are in the transition into its shot.
+    """
 
     wanted: Wanted
     frames: int
     begins_shot: bool
     ends_shot: bool
+    enters: int = 0
 
 
 def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str, has: Callable[[str], bool]) -> list[Use]:
@@ -38,7 +43,7 @@ def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str, has:
     """
     layers = tuple((layer, metadata.inputs[layer.source].sha256) for layer in plan.layers)
     over = (plan.decoration, metadata.inputs[plan.decoration.source].sha256) if plan.decoration else None
-    look = Look(plan.canvas, plan.profile, layers, over)
+    look = Look(plan.canvas, plan.profile, layers, over, plan.transition.frames)
     uses: list[Use] = []
     known: set[str] = set()
     for shot in plan.shots:
@@ -49,7 +54,8 @@ def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str, has:
             known.add(wanted.key)
             left = shot.frames - wanted.recipe.start
             frames = min(wanted.recipe.frames, left)
-            uses.append(Use(wanted, frames, begins_shot=wanted.recipe.start == 0, ends_shot=frames == left))
+            begins, ends = wanted.recipe.start == 0, frames == left
+            uses.append(Use(wanted, frames, begins, ends, shot.enters if begins else 0))
     return uses
 
 

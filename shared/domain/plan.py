@@ -12,6 +12,11 @@ from shared.domain.errors import ReelmillError
 from shared.domain.media import VideoFacts
 from shared.domain.mix import Master
 
+LEAST = 8
+"""Frames of which fewer are neither cut out nor encoded by themselves: decoding runs some frames ahead of display, so
+that a cut after fewer would lie before the beginning, and fewer encoded ones have none to reorder, and thus other
+decoding times."""
+
 # From here on, also as a film's wide picture, cameras mean BT.709 when they do not say what they mean (BT.601 below).
 _HD_WIDTH, _HD_LINES = 1280, 720
 
@@ -53,18 +58,49 @@ class Treatment:
     late_seconds: float = 0.0
 
 
+Cut = Literal["cut", "fade", "crossfade"]
+"""From one shot to the next: at once, through black, or while one is over the other."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What is between shots that have room for it.
+
+    Attributes:
+        frames: of each of two shots: those of the one that goes and those of the one that comes.
+    """
+
+    kind: Cut = "cut"
+    frames: int = 0
+
+    @property
+    def shared(self) -> int:
+        """How many frames of a video show both shots."""
+        return self.frames if self.kind == "crossfade" else 0
+
+    @property
+    def room(self) -> int:
+        """Frames that a shot must have: for one transition into it and one out of it, and what is copied between."""
+        return 2 * self.frames + 2 * LEAST
+
+
+HARD_CUT = Transition()
+
+
 @dataclass(frozen=True)
 class Shot:
     """The first `frames` frames of one clip, counted at the canvas rate.
 
     Attributes:
         clip_frames: how many frames the whole clip has at that rate.
+        enters: how many of its frames are in the transition from the shot before; 0 where it is a hard cut.
     """
 
     source: str
     frames: int
     clip_frames: int
     treatment: Treatment = Treatment()
+    enters: int = 0
 
 
 Position = Literal["top-left", "top-right", "bottom-left", "bottom-right", "center"]
@@ -172,6 +208,7 @@ class RenderPlan:
     captions: Captions | None = None
     master: Master | None = None
     decoration: Decoration | None = None
+    transition: Transition = HARD_CUT
 
     @property
     def text_track(self) -> Captions | None:
@@ -210,6 +247,27 @@ def frames_in(seconds: float, rate: Fraction) -> int:
 def frames_to_cover(seconds: float, rate: Fraction) -> int:
     """Frames needed so that the picture is not shorter than the sound."""
     return max(1, math.ceil(Fraction(seconds - 1e-6) * rate))
+
+
+def transition_of(kind: Cut, seconds: float, rate: Fraction) -> Transition:
+    """A transition that lasts so long; never so few frames that they could not be encoded by themselves."""
+    if kind == "cut":
+        return Transition()
+    frames = max(LEAST, round(Fraction(seconds) * rate))
+    return Transition(kind, frames if kind == "crossfade" else -(-frames // 2))
+
+
+def next_shot(before: int, whole: int, left: int, transition: Transition) -> tuple[int, int]:
+    """How many frames of a clip a video shows that lacks `left` frames, and how many of them are in a transition.
+
+    Args:
+        before: frames of the shot before it; 0 for the first.
+        whole: frames that the clip has.
+    """
+    blended = min(whole, left + transition.shared)
+    if transition.frames and min(before, blended) >= transition.room:
+        return blended, transition.frames
+    return min(whole, left), 0
 
 
 def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
@@ -252,6 +310,7 @@ def make_plan(
     captions: Captions | None = None,
     master: Master | None = None,
     decoration: Decoration | None = None,
+    transition: Transition = HARD_CUT,
 ) -> RenderPlan:
     """Lay the clips end to end until the voice is covered; the last shot is cut to the exact frame.
 
@@ -266,14 +325,24 @@ def make_plan(
             break
         whole = frames_in(clip.seconds, canvas.rate)
         if whole:
-            frames = min(left, whole)
-            shots.append(Shot(clip.source, frames, whole, treatment_of(clip.facts, canvas.rate)))
-            left -= frames
+            frames, enters = next_shot(shots[-1].frames if shots else 0, whole, left, transition)
+            shots.append(Shot(clip.source, frames, whole, treatment_of(clip.facts, canvas.rate), enters))
+            left -= frames - (transition.shared if enters else 0)
     if left:
         raise PlanError(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "
             "a task needs clips that are together as long as its voice"
         )
     return RenderPlan(
-        canvas, profile, seconds, wanted, tuple(shots), tuple(layers), tuple(tracks), captions, master, decoration
+        canvas,
+        profile,
+        seconds,
+        wanted,
+        tuple(shots),
+        tuple(layers),
+        tuple(tracks),
+        captions,
+        master,
+        decoration,
+        transition,
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from shared.domain.media import LoudnessFacts, VideoFacts
 from shared.domain.pauses import read
+from shared.domain.plan import Cut
 from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 from shared.records.record import Record
 
@@ -58,6 +59,8 @@ class RenderRequest(BaseModel):
         DEFAULT_PROFILE, pattern=PROFILE_NAME, description="Profile of the configuration that says the rest."
     )
     output_format: str = "mp4"
+    transition: Cut = Field("cut", description="Between its clips; there are enough of them for it.")
+    transition_seconds: float = Field(0.5, ge=0.1, le=1.5)
 
 
 class CaptionsRequest(BaseModel):

@@ -58,10 +58,12 @@ def test_what_is_green_is_seen_through(
     """A moving mark over a white clip; it begins anew each second, and each time a clip begins."""
     frame = make_frame(MOVING.format("0x00d800"))
     assert (frame[1].alpha, frame[1].key) == (False, "#00d700")  # as it comes out of its file
-    job = prepare(clips=("white.mp4", "white.mp4"), frame=frame, resolution=f"{size[0]}x{size[1]}", music=None)
+    job = prepare(
+        clips=("white.mp4",) * 3, seconds_each=1.0, frame=frame, resolution=f"{size[0]}x{size[1]}", music=None
+    )
     assert render(job, mode=mode, quality=1, fit="crop").fallback is None
     final = job.folder / FINAL
-    for number, phase in ((5, 5), (35, 5), (52, 22), (65, 5)):  # the second clip begins with frame 60
+    for number, phase in ((5, 5), (35, 5), (52, 22), (65, 5)):  # the clips begin with frames 30 and 60
         assert near(colour(final, square(phase, size), number), RED, 16)
         assert near(colour(final, square(phase + 8, size), number), WHITE, 6)
         assert near(colour(final, (0, 0, size[0], size[1] // 4), number), WHITE, 4)

@@ -374,10 +374,10 @@ def test_a_black_video_is_found(
 def test_a_black_end_is_found(prepare: Prepare, render: Render, script: Script) -> None:
     """What is encoded for a video alone is compared with the segment it is made of."""
     graph = r"s!split=2\[s2\]!split=2[x]!; s!\[s3\];!&[x]drawbox=color=black:t=fill[s2];!"
-    program = script(f'case "$*" in *segment.luma*) {PAINTED.format(graph)};; esac; exec "$FFMPEG" "$@"')
+    program = script(f'case "$*" in *.wanted.luma*) {PAINTED.format(graph)};; esac; exec "$FFMPEG" "$@"')
     job = prepare(clips=("h264.mp4",), voice="voice_short.mp3", music=None)
     metadata = job.metadata.changed(voice_duration=11 / 30)
-    with pytest.raises(GateClosed, match="the end that was encoded anew did not pass the gate: black where"):
+    with pytest.raises(GateClosed, match="the last frames did not pass the gate: black where"):
         render(replace(job, metadata=metadata), program=program, preset="veryfast")
 
 

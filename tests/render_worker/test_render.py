@@ -174,7 +174,7 @@ def test_progress_is_reported_up_to_the_whole(prepare: Prepare, render: Render, 
     """Reports name the phase and never fall back; the last one of the render is at 100 %."""
     reports: list[Report] = []
     render(prepare(clips=("h264.mp4", "halves.mp4")), on_report=reports.append, mode=mode)
-    assert {report.phase for report in reports} - {"encoding the end"} == phases
+    assert {report.phase for report in reports} - {"encoding cuts"} == phases
     percents = [report.percent for report in reports]
     assert percents == sorted(percents)
     assert percents[-1] == 100

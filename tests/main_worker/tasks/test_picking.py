@@ -8,11 +8,12 @@ from fractions import Fraction
 from typing import NamedTuple, overload
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from main_worker.tasks.picking import pick_clips, pick_one, seed_of
-from shared.domain.plan import frames_in, frames_to_cover
+from shared.domain import plan
+from shared.domain.plan import Canvas, Cut, Profile, Track, frames_in, frames_to_cover, make_plan, transition_of
 
 
 class Clip(NamedTuple):
@@ -208,3 +209,25 @@ def test_music_that_is_out_of_use_is_passed_over() -> None:
     assert pick_one([["a", "b"], ["c"]], 1, usable=lambda track: track == "b") == "b"
     assert pick_one([["a", "b"], ["c"]], 1, usable=lambda track: track == "c") == "c"
     assert pick_one([["a", "b"], ["c"]], 1, usable=lambda _: False) is None
+
+
+@given(CATEGORIES, SECONDS, RATES, SEEDS, st.sampled_from(("fade", "crossfade")), st.floats(0.1, 1.5))
+def test_there_are_enough_clips_for_the_transitions(
+    categories: list[list[Clip]], seconds: float, rate: Fraction, seed: int, kind: Cut, lasts: float
+) -> None:
+    """What is picked makes a plan, though clips that are crossfaded cover less."""
+    transition = transition_of(kind, lasts, rate)
+    picked = pick_clips(
+        categories, lambda clip: clip.seconds, seconds=seconds, rate=rate, seed=seed, transition=transition
+    )
+    assume(picked)
+    made = make_plan(
+        Canvas(64, 64, rate),
+        Profile("libx264", 21, "medium", 192),
+        seconds=seconds,
+        clips=[plan.Clip(clip.name, clip.seconds) for clip in picked],
+        layers=[],
+        tracks=[Track("voice.mp3", 1.0, 1)],
+        transition=transition,
+    )
+    assert [shot.source for shot in made.shots] == [clip.name for clip in picked]

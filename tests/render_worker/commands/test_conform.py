@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from render_worker.commands.conform import Look, Recipe, decode_exactly, encoded_end, judge
-from shared.domain.plan import Canvas, Layer, Profile, Treatment, exact_rate
+from render_worker.commands.conform import Look, Recipe, decode_exactly, encoded_end, encoded_transition, judge
+from shared.domain.plan import Canvas, Layer, Profile, Transition, Treatment, exact_rate
 from tests.graphs import numbered
 
 TASK = Path("/farm/processing/id")
@@ -208,3 +210,38 @@ def test_an_end_is_encoded_with_the_settings_of_its_segment() -> None:
         *("-f", "mov", "-ss", "1.985317", "-i", f"file:{BENCH}/segment.mp4", "-filter_complex", graph),
         *("-map", "[s2]", *X264, *CLOCK, f"file:{target}", "-map", "[s9]", *RAW, f"file:{LUMA}", "-y"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "filters"),
+    [
+        ("crossfade", ["xfade=duration=0.500000:offset=0.100000:transition=fade", "fps=30"]),
+        ("fade", ["fade=n=15:s=3:t=out", "fade=n=15:s=0:t=in", "concat=a=0:n=2:v=1"]),
+    ],
+)
+def test_a_transition_is_encoded_of_two_segments(kind: Literal["fade", "crossfade"], filters: list[str]) -> None:
+    """Three frames back to an anchor, and fifteen of both; then colours are told again."""
+    parts = [(BENCH / "a.mp4", (42, 60)), (BENCH / "b.mp4", (0, 15))]
+    canvas = Canvas(1920, 1080, exact_rate(30))
+    command = encoded_transition(parts, canvas, PROFILE, Transition(kind, 15), BENCH / "t.mp4", LUMA, 1)
+    graph = command[command.index("-filter_complex") + 1]
+    assert command[: command.index("-filter_complex")] == [
+        *("-f", "mov", "-ss", "1.383333", "-i", f"file:{BENCH}/a.mp4", "-f", "mov", "-i", f"file:{BENCH}/b.mp4")
+    ]
+    assert all(words in graph for words in filters)
+    assert "format=yuv420p" in graph
+    assert "setparams=chroma_location=left" in graph
+    assert ("-threads", "1") in itertools.pairwise(command)
+
+
+def test_only_a_clips_beginning_can_be_entered_behind_a_transition() -> None:
+    """By a keyframe that is asked for; later segments of the clip do not know of it."""
+    look = Look(CANVAS, PROFILE, enters=15)
+    first, later = (
+        Recipe("clip", start, 300, Treatment(), look).command(BENCH / "c.mp4", BENCH, BENCH / "s.mp4", LUMA, threads=1)
+        for start in (0, 300)
+    )
+    assert ("-force_key_frames", "expr:eq(n,15)") in itertools.pairwise(first)
+    assert "-force_key_frames" not in later
+    others = [Recipe("clip", 0, 300, Treatment(), replace(look, enters=n)).key("9") for n in (0, 15, 16)]
+    assert len(set(others)) == 3

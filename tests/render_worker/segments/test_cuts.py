@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from render_worker.segments.cuts import LEAST, Cut, Footage, Piece, fit, footage_of, windows
+from render_worker.segments.cuts import Cut, Footage, NoWay, Piece, fit, footage_of, windows, with_transitions
+from shared.domain.plan import LEAST, Transition
 
 # -- segments as encoders make them ------------------------------------------------------------------
 
@@ -244,3 +245,65 @@ def test_windows_hold_every_frame_once(frames: int, most: int) -> None:
 def test_a_short_rest_goes_with_the_window_before(frames: int, parts: list[tuple[int, int]]) -> None:
     """A rest of less than half a window is not conformed by itself."""
     assert windows(frames, 100) == parts
+
+
+# -- transitions -------------------------------------------------------------------------------------
+
+
+def entered(frames: int, gop: int, between: Sequence[int], enters: int) -> Footage:
+    """A segment with a further keyframe behind a transition into it."""
+    parts = [(0, decoding_order(enters, enters, between)), (enters, decoding_order(frames - enters, gop, between))]
+    order = [first + place for first, (places, _) in parts for place in places]
+    return footage_of(order, [key for _, (_, keys) in parts for key in keys])
+
+
+@given(
+    st.sampled_from(RATES_GOPS),
+    st.lists(st.integers(0, 3), min_size=1, max_size=7),
+    st.sampled_from((LEAST, 15, 30, 45)),
+    st.data(),
+)
+def test_only_what_is_around_a_transition_is_encoded(
+    gop: int, between: list[int], frames: int, data: st.DataObject
+) -> None:
+    """Each shot is left at an anchor just before and entered just behind, wherever the video ends."""
+    room, lengths = Transition("crossfade", frames).room, st.integers(2 * gop, 5 * gop)
+    footages = [entered(data.draw(lengths), gop, between, frames) for _ in range(data.draw(st.integers(2, 6)))]
+    hard = [data.draw(st.booleans()) for _ in footages[1:]]
+    enters = [0, *(0 if cut else frames for cut in hard)]
+    wanted = [*(footage.frames for footage in footages[:-1]), data.draw(st.integers(room, footages[-1].frames))]
+    leaves = [*enters[1:], 0]
+    pieces = [
+        Piece(footage, count, enters=into, least=room if into or out else 0)
+        for footage, count, into, out in zip(footages, wanted, enters, leaves, strict=True)
+    ]
+    cuts = with_transitions(fit(pieces, gop), pieces)
+    assert sum(cut.frames for cut in cuts) == sum(wanted)
+    for piece, cut, out in zip(pieces, cuts, leaves, strict=True):
+        first, end = cut.copied
+        assert cut.head == piece.enters
+        assert (cut.tail == 0) if not out else (out <= cut.tail <= out + 4 + LEAST)
+        assert end - first >= LEAST
+        assert first in piece.footage.keyframes
+        assert end in piece.footage.anchors
+
+
+def test_a_segment_without_the_keyframe_is_encoded_up_to_the_next_one() -> None:
+    """As of an encoder that does not heed what it is asked for."""
+    footage = x264_like(300, 60, (3,))
+    pieces = [Piece(footage, 300), Piece(footage, 300, enters=15)]
+    _, after = with_transitions(fit(pieces, 60), pieces)
+    assert (after.head, after.copied) == (60, (60, 300))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [Piece(x264_like(300, 60, (3,)), 300), Piece(x264_like(64, 60, (3,)), 64, enters=15)],
+        [Piece(one_way_out(300), 300), Piece(entered(300, 60, (3,), 15), 300, enters=15)],
+    ],
+)
+def test_what_cannot_be_cut_beside_a_transition_is_said(pieces: list[Piece]) -> None:
+    """It is made in one command then."""
+    with pytest.raises(NoWay, match="too short for the transition"):
+        with_transitions(fit(pieces, 60), pieces)

@@ -10,10 +10,10 @@ import pytest
 
 from render_worker.job import Job
 from render_worker.progress import Report
-from render_worker.segments.cuts import LEAST
 from render_worker.tool import RenderFailed
 from shared.domain.errors import Stopped
 from shared.domain.layout import FINAL, RENDER_RECORD, SEGMENT_RECORD, Layout
+from shared.domain.plan import LEAST
 from shared.ffmpeg import Ffmpeg
 from shared.records.render import RenderRecord
 

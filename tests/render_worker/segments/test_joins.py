@@ -11,10 +11,10 @@ import pytest
 
 from render_worker.commands.join import Part, join, part_list
 from render_worker.gate import Judged, check, look
-from render_worker.segments.cuts import LEAST, Cut, Footage
+from render_worker.segments.cuts import Cut, Footage
 from render_worker.soundtrack import make_sound
 from render_worker.tool import Tool
-from shared.domain.plan import Canvas, Profile, RenderPlan, Track, exact_rate
+from shared.domain.plan import LEAST, Canvas, Profile, RenderPlan, Track, exact_rate
 from shared.records.segment import SegmentRecord
 
 RATES = (23.976, 24, 25, 29.97, 30, 50, 59.94, 60)

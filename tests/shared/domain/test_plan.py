@@ -11,18 +11,22 @@ from hypothesis import strategies as st
 
 from shared.domain.media import VideoFacts
 from shared.domain.plan import (
+    HARD_CUT,
     Canvas,
     Clip,
+    Cut,
     Layer,
     PlanError,
     Profile,
     RenderPlan,
     Track,
+    Transition,
     Treatment,
     exact_rate,
     frames_in,
     frames_to_cover,
     make_plan,
+    transition_of,
     treatment_of,
 )
 
@@ -42,7 +46,7 @@ PROFILE = Profile("libx264", 21, "medium", 192)
 MICROSECOND = Fraction(1, 1_000_000)
 
 
-def plan_of(rate: float, seconds: float, clip_seconds: list[float]) -> RenderPlan:
+def plan_of(rate: float, seconds: float, clip_seconds: list[float], transition: Transition = HARD_CUT) -> RenderPlan:
     return make_plan(
         Canvas(640, 360, exact_rate(rate)),
         PROFILE,
@@ -50,6 +54,7 @@ def plan_of(rate: float, seconds: float, clip_seconds: list[float]) -> RenderPla
         clips=[Clip(f"part{number}", length) for number, length in enumerate(clip_seconds)],
         layers=[LOGO],
         tracks=[VOICE],
+        transition=transition,
     )
 
 
@@ -170,3 +175,49 @@ def test_a_shot_carries_the_treatment_of_its_clip() -> None:
     clip = Clip("part0", 10.0, replace(FACTS, scan="top field first"))
     plan = make_plan(Canvas(640, 360, Fraction(25)), PROFILE, seconds=1.0, clips=[clip], layers=[], tracks=[VOICE])
     assert plan.shots[0].treatment == Treatment(fields="tff")
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "rate", "frames", "shared"),
+    [
+        ("cut", 0.5, 30, 0, 0),
+        ("crossfade", 0.5, 30, 15, 15),
+        ("crossfade", 0.5, 29.97, 15, 15),
+        ("crossfade", 0.1, 25, 8, 8),
+        ("fade", 0.5, 30, 8, 0),
+        ("fade", 1.5, 60, 45, 0),
+        ("fade", 0.1, 24, 4, 0),
+    ],
+)
+def test_a_transition_lasts_as_long_as_it_should(
+    kind: Cut, seconds: float, rate: float, frames: int, shared: int
+) -> None:
+    """In whole frames of each shot, and never in fewer than can be encoded by themselves."""
+    transition = transition_of(kind, seconds, exact_rate(rate))
+    assert (transition.frames, transition.shared) == (frames, shared)
+
+
+@given(
+    st.sampled_from(sorted(RATES)),
+    st.lists(st.floats(0.0, 60.0), min_size=1, max_size=30),
+    st.floats(0.001, 1.0),
+    st.sampled_from(("cut", "fade", "crossfade")),
+    st.floats(0.1, 1.5),
+)
+def test_shots_with_transitions_add_up_to_the_exact_frame_count(
+    rate: float, clip_seconds: list[float], share: float, kind: Cut, lasts: float
+) -> None:
+    """What two shots share counts once; a shot that is too short for its transitions has hard cuts."""
+    exact = exact_rate(rate)
+    transition = transition_of(kind, lasts, exact)
+    frames = [frames_in(seconds, exact) for seconds in clip_seconds]
+    seconds = float(max(1, sum(frames) - len(frames) * transition.shared) / exact) * share
+    assume(sum(frames) - len(frames) * transition.shared >= frames_to_cover(seconds, exact))
+    plan = plan_of(rate, seconds, clip_seconds, transition)
+    entered = [shot for shot in plan.shots if shot.enters]
+    assert sum(shot.frames for shot in plan.shots) - len(entered) * transition.shared == plan.frames
+    assert {shot.enters for shot in entered} <= {transition.frames}
+    for before, shot in zip(plan.shots, plan.shots[1:], strict=False):
+        has_room = min(before.frames, shot.frames) >= transition.room
+        assert bool(shot.enters) == (kind != "cut" and has_room)
+    assert all(shot.frames <= shot.clip_frames for shot in plan.shots)
