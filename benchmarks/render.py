@@ -5,6 +5,7 @@ that from claim to output, inside a running render worker: checking inputs, conf
 join, gate, poster, fsync, publishing. Every task has a voice of its own, of random length; figures are medians.
 
     warm_1080p, warm_2160p   the command's time over that of a task of about a minute whose clips are conformed already
+    warm_crossfades          the same of a longer one, of 1080p, with ten crossfades; the command cuts hard
     cold_unique              a task's time over the command's, with nothing conformed and each clip used once
     cold_reuse4              the same with each clip used four times
     hour_over_limit          the time of an hour of warm 1080p over its limit: one and a half times what copying the
@@ -41,16 +42,18 @@ from render_worker.commands.sounds import mix
 from render_worker.planning import plan_of
 from shared.config import load_config
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
+from shared.domain.plan import Cut
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
-from shared.records.metadata import Metadata
+from shared.records.metadata import Metadata, RenderRequest
 from shared.records.render import RenderRecord
 from shared.store import Store
 
 _POLL_SHARE = 0.001  # of the time that is measured; looking more often takes processor time from what is measured
 _POLL_SECONDS = 0.005  # at least
 _QUALITY = 23  # what x264 does when it is told nothing, as the specification's command does
-FIGURES = ("warm_1080p", "warm_2160p", "hour_over_limit", "cold_unique", "cold_reuse4")
+_CROSSFADES = 10
+FIGURES = ("warm_1080p", "warm_2160p", "warm_crossfades", "hour_over_limit", "cold_unique", "cold_reuse4")
 
 
 class Bench:
@@ -185,6 +188,28 @@ class Measuring:
             )
         return statistics.median(ratios)
 
+    def crossfades(self) -> float:
+        """The command's time, with hard cuts, over that of a task with ten crossfades and nothing to conform."""
+        canvas = self._scale.canvases["1080p"]
+        clips = (self._media.clips * 2)[: _CROSSFADES + 1]
+        whole = (
+            CLIP_SECONDS * len(clips)
+            - _CROSSFADES * RenderRequest(resolution=canvas, frame_rate=RATE).transition_seconds
+        )
+        ratios = []
+        for number in range(self._runs + 1):
+            wish = self._wish(canvas, clips, whole - self._random.uniform(0.1, 3.0), "crossfade")
+            ours, output = self._bench.render(wish)
+            if number == 0:  # that one conforms
+                continue
+            command, record = self._bench.command(wish), RenderRecord.read(output.with_name(RENDER_RECORD))
+            ratios.append(command / ours)
+            _say(
+                f"warm with {_CROSSFADES} crossfades: {wish.seconds:.1f} s of video, the command {command:.1f} s, here "
+                f"{ours:.2f} s, of which {record.counts['encoded_frames']} frames encoded anew"
+            )
+        return statistics.median(ratios)
+
     def cold(self, times: int) -> float:
         """A task's time over the command's with nothing conformed and each clip used so many times."""
         clips = self._media.clips[: -(-len(self._media.clips) // times)] * times
@@ -222,9 +247,10 @@ class Measuring:
         """Have all clips conformed."""
         self._bench.render(self._wish(canvas, self._media.clips, CLIP_SECONDS * CLIPS - 0.5))
 
-    def _wish(self, canvas: str, clips: Sequence[Path], seconds: float | None = None) -> Wish:
+    def _wish(self, canvas: str, clips: Sequence[Path], seconds: float | None = None, transition: Cut = "cut") -> Wish:
         length = seconds or self._random.uniform(*self._scale.seconds)
-        return Wish(canvas, self._media.voice(length), round(length, 3), tuple(clips), self._media.facts)
+        voice = self._media.voice(length)
+        return Wish(canvas, voice, round(length, 3), tuple(clips), self._media.facts, transition)
 
 
 def _say(words: str) -> None:
@@ -251,6 +277,7 @@ def main(arguments: Sequence[str]) -> int:
             "warm_1080p": lambda: measuring.warm("1080p"),
             "hour_over_limit": measuring.hour,
             "warm_2160p": lambda: measuring.warm("2160p"),
+            "warm_crossfades": measuring.crossfades,
             "cold_unique": lambda: measuring.cold(1),
             "cold_reuse4": lambda: measuring.cold(4),
         }

@@ -17,6 +17,7 @@ from main_worker.checks.sounds import measure_voice
 from shared.config import Config
 from shared.domain.layout import METADATA, Layout
 from shared.domain.media import VideoFacts
+from shared.domain.plan import Cut
 from shared.ffmpeg import Ffmpeg
 from shared.records.metadata import Input, Metadata, RenderRequest
 
@@ -93,6 +94,7 @@ class Wish:
     seconds: float
     clips: tuple[Path, ...]
     facts: Mapping[Path, VideoFacts] = field(default_factory=dict)
+    transition: Cut = "cut"
 
 
 class Tasks:
@@ -116,7 +118,7 @@ class Tasks:
             music_file="music.mp3",
             inputs=inputs,
             video_files=tuple(parts),
-            render=RenderRequest(resolution=wish.canvas, frame_rate=RATE, logo="logo.png"),
+            render=RenderRequest(resolution=wish.canvas, frame_rate=RATE, logo="logo.png", transition=wish.transition),
             chapter=task_id,
             seed=1,
             created_at="2026-11-20T18:03:44Z",

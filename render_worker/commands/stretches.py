@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
     seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
     again = {"stream_loop": -1} if stretch.loops else {}
     # Where the size of its pictures changes midway a clip keeps its filters, which count frames; `scale` adapts.
+    decoding = replace(decoding, hardware=None) if treatment.in_software else decoding
     options = {**again, **seek, **decoding.options, "reinit_filter": 0, **_CLIP}
     stream = ffmpeg.input(file_url(stretch.path), **options)["V:0"]
     if treatment.fields:

@@ -49,6 +49,7 @@ class Treatment:
         tone_map: the transfer of a high dynamic range that is mapped to an ordinary screen's.
         matrix: what the colours are coded with, where the clip does not say it.
         late_seconds: how long after the beginning of its file its first picture comes.
+        in_software: whether hardware that cannot decode it would leave it at that, so that none is asked.
     """
 
     fields: Literal["tff", "bff", "auto"] | None = None
@@ -56,6 +57,7 @@ class Treatment:
     tone_map: Literal["PQ", "HLG"] | None = None
     matrix: Literal["bt709"] | None = None
     late_seconds: float = 0.0
+    in_software: bool = False
 
 
 Cut = Literal["cut", "fade", "crossfade"]
@@ -281,6 +283,7 @@ def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
         tone_map=facts.hdr,
         matrix="bt709" if _means_bt709(facts) else None,
         late_seconds=facts.late_seconds,
+        in_software=facts.codec in _WITHOUT_FALLBACK,
     )
 
 
@@ -291,6 +294,8 @@ def _means_bt709(facts: VideoFacts) -> bool:
 
 # MediaInfo has no word for the scan of much interlaced H.264; its pictures say it each by itself.
 _MAYBE_FIELDS = frozenset({"AVC"})
+# ffmpeg decodes AV1 for hardware by a decoder of its own, which cannot do it without.
+_WITHOUT_FALLBACK = frozenset({"AV1"})
 _OWN_MATRIX = frozenset({"JPEG"})  # BT.601 by definition, of any size
 _FIELDS: Mapping[str, Literal["tff", "bff", "auto"]] = {
     "top field first": "tff",

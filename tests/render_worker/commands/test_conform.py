@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -231,7 +231,7 @@ def test_a_transition_is_encoded_of_two_segments(kind: Literal["fade", "crossfad
     assert all(words in graph for words in filters)
     assert "format=yuv420p" in graph
     assert "setparams=chroma_location=left" in graph
-    assert ("-threads", "1") in itertools.pairwise(command)
+    assert ("-threads", "1") in pairwise(command)
 
 
 def test_only_a_clips_beginning_can_be_entered_behind_a_transition() -> None:
@@ -241,7 +241,16 @@ def test_only_a_clips_beginning_can_be_entered_behind_a_transition() -> None:
         Recipe("clip", start, 300, Treatment(), look).command(BENCH / "c.mp4", BENCH, BENCH / "s.mp4", LUMA, threads=1)
         for start in (0, 300)
     )
-    assert ("-force_key_frames", "expr:eq(n,15)") in itertools.pairwise(first)
+    assert ("-force_key_frames", "expr:eq(n,15)") in pairwise(first)
     assert "-force_key_frames" not in later
     others = [Recipe("clip", 0, 300, Treatment(), replace(look, enters=n)).key("9") for n in (0, 15, 16)]
     assert len(set(others)) == 3
+
+
+@pytest.mark.parametrize(("in_software", "asked"), [(False, True), (True, False)])
+def test_hardware_is_not_asked_for_what_it_would_leave_undecoded(in_software: bool, asked: bool) -> None:
+    """A card that cannot decode AV1 decodes nothing of it; all else goes on in software by itself."""
+    recipe = Recipe("clip", 0, 60, Treatment(in_software=in_software), Look(CANVAS, PROFILE))
+    command = recipe.command(BENCH / "c.mp4", BENCH, BENCH / "s.mp4", LUMA, threads=1, hardware="cuda")
+    assert (("-hwaccel", "cuda") in pairwise(command)) == asked
+    assert recipe.key("9") == replace(recipe, treatment=Treatment()).key("9")
