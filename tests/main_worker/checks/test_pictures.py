@@ -363,4 +363,4 @@ def test_a_single_picture_is_no_clip_but_may_be_a_decoration(desk: Desk, media: 
     """As a background it would flash by."""
     still = media.clip("still.mp4", "-frames:v", "1")
     assert desk.refusal(still, Kind.VIDEO).code == "too_short"
-    assert desk.examine(still, Kind.FRAME).video
+    assert desk.examine(media.frame("still-frame.mp4", seconds=0.1), Kind.FRAME).video

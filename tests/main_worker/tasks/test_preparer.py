@@ -107,6 +107,8 @@ def test_metadata_has_the_keys_of_the_specification(made: Farm) -> None:
             "logo": "logo.png",
             "profile": "default",
             "output_format": "mp4",
+            "transition": "cut",
+            "transition_seconds": 0.5,
         },
         "chapter": "chapter_0001",
         "titles": ["fantasy", "dragon flight", "chapter_0001"],
