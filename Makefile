@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
         bench-ingest bench-render bench-quality contact-sheet clean
 
 help:            ## list the targets
@@ -24,6 +24,9 @@ demo: $(STAMP)      ## make media, run a whole farm on it, end with a finished v
 
 test: $(STAMP)      ## run every test
 	$(BIN)/pytest -q -n auto --dist worksteal
+
+search: $(STAMP)    ## try every property with 2,000 new examples (ten minutes)
+	$(BIN)/pytest -q -n auto -m hypothesis --hypothesis-profile=search
 
 check: $(STAMP)     ## lint, format check and strict types
 	$(BIN)/ruff check .
