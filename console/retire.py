@@ -31,7 +31,7 @@ from shared.records.retired import RetiredRecord
 from shared.records.sidecar import Sidecar
 
 _STORY_DEPTH = 2  # category and story
-_USED = frozenset({Kind.VIDEO, Kind.FRAME, Kind.MUSIC, Kind.VOICE, Kind.TEXT})  # what videos are made from
+_USED = frozenset({Kind.VIDEO, Kind.FRAME, Kind.MUSIC, Kind.CARD, Kind.VOICE, Kind.TEXT})  # what videos are made from
 
 
 class Unknown(ReelmillError):

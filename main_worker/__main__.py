@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 from main_worker.daemon import MainWorker
 from main_worker.once import run_once
 from main_worker.rehearsal import rehearse
+from shared.assets import check_assets
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.ffmpeg import find_ffmpeg
 from shared.files import as_machine_trouble
 from shared.lifesign import hold
 from shared.log import log_to_file
-from shared.logo import find_logo
 from shared.process import EXIT_FAILED, EXIT_FINE, Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
 
@@ -26,8 +26,7 @@ UNTIL_IDLE, ONCE, DRY_RUN = "until-idle", "once", "dry-run"
 
 def work(started: Started) -> int | None:
     config, layout = started.config, started.layout
-    for name in config.profile_names:  # a logo that is not there is said now, not at the first task
-        find_logo(layout, config.profile(name).render, config.table_of(name))
+    check_assets(config, layout)
     ffmpeg = find_ffmpeg(config.ffmpeg.path)
     if started.mode == DRY_RUN:
         rehearse(config, layout, ffmpeg, started.log, sys.stdout)

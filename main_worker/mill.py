@@ -68,8 +68,9 @@ class Mill:
         self._library = Library(layout, log)
         self._mounts = Mounts(layout)
         self._intake = Intake(layout.raw, Patience(config.ingest.quiet_seconds, config.ingest.blind_quiet_seconds))
-        self._preparer = Preparer(config, layout, self._library, Store(layout), log)
-        examiner = Examiner(Cage(config, ffmpeg, stopping), layout.staging)
+        cage = Cage(config, ffmpeg, stopping)
+        self._preparer = Preparer(config, layout, self._library, Store(layout), cage, log)
+        examiner = Examiner(cage, layout.staging)
         filing = Filing(layout, self._library, config.links.chunk_words)
         self._ingest = Ingest(config, layout, filing, examiner, executor, most, log, wake)
         self._is_open = False

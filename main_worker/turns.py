@@ -24,6 +24,7 @@ _LANES = {
     Kind.VOICE: Lane.VOICE,
     Kind.VIDEO: Lane.VIDEO,
     Kind.FRAME: Lane.FRAME,
+    Kind.CARD: Lane.FRAME,
     Kind.MUSIC: Lane.MUSIC,
     Kind.LINK: Lane.LINKS,
     Kind.SETTINGS: Lane.TRIFLES,

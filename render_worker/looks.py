@@ -12,13 +12,13 @@ from pathlib import Path
 from render_worker.commands.conform import Look
 from render_worker.planning import decoration_of, logo_layer
 from render_worker.ways import Ways
+from shared.assets import find_logo
 from shared.config import Config, Render
 from shared.domain.drop import Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.domain.plan import Canvas, Decoration, Profile, exact_rate, transition_of
 from shared.files import is_there
-from shared.logo import find_logo
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 

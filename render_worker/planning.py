@@ -65,7 +65,16 @@ def plan_of(metadata: Metadata, config: Config, encoder: str) -> RenderPlan:
         if metadata.frame_file
         else None,
         transition=transition_of(metadata.render.transition, metadata.render.transition_seconds, rate),
+        title=_card(metadata.title_file, metadata),
+        end=_card(metadata.end_file, metadata),
     )
+
+
+def _card(name: str | None, metadata: Metadata) -> Clip | None:
+    if name is None:
+        return None
+    shown = metadata.inputs[name]
+    return Clip(name, metadata.render.card_seconds if shown.seconds is None else shown.seconds, shown.video)
 
 
 def decoration_of(source: str, facts: VideoFacts | None, render: Render, rate: Fraction) -> Decoration:

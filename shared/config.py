@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.domain.drop import SUFFIXES, Kind
 from shared.domain.errors import ReelmillError
 from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
@@ -58,6 +59,13 @@ def _check_key(value: str) -> str:
     if value != KEY_AUTO and not re.fullmatch("#[0-9a-fA-F]{6}", value):
         raise ValueError('must be a colour as red, green and blue in hexadecimal, such as "#00d800", or "auto"')
     return value.lower()
+
+
+def _check_card(value: str) -> str:
+    _check_asset(value)
+    if value and PurePosixPath(value).suffix.lower() not in SUFFIXES[Kind.CARD]:
+        raise ValueError(f'must be a file name that ends in {", ".join(SUFFIXES[Kind.CARD])}, or ""')
+    return value
 
 
 def _check_umask(value: str) -> str:
@@ -218,6 +226,11 @@ class Render(Section):
     logo_margin: int = Field(20, ge=0, le=10_000, description="Pixels between it and the edges it lies at.")
     logo_width: float = Field(0.0, ge=0, le=1, description="Its width as a share of the video's; 0 leaves its size.")
     logo_opacity: float = Field(1.0, gt=0, le=1, description="How much of it is seen; 1 hides what is behind it.")
+    title_card: Annotated[str, AfterValidator(_check_card)] = Field(
+        "", description="Picture or film in assets/ that a video begins with, unless its story has a card; '' for none."
+    )
+    end_card: Annotated[str, AfterValidator(_check_card)] = Field("", description="The same for its end.")
+    card_seconds: float = Field(5.0, ge=0.5, le=60, description="How long a card that is a single picture is shown.")
     frames: bool = Field(True, description="Whether a decorative frame of the category, if any, lies over the picture.")
     frame_fit: FrameFit = Field("stretch", description="How a frame of another shape is brought to the video's.")
     frame_key: Annotated[str, AfterValidator(_check_key)] = Field(

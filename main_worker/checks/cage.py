@@ -37,6 +37,9 @@ _DECODERS = {
     "mp3": f"{_SOUND_DECODERS},mjpeg,png",
     "srt": "srt,subrip",
     "webvtt": "webvtt",
+    "png_pipe": "png",
+    "jpeg_pipe": "mjpeg",
+    "webp_pipe": "webp",
 }
 
 

@@ -12,6 +12,7 @@ from typing import IO
 from main_worker.arrival.ready import Ready
 from main_worker.arrival.unfinished import CHECKSUM_MISMATCH
 from main_worker.checks.cage import Cage, refused, too_costly
+from main_worker.checks.cards import examine_card
 from main_worker.checks.frames import examine_frame
 from main_worker.checks.loudness import normalise
 from main_worker.checks.pictures import examine_clip
@@ -23,7 +24,7 @@ from main_worker.links.article import Article, fetch_article
 from shared.child import ChildTimeout, ChildTooCostly
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, MachineTrouble, Stopped, ToolInDoubt
-from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
+from shared.domain.media import AudioFacts, LoudnessFacts, PictureFacts, VideoFacts
 from shared.domain.names import readable
 from shared.records.story import StorySettings, StorySettingsError, parse_settings
 
@@ -51,6 +52,7 @@ class Examined:
 
     dropped: Content
     video: VideoFacts | None = None
+    picture: PictureFacts | None = None
     audio: AudioFacts | None = None
     loudness: LoudnessFacts | None = None
     made: tuple[Path, Content] | None = None
@@ -140,13 +142,8 @@ class Examiner:
 
     def _by_kind(self, ready: Ready, drop: Drop, content: Content) -> Examined:
         match drop.kind:
-            case Kind.VIDEO | Kind.FRAME as kind:
-                facts = (
-                    examine_frame(self.cage, ready.path, self.staging)
-                    if kind is Kind.FRAME
-                    else examine_clip(self.cage, ready.path)
-                )
-                return Examined(content, video=facts)
+            case Kind.VIDEO | Kind.FRAME | Kind.CARD:
+                return self._seen(ready, drop.kind, content)
             case Kind.VOICE:
                 audio, loudness = examine_voice(self.cage, ready.path)
                 return Examined(content, audio=audio, loudness=loudness)
@@ -162,6 +159,12 @@ class Examiner:
                 return Examined(content, articles=self._articles(ready))
             case Kind.SETTINGS:
                 return Examined(content, settings=self._settings(ready))
+
+    def _seen(self, ready: Ready, kind: Kind, content: Content) -> Examined:
+        if kind is Kind.FRAME:
+            return Examined(content, video=examine_frame(self.cage, ready.path, self.staging))
+        facts = (examine_card if kind is Kind.CARD else examine_clip)(self.cage, ready.path)
+        return Examined(content, picture=facts) if isinstance(facts, PictureFacts) else Examined(content, video=facts)
 
     def _text(self, ready: Ready) -> Path:
         size = ready.identity.size

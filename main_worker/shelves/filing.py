@@ -199,15 +199,6 @@ class Filing:
 
     def _name(self, drop: Drop, examined: Examined, stem: str) -> Path:
         match drop.kind:
-            case Kind.VOICE:
-                return self._layout.voice(drop.category, drop.story or "", stem)
-            case Kind.TEXT:
-                suffix = examined.made[0].suffix if examined.made else drop.relative.suffix
-                return self._layout.text(drop.category, drop.story or "", f"{stem}{suffix}")
-            case Kind.LINK:
-                return self._layout.link(drop.category, drop.story or "", stem)
-            case Kind.SETTINGS:
-                return self._layout.settings(drop.category, drop.story or "", stem)
             case Kind.MUSIC:
                 return self._layout.music(drop.category, examined.audio.seconds if examined.audio else 0.0, stem)
             case Kind.VIDEO | Kind.FRAME:
@@ -215,6 +206,24 @@ class Filing:
                 video = examined.video
                 size = (video.display_width, video.display_height)
                 return self._layout.clip(drop.kind, drop.category, size, video.seconds, stem)
+            case _:
+                return self._name_in_story(drop, examined, (drop.category, drop.story or ""), stem)
+
+    def _name_in_story(self, drop: Drop, examined: Examined, story: tuple[str, str], stem: str) -> Path:
+        match drop.kind:
+            case Kind.TEXT:
+                suffix = examined.made[0].suffix if examined.made else drop.relative.suffix
+                return self._layout.text(*story, f"{stem}{suffix}")
+            case Kind.CARD:
+                suffix = drop.relative.suffix.lower() if examined.picture else ".mp4"
+                return self._layout.card(*story, f"{stem.lower()}{suffix}")
+            case Kind.LINK:
+                return self._layout.link(*story, stem)
+            case Kind.SETTINGS:
+                return self._layout.settings(*story, stem)
+            case kind:
+                assert kind is Kind.VOICE  # noqa: S101 - all others are above
+                return self._layout.voice(*story, stem)
 
     def sidecar(self, ready: Ready, drop: Drop, examined: Examined, content: Content) -> Sidecar:
         identity = ready.identity
@@ -237,6 +246,7 @@ class Filing:
             ),
             scanned_at=utc_now(),
             video=examined.video,
+            picture=examined.picture,
             audio=examined.audio,
             loudness=examined.loudness,
             settings=examined.settings,

@@ -30,8 +30,9 @@ class Place(NamedTuple):
 
 
 def place_of(item: Drop | Sidecar) -> Place:
-    """Of voices and links their story; of texts the chapter besides, since two may have the same."""
-    story = item.story and sys.intern(f"{item.story}/{item.chapter}" if item.kind is Kind.TEXT else item.story)
+    """Of voices and links their story; of texts the chapter, and of cards which one, since two may have the same."""
+    is_one_of_several = item.kind in (Kind.TEXT, Kind.CARD)
+    story = item.story and sys.intern(f"{item.story}/{item.chapter}" if is_one_of_several else item.story)
     return Place(item.kind, sys.intern(item.category), story)
 
 
@@ -102,7 +103,7 @@ class Library:
         self.version += 1
         place = place_of(sidecar)
         relative = str(self._layout.relative(path))
-        if sidecar.kind in (Kind.SETTINGS, Kind.TEXT):
+        if sidecar.kind in (Kind.SETTINGS, Kind.TEXT, Kind.CARD):
             self._add_version(place, relative, sidecar)
             return
         self._by_content[place, sidecar.origin.sha256] = relative
@@ -121,7 +122,7 @@ class Library:
             self._without_task.pop(relative, None)
 
     def _add_version(self, place: Place, relative: str, sidecar: Sidecar) -> None:
-        """Only the newest settings of a story, or text of a chapter, are in force; older ones may be dropped again."""
+        """Only the newest settings or card of a story, or text of a chapter, is in force; older ones may come again."""
         if sidecar.kind is Kind.SETTINGS and sidecar.settings is None:
             return
         versions = self._versions.setdefault(place, [])
@@ -221,6 +222,12 @@ class Library:
         """The newest text of a voice's chapter that is there and not retired, by path; subtitles go before prose."""
         versions = self._versions.get(text_place(voice), ())
         paths = sorted((version.relative for version in reversed(versions)), key=lambda path: not path.endswith(".srt"))
+        return next((path for path in paths if self.has(path) and not self.is_retired(path)), None)
+
+    def card_of(self, category: str, story: str | None, name: str) -> str | None:
+        """The newest card of a story that is there and not retired, by path."""
+        versions = self._versions.get(Place(Kind.CARD, category, f"{story}/{name}"), ())
+        paths = (version.relative for version in reversed(versions))
         return next((path for path in paths if self.has(path) and not self.is_retired(path)), None)
 
     def with_content(self, place: Place, sha256: str) -> str | None:

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from main_worker.checks.examination import Content
 from main_worker.shelves.library import Library, Place, place_of, text_place
+from main_worker.tasks.cards import Card, CardUnusable, ConfiguredCards
 from main_worker.tasks.picking import pick_clips, pick_one
+from shared.assets import find_cards, find_logo
 from shared.config import Config, Render, UnknownProfile
-from shared.domain.drop import Drop, Kind
+from shared.domain.drop import END, TITLE, Drop, Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
-from shared.domain.plan import exact_rate, transition_of
+from shared.domain.plan import exact_rate, taken_by_cards, transition_of
 from shared.domain.task import DEFAULT_PROFILE
 from shared.files import as_machine_trouble, is_there
-from shared.logo import find_logo
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
@@ -51,6 +53,8 @@ class Material:
     frame: Entry | None
     settings: StorySettings
     text: Text | None = None
+    title: Card | None = None
+    end: Card | None = None
 
 
 class Missing(Exception):
@@ -98,6 +102,7 @@ class Gathering:
     library: Library
     arriving: Collection[Drop] = ()
     profile: str = DEFAULT_PROFILE
+    cards: ConfiguredCards | None = None
 
     def lacks(self, wants: Wants) -> str | None:
         """What is missing for every voice with these wants; asked before anything is read."""
@@ -124,16 +129,17 @@ class Gathering:
         if voice.sidecar.audio is None:
             raise Missing("its record says nothing about its sound; move it back into raw/ to have it scanned again")
         wants = wants_of(place, settings, self.config)
-        clips = self._clips(wants, voice.sidecar.audio.seconds, seed)
+        try:
+            title, end = self._cards(place, settings)
+            logo = find_logo(self.layout, self._render, self.config.table_of(self.profile))
+        except (RootError, CardUnusable) as error:
+            raise Missing(str(error)) from error
+        clips = self._clips(wants, voice.sidecar.audio.seconds, seed, (title, end))
         music = self._music(wants, seed)
         frame = self._frame(wants, seed)
         if better := self._better_on_its_way(wants, clips, music, frame):
             raise Missing(f"{better} for it are on their way into the library")
-        try:
-            logo = find_logo(self.layout, self._render, self.config.table_of(self.profile))
-        except RootError as error:
-            raise Missing(str(error)) from error
-        return Material(voice, music, tuple(clips), logo, frame, settings, self._text(voice))
+        return Material(voice, music, tuple(clips), logo, frame, settings, self._text(voice), title, end)
 
     @property
     def _render(self) -> Render:
@@ -165,6 +171,8 @@ class Gathering:
     def _check_voice(self, voice: Entry, place: Place) -> None:
         if any(d.kind is Kind.SETTINGS and (d.category, d.story) == place[1:] for d in self.arriving):
             raise Missing("its story's settings are on their way into the library")
+        if any(d.kind is Kind.CARD and (d.category, d.story) == place[1:] for d in self.arriving):
+            raise Missing("a title or end card of its story is on its way into the library")
         if text_place(voice.sidecar) in self._texts_arriving:
             raise Missing("its text is on its way into the library")
         story = self.layout.story_retired(place.category, place.story or "")
@@ -180,8 +188,24 @@ class Gathering:
         path = self.layout.root / found if found else None
         return Text(path, path.read_text("utf-8", "replace")) if path else None
 
-    def _clips(self, wants: Wants, seconds: float, seed: int) -> list[Entry]:
+    def _cards(self, place: Place, settings: StorySettings) -> tuple[Card | None, Card | None]:
+        """The title and the end card: those of the story, else those of the configuration."""
+        if settings.cards is False:
+            return None, None
+        title, end = find_cards(self.layout, self._render, self.config.table_of(self.profile))
+        return self._card(place, TITLE, title), self._card(place, END, end)
+
+    def _card(self, place: Place, name: str, configured: Path | None) -> Card | None:
+        if own := self.library.card_of(place.category, place.story, name):
+            card = self.read(own)
+            content = Content(card.sidecar.sha256, card.sidecar.size)
+            return Card(card.path, content, card.sidecar.video)
+        return self.cards.read(configured) if self.cards and configured else None
+
+    def _clips(self, wants: Wants, seconds: float, seed: int, cards: tuple[Card | None, Card | None]) -> list[Entry]:
         render, rate = self._render, exact_rate(self._render.frame_rate)
+        transition = transition_of(render.transition, render.transition_seconds, rate)
+        lengths = [card.seconds(render.card_seconds) if card else None for card in cards]
         picked = pick_clips(
             [self.library.shelf(Kind.VIDEO, name) for name in wants.categories],
             self.library.seconds,
@@ -189,7 +213,8 @@ class Gathering:
             rate=rate,
             seed=seed,
             usable=self._is_usable,
-            transition=transition_of(render.transition, render.transition_seconds, rate),
+            transition=transition,
+            cards=taken_by_cards(lengths[0], lengths[1], seconds, rate, transition),
         )
         if not picked:
             raise Missing(

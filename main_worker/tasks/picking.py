@@ -27,6 +27,7 @@ def pick_clips(
     seed: int,
     usable: Callable[[T], bool] = lambda _: True,
     transition: Transition = HARD_CUT,
+    cards: tuple[int, int] = (0, 0),
 ) -> list[T]:
     """Clips that together cover `seconds`, in playing order; empty if there is no usable clip.
 
@@ -37,11 +38,12 @@ def pick_clips(
     Args:
         usable: asked of a clip only when it would be picked.
         transition: what is between them; clips that are crossfaded cover less.
+        cards: frames that need no clips, at the beginning and at the end (:func:`taken_by_cards`).
     """
     dice = random.Random(seed)  # noqa: S311 - reproducible on purpose
-    wanted = frames_to_cover(seconds, rate)
+    wanted = frames_to_cover(seconds, rate) - sum(cards)
     picked: list[T] = []
-    known, before = -1, 0
+    known, before = -1, cards[0]
     while wanted > 0 and len(picked) > known:
         known = len(picked)
         for clips in categories:

@@ -13,13 +13,15 @@ from typing import Any
 
 from main_worker.captions.cues import Cue, to_webvtt
 from main_worker.captions.making import CaptionsError, captions_of
+from main_worker.checks.cage import Cage
 from main_worker.checks.examination import content_of
 from main_worker.checks.texts import SUBTITLES
 from main_worker.shelves.library import Library
+from main_worker.tasks.cards import Card, ConfiguredCards
 from main_worker.tasks.material import Entry, Gathering, Material, Missing, profiles_of, wants_of
 from main_worker.tasks.picking import seed_of
 from shared.config import Config, Profile
-from shared.domain.drop import Drop
+from shared.domain.drop import END, TITLE, Drop
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
 from shared.domain.media import AudioFacts
@@ -47,11 +49,12 @@ class Waiting:
 class Preparer:
     """Turns voices into tasks."""
 
-    def __init__(self, config: Config, layout: Layout, library: Library, store: Store, log: Logger) -> None:
+    def __init__(self, config: Config, layout: Layout, library: Library, store: Store, cage: Cage, log: Logger) -> None:
         self._config = config
         self._layout = layout
         self._library = library
         self._store = store
+        self._cards = ConfiguredCards(cage)
         self._log = log
         self._said: dict[str, str] = {}
 
@@ -64,7 +67,7 @@ class Preparer:
 
         @functools.cache
         def by_profile(name: str) -> Gathering:
-            return Gathering(self._config, self._layout, self._library, arriving, name)
+            return Gathering(self._config, self._layout, self._library, arriving, name, self._cards)
 
         gathering = by_profile(DEFAULT_PROFILE)
         lacks, settings_of = functools.cache(gathering.lacks), functools.cache(self._library.settings)
@@ -157,6 +160,10 @@ class Preparer:
         inputs |= {name: self._input(clip) for name, clip in parts.items()}
         if material.frame:
             inputs[FRAME] = self._input(material.frame)
+        title, end = _card_name(TITLE, material.title), _card_name(END, material.end)
+        inputs |= {
+            name: self._input_of(card) for name, card in ((title, material.title), (end, material.end)) if name and card
+        }
         if captions and material.text:
             written = to_webvtt(captions).encode()
             path, sha256 = str(self._layout.relative(material.text.path)), hashlib.sha256(written).hexdigest()
@@ -191,9 +198,12 @@ class Preparer:
                 output_format=render.output_format,
                 transition=render.transition,
                 transition_seconds=render.transition_seconds,
+                card_seconds=render.card_seconds,
             ),
             chapter=sidecar.chapter or "",
             frame_file=FRAME if material.frame else None,
+            title_file=title,
+            end_file=end,
             titles=(*sidecar.titles, PurePosixPath(sidecar.origin.path).stem),
             seed=seed,
             priority=self._config.tasks.priority if settings.priority is None else settings.priority,
@@ -215,6 +225,15 @@ class Preparer:
             loudness=sidecar.loudness,
             pauses=_pauses(sidecar.audio),
             video=sidecar.video,
+        )
+
+    def _input_of(self, card: Card) -> Input:
+        return Input(
+            path=str(self._layout.relative(card.path)),
+            sha256=card.content.sha256,
+            size=card.content.size,
+            seconds=card.video.seconds if card.video else None,
+            video=card.video,
         )
 
     def _stage(self, metadata: Metadata, captions: Sequence[Cue]) -> Path:
@@ -262,6 +281,12 @@ def _pauses(audio: AudioFacts | None) -> str | None:
 def _asked(by_story: Any, key: str, profile: Profile) -> Any:
     """What a story asks for, unless a profile has a value of its own."""
     return getattr(profile.render, key) if by_story is None or key in profile.own else by_story
+
+
+def _card_name(name: str, card: Card | None) -> str | None:
+    if card is None:
+        return None
+    return f"{name}.mp4" if card.video else f"{name}{card.path.suffix.lower()}"
 
 
 def _logo_name(logo: Path | None) -> str | None:

@@ -33,7 +33,9 @@ def direct(
         luma: gets the brightness of the clips.
         hardware: what decodes the clips.
     """
-    stretches = [Stretch(task / shot.source, 0, shot.frames, shot.treatment) for shot in plan.shots]
+    stretches = [
+        Stretch(task / shot.source, 0, shot.frames, shot.treatment, decorated=not shot.card) for shot in plan.shots
+    ]
     texts, text_options = captions(plan, task)
     over, enters = Over(task, plan.layers, plan.decoration), [shot.enters for shot in plan.shots]
     pictures = picture(stretches, plan.canvas, over, Decoding(hardware), enters, plan.transition)

@@ -101,7 +101,7 @@ def _sized(over: Any, layer: Layer) -> Any:
 def _stretch(stretch: Stretch, canvas: Canvas, over: Over, decoding: Decoding, number: int) -> Pictures:
     stream = frames_of(stretch, canvas.rate, decoding).filter_multi_output("split")
     film, small = _brought(stream.stream(0), canvas, stretch.treatment), luma.placed(stream.stream(1), canvas)
-    if over.decoration:
+    if over.decoration and stretch.decorated:
         path, frames = over.folder / over.decoration.source, (stretch.start, stretch.frames)
         film, small = decorated(film, small, over.decoration, path, frames, canvas, replace(decoding, number=number))
     return Pictures(film, small)

@@ -9,7 +9,7 @@ from typing import Any
 
 import ffmpeg
 
-from shared.domain.plan import Treatment
+from shared.domain.plan import STILLS, Treatment
 from shared.ffmpeg import file_url
 
 # A clip may end up to half a second before its declared length (variable frame rates, edit lists):
@@ -36,6 +36,7 @@ class Stretch:
 
     Attributes:
         loops: whether the clip begins anew where it ends.
+        decorated: whether a decoration is laid over it, where there is one.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Stretch:
     frames: int
     treatment: Treatment
     loops: bool = False
+    decorated: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Decoding:
 
 def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
     """Exactly the frames of a stretch, beginning at time zero, as they were decoded."""
+    if stretch.treatment.still:
+        return _still(stretch, rate, decoding)
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * rate))
     skipped = stretch.start - run_up
     treatment = stretch.treatment
@@ -92,6 +96,23 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
         .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * rate))
         .filter("trim", **({"start_frame": run_up} if run_up else {}), end_frame=run_up + stretch.frames)
         .filter("setpts", "PTS-STARTPTS")
+    )
+
+
+def _still(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
+    """A picture, decoded once; where one sees through it there is black."""
+    demuxer = STILLS[stretch.path.suffix]
+    cage = {"f": demuxer, "protocol_whitelist": "file", "format_whitelist": demuxer}
+    stream = ffmpeg.input(file_url(stretch.path), **replace(decoding, hardware=None).options, **cage)["V:0"]
+    return (
+        stream.filter("format", "gbrap")
+        .filter("premultiply", inplace=1)
+        .filter("format", "gbrp")
+        .filter("loop", loop=stretch.frames, size=1)
+        .filter("settb", str(1 / rate))
+        .filter("setpts", "N")
+        .filter("fps", str(rate))
+        .filter("trim", end_frame=stretch.frames)
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from render_worker.commands.join import Part
@@ -112,7 +113,7 @@ class Assembly:
             raise NotJoinable("the segments differ in their codec's parameters")
         pieces = self._pieces(records)
         try:
-            cuts = with_transitions(fit(pieces, gop_frames(self._plan.canvas.rate)), pieces)
+            cuts = with_transitions(fit(pieces, gop_frames(self._plan.canvas.rate), self._closing()), pieces)
         except NoWay as error:
             raise NotJoinable(str(error)) from error
         parts, packets, keys = self._parts(cuts, records, work)
@@ -272,6 +273,10 @@ class Assembly:
             )
             for use, leaves in zip(self._uses, following, strict=True)
         ]
+
+    def _closing(self) -> int:
+        """How many of the uses are of an end card."""
+        return sum(1 for _ in takewhile(lambda use: use.card, reversed(self._uses)))
 
     def _is_damaged(self, key: str, record: SegmentRecord) -> bool:
         """Whether the packets of a film in scratch, or their times, are not those that were judged."""

@@ -116,14 +116,17 @@ def footage_of(order: Sequence[int], keys: Sequence[bool]) -> Footage:
     return Footage(len(order), keyframes, tuple(anchors))
 
 
-def fit(pieces: Sequence[Piece], gop: int) -> list[Cut]:
+def fit(pieces: Sequence[Piece], gop: int, closing: int = 0) -> list[Cut]:
     """Cuts of `pieces` that add up to the same number of frames.
 
-    All but the last piece want their segments whole. Ways, best first: end at an anchor; have earlier shots give up
-    fewer than `gop` frames; enter the last shot later; encode the last
-    :data:`LEAST` frames and those back to the anchor before them.
+    All but the last piece before the `closing` ones want their segments whole. Ways, best first: end that one at an
+    anchor; have earlier shots give up fewer than `gop` frames; enter it later; encode its last :data:`LEAST` frames and
+    those back to the anchor before them.
     """
     cuts = [Cut(number, 0, piece.frames) for number, piece in enumerate(pieces)]
+    if closing:
+        # What is left by a transition is encoded back to an anchor anyway (:func:`with_transitions`).
+        return cuts if pieces[-closing].enters else [*fit(pieces[:-closing], gop), *cuts[-closing:]]
     last = pieces[-1]
     if last.frames in last.footage.lengths():
         return cuts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class Use:
 
     Attributes:
         enters: how many of them are in the transition into its shot.
+        card: whether they are of a title or end card, which is shown for just so many frames.
     """
 
     wanted: Wanted
@@ -31,6 +32,7 @@ class Use:
     begins_shot: bool
     ends_shot: bool
     enters: int = 0
+    card: bool = False
 
 
 def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str, has: Callable[[str], bool]) -> list[Use]:
@@ -50,12 +52,13 @@ def uses_of(plan: RenderPlan, metadata: Metadata, task: Path, version: str, has:
         source = metadata.inputs[shot.source]
         clip = Source(task / shot.source, source.path, source.sha256, source.size, shot.clip_frames, shot.treatment)
         # What an earlier shot has made is there by then.
-        for wanted in segments_of(clip, shot.frames, look, task, version, lambda key: key in known or has(key)):
+        shown = replace(look, decoration=None) if shot.card else look
+        for wanted in segments_of(clip, shot.frames, shown, task, version, lambda key: key in known or has(key)):
             known.add(wanted.key)
             left = shot.frames - wanted.recipe.start
             frames = min(wanted.recipe.frames, left)
             begins, ends = wanted.recipe.start == 0, frames == left
-            uses.append(Use(wanted, frames, begins, ends, shot.enters if begins else 0))
+            uses.append(Use(wanted, frames, begins, ends, shot.enters if begins else 0, shot.card))
     return uses
 
 

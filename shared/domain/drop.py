@@ -20,10 +20,13 @@ class Kind(Enum):
     VIDEO = "video"
     FRAME = "frame"
     MUSIC = "music"
+    CARD = "card"
     SETTINGS = "settings"
 
 
 SETTINGS_NAME = "story.toml"
+TITLE, END = "title", "end"
+"""What the cards of a story are called, without their suffix."""
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
     Kind.LINK: (".txt",),
     Kind.VOICE: (".mp3",),
@@ -31,12 +34,14 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
     Kind.VIDEO: (".mp4", ".mov", ".m4v"),
     Kind.FRAME: (".mp4", ".mov", ".m4v"),
     Kind.MUSIC: (".mp3",),
+    Kind.CARD: (".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".m4v"),
     Kind.SETTINGS: (".toml",),
 }
 PLACES = (
     "raw/story/<category>/<story>/link/<name>.txt",
     "raw/story/<category>/<story>/voice/<chapter>.mp3",
     "raw/story/<category>/<story>/story.toml",
+    "raw/story/<category>/<story>/title.png and end.png (or .jpg, .webp, .mp4, .mov), its title and end cards",
     "raw/story/<category>/<story>/voice/<chapter>.txt (or .srt or .vtt), the text of <chapter>.mp3",
     "raw/video/<category>/<name>.mp4",
     "raw/frame/<category>/<name>.mp4",
@@ -52,7 +57,7 @@ class Drop:
         kind: what it should be, by its folder.
         relative: its path below ``raw/``, exactly as dropped.
         category: folder name of its category in the library.
-        story: folder name of its story, for links, voices and settings only.
+        story: folder name of its story, for what belongs to one.
         stem: its name in the library, without suffix.
         titles: category and, for a story, story as the operator wrote them.
     """
@@ -66,7 +71,9 @@ class Drop:
 
     @property
     def chapter(self) -> str | None:
-        """What a voice and its text are called, so that they are found together."""
+        """What a voice and its text are called, so that they are found together; of a card, which one it is."""
+        if self.kind is Kind.CARD:
+            return self.relative.stem.lower()
         return safe_folder(self.relative.stem) if self.kind in (Kind.VOICE, Kind.TEXT) else None
 
 
@@ -139,6 +146,8 @@ def _kind_of(parts: tuple[str, ...]) -> Kind | None:
             return Kind(folder)
         case ("story", _, _, name) if name == SETTINGS_NAME:
             return Kind.SETTINGS
+        case ("story", _, _, name) if PurePosixPath(name).stem.lower() in (TITLE, END):
+            return Kind.CARD
         case _:
             return None
 
@@ -156,7 +165,8 @@ def _wrong_place(relative: PurePosixPath) -> Rejection:
             advice = f"Put it directly into raw/{folder}/<category>/."
         case ("story", *_):
             sentence = f"raw/{shown} is not where a story's files are looked for."
-            advice = f"A story has two folders and its settings: {PLACES[1]}, {PLACES[0]} and {PLACES[2]}."
+            places = ", ".join((PLACES[1], PLACES[0], *PLACES[2:4]))
+            advice = f"A story has two folders, its settings and its cards: {places}."
     return Rejection("wrong_place", sentence, advice)
 
 

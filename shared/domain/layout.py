@@ -200,6 +200,10 @@ class Layout:
     def settings(self, category: str, story: str, stem: str) -> Path:
         return self.story(category, story) / f"{stem}.toml"
 
+    def card(self, category: str, story: str, name: str) -> Path:
+        """A title or end card; `name` has the suffix that says what it is."""
+        return self.story(category, story) / "card" / name
+
     def clip(self, kind: Kind, category: str, size: tuple[int, int], seconds: float, stem: str) -> Path:
         """A background clip or a decorative frame; `size` is the displayed width and height in pixels."""
         folder = self.scanned / kind.value / category / f"mp4_w{size[0]}_h{size[1]}"

@@ -79,6 +79,15 @@ class VideoFacts:
 
 
 @dataclass(frozen=True)
+class PictureFacts:
+    """A single picture: width and height in pixels as it is stored, and its format in MediaInfo's words."""
+
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True)
 class AudioFacts:
     """The sound of a recording.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Literal
 
 from shared.domain.errors import ReelmillError
@@ -16,6 +17,12 @@ LEAST = 8
 """Frames of which fewer are neither cut out nor encoded by themselves: decoding runs some frames ahead of display, so
 that a cut after fewer would lie before the beginning, and fewer encoded ones have none to reorder, and thus other
 decoding times."""
+
+STILLS = {".png": "png_pipe", ".jpg": "jpeg_pipe", ".jpeg": "jpeg_pipe", ".webp": "webp_pipe"}
+"""Single pictures that are shown as a film, by their suffix, and what opens them."""
+
+CARD_SHARE = 4
+"""The part of its video that a title or end card takes at most is one in so many."""
 
 # From here on, also as a film's wide picture, cameras mean BT.709 when they do not say what they mean (BT.601 below).
 _HD_WIDTH, _HD_LINES = 1280, 720
@@ -50,6 +57,7 @@ class Treatment:
         matrix: what the colours are coded with, where the clip does not say it.
         late_seconds: how long after the beginning of its file its first picture comes.
         in_software: whether hardware that cannot decode it would leave it at that, so that none is asked.
+        still: whether it is a single picture, which stays.
     """
 
     fields: Literal["tff", "bff", "auto"] | None = None
@@ -58,6 +66,7 @@ class Treatment:
     matrix: Literal["bt709"] | None = None
     late_seconds: float = 0.0
     in_software: bool = False
+    still: bool = False
 
 
 Cut = Literal["cut", "fade", "crossfade"]
@@ -96,6 +105,7 @@ class Shot:
     Attributes:
         clip_frames: how many frames the whole clip has at that rate.
         enters: how many of its frames are in the transition from the shot before; 0 where it is a hard cut.
+        card: whether it is a title or end card, which is shown for just so many frames, and without a decoration.
     """
 
     source: str
@@ -103,6 +113,7 @@ class Shot:
     clip_frames: int
     treatment: Treatment = Treatment()
     enters: int = 0
+    card: bool = False
 
 
 Position = Literal["top-left", "top-right", "bottom-left", "bottom-right", "center"]
@@ -225,11 +236,15 @@ class RenderPlan:
 
 @dataclass(frozen=True)
 class Clip:
-    """What a plan needs to know of a clip: its name in the task, seconds, and facts where they are known."""
+    """What a plan needs to know of a clip or card: its name in the task, seconds, and facts where they are known."""
 
     source: str
     seconds: float
     facts: VideoFacts | None = None
+
+    @property
+    def is_still(self) -> bool:
+        return PurePosixPath(self.source).suffix in STILLS
 
 
 def exact_rate(value: float) -> Fraction:
@@ -272,6 +287,28 @@ def next_shot(before: int, whole: int, left: int, transition: Transition) -> tup
     return min(whole, left), 0
 
 
+def taken_by_cards(
+    title: float | None, end: float | None, video: float, rate: Fraction, transition: Transition = HARD_CUT
+) -> tuple[int, int]:
+    """Frames of a title card's shot, and frames of the video that show nothing but its end card.
+
+    Either is 0 where there is no such card, or too little time for it. A crossfade takes more of the end card.
+
+    Args:
+        title, end: seconds of the cards.
+        video: seconds of the video.
+    """
+
+    def alone(card: float | None) -> int:
+        if card is None:
+            return 0
+        frames = min(frames_in(card, rate) - transition.shared, frames_to_cover(video, rate) // CARD_SHARE)
+        return frames if frames >= LEAST else 0
+
+    first = alone(title)
+    return first + transition.shared if first else 0, alone(end)
+
+
 def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
     """What a clip needs on a canvas of so many frames per second."""
     if facts is None:
@@ -285,6 +322,11 @@ def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
         late_seconds=facts.late_seconds,
         in_software=facts.codec in _WITHOUT_FALLBACK,
     )
+
+
+def _card(card: Clip, frames: int, enters: int, canvas: Canvas) -> Shot:
+    treatment = Treatment(in_software=True, still=True) if card.is_still else treatment_of(card.facts, canvas.rate)
+    return Shot(card.source, frames, frames, treatment, enters, card=True)
 
 
 def _means_bt709(facts: VideoFacts) -> bool:
@@ -316,15 +358,21 @@ def make_plan(
     master: Master | None = None,
     decoration: Decoration | None = None,
     transition: Transition = HARD_CUT,
+    title: Clip | None = None,
+    end: Clip | None = None,
 ) -> RenderPlan:
-    """Lay the clips end to end until the voice is covered; the last shot is cut to the exact frame.
+    """Lay the clips end to end until the voice is covered; the last one is cut to the exact frame.
+
+    The cards are shown while the voice speaks, so that the video is as long as it is without them.
 
     Raises:
         PlanError: the clips together are shorter than the voice.
     """
     wanted = frames_to_cover(seconds, canvas.rate)
-    shots: list[Shot] = []
-    left = wanted
+    lengths = [card.seconds if card else None for card in (title, end)]
+    opening, closing = taken_by_cards(lengths[0], lengths[1], seconds, canvas.rate, transition)
+    shots = [_card(title, opening, 0, canvas)] if title and opening else []
+    left = wanted - opening - closing
     for clip in clips:
         if left == 0:
             break
@@ -333,6 +381,8 @@ def make_plan(
             frames, enters = next_shot(shots[-1].frames if shots else 0, whole, left, transition)
             shots.append(Shot(clip.source, frames, whole, treatment_of(clip.facts, canvas.rate), enters))
             left -= frames - (transition.shared if enters else 0)
+    if end and closing and not left:
+        shots.append(_card(end, *next_shot(shots[-1].frames, closing + transition.shared, closing, transition), canvas))
     if left:
         raise PlanError(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "

@@ -61,6 +61,7 @@ class RenderRequest(BaseModel):
     output_format: str = "mp4"
     transition: Cut = Field("cut", description="Between its clips; there are enough of them for it.")
     transition_seconds: float = Field(0.5, ge=0.1, le=1.5)
+    card_seconds: float = Field(5.0, ge=0.5, le=60, description="How long a card that is a single picture is shown.")
 
 
 class CaptionsRequest(BaseModel):
@@ -90,6 +91,8 @@ class Metadata(Record):
     chapter: str
     titles: tuple[str, ...] = Field((), description="Category, story and chapter as the operator wrote them.")
     frame_file: str | None = Field(None, description="The decorative film over the picture.")
+    title_file: str | None = Field(None, description="The card at the beginning: a film, or a picture.")
+    end_file: str | None = Field(None, description="The card at the end: a film, or a picture.")
     seed: int
     priority: int = 50
     created_at: str
@@ -106,8 +109,8 @@ class Metadata(Record):
         music = (self.music_file,) if self.music_file else ()
         logo = (self.render.logo,) if self.render.logo else ()
         captions = (self.captions.file,) if self.captions else ()
-        frame = (self.frame_file,) if self.frame_file else ()
-        for name in (self.voice_file, *music, *captions, *self.video_files, *logo, *frame):
+        others = (name for name in (self.frame_file, self.title_file, self.end_file) if name)
+        for name in (self.voice_file, *music, *captions, *self.video_files, *logo, *others):
             if name not in self.inputs:
                 raise ValueError(f"{name!r} is not among the inputs")
         if len(set(self.video_files)) < len(self.video_files):

@@ -7,7 +7,7 @@ import math
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.domain.drop import Kind
-from shared.domain.media import AudioFacts, LoudnessFacts, VideoFacts
+from shared.domain.media import AudioFacts, LoudnessFacts, PictureFacts, VideoFacts
 from shared.records.record import Record
 from shared.records.story import StorySettings
 
@@ -32,13 +32,16 @@ class Sidecar(Record):
     kind: Kind
     category: str
     story: str | None = None
-    chapter: str | None = Field(None, description="For voices: the chapter this file is a version of.")
+    chapter: str | None = Field(
+        None, description="For voices, their texts and cards: the chapter, or the card, this file is a version of."
+    )
     titles: tuple[str, ...] = Field((), description="Category and story as the operator wrote them.")
     sha256: str = Field(description="Hash of this file's content.")
     size: int = Field(description="Size of this file in bytes.")
     origin: Origin
     scanned_at: str
     video: VideoFacts | None = None
+    picture: PictureFacts | None = None
     audio: AudioFacts | None = None
     loudness: LoudnessFacts | None = None
     address: str | None = Field(None, description="For text: where it was fetched.")

@@ -21,6 +21,7 @@ class StorySettings(BaseModel):
     clips: str | None = Field(None, min_length=1, description="Category its clips and music come from first.")
     music: bool | None = Field(None, description="false: no music; true: wait until there is some.")
     frame: bool | None = Field(None, description="false: no decorative frame over its videos.")
+    cards: bool | None = Field(None, description="false: no title and end cards in its videos.")
     language: Annotated[str, AfterValidator(check_language)] | None = Field(
         None, description="Language of its voices, as ISO 639-2 writes it: eng, deu, jpn."
     )

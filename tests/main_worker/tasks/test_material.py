@@ -10,11 +10,11 @@ import pytest
 
 from main_worker.shelves.library import Library, Place
 from main_worker.tasks.material import Gathering, Material, Missing, Wants, wants_of
+from shared.assets import find_logo
 from shared.config import Config
 from shared.domain.drop import Drop, Kind, classify
 from shared.domain.errors import RootError
 from shared.domain.layout import retired_of, sidecar_of
-from shared.logo import find_logo
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
 from tests.main_worker.conftest import Changes, Stock

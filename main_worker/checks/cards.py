@@ -1,0 +1,40 @@
+"""Is a title or end card a whole picture or film that can be shown?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from main_worker.checks.cage import Cage, refused, unreadable
+from main_worker.checks.pictures import examine_clip
+from shared.domain.media import PictureFacts, VideoFacts
+from shared.domain.plan import STILLS
+
+_FORMATS = {"png_pipe": "PNG", "jpeg_pipe": "JPEG", "webp_pipe": "WebP"}  # as MediaInfo names them
+
+
+def examine_card(cage: Cage, path: Path) -> VideoFacts | PictureFacts:
+    """Decode a card: a film as any clip, or one picture.
+
+    Raises:
+        DropRefused: as :func:`examine_clip`; or it is no picture of the format that its name says.
+    """
+    demuxer = STILLS.get(path.suffix.lower())
+    return _examine_still(cage, path, demuxer) if demuxer else examine_clip(cage, path, still=True)
+
+
+def _examine_still(cage: Cage, path: Path, demuxer: str) -> PictureFacts:
+    wanted, found = _FORMATS[demuxer], cage.declared(path).container
+    if found not in (wanted, None):
+        sentence = f"The file is named as a {wanted} picture but is {found}."
+        raise refused("wrong_content", sentence, f"Export it as {wanted}, or give it the name of what it is.")
+    size: list[str] = []
+
+    def note(line: str) -> None:
+        if line.startswith("#dimensions"):
+            size.append(line.rpartition(" ")[2])
+
+    ended, progress = cage.run(demuxer, path, ["-map", "0:V:0", "-f", "framecrc", "pipe:1"], on_line=note)
+    if ended.code or ended.errors.strip() or progress.frame != 1 or not size:
+        raise unreadable(f"a {wanted} picture", ended)
+    width, height = map(int, size[0].split("x"))
+    return PictureFacts(width, height, wanted)
