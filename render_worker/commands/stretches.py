@@ -9,7 +9,7 @@ from typing import Any
 
 import ffmpeg
 
-from shared.domain.plan import STILLS, Treatment
+from shared.domain.plan import Treatment
 from shared.ffmpeg import file_url
 
 # A clip may end up to half a second before its declared length (variable frame rates, edit lists):
@@ -74,7 +74,7 @@ class Decoding:
 def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
     """Exactly the frames of a stretch, beginning at time zero, as they were decoded."""
     if stretch.treatment.still:
-        return _still(stretch, rate, decoding)
+        return _still(stretch, stretch.treatment.still, rate, decoding)
     run_up = min(stretch.start, round(_RUN_UP_SECONDS * rate))
     skipped = stretch.start - run_up
     treatment = stretch.treatment
@@ -99,9 +99,8 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
     )
 
 
-def _still(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
+def _still(stretch: Stretch, demuxer: str, rate: Fraction, decoding: Decoding) -> Any:
     """A picture, decoded once; where one sees through it there is black."""
-    demuxer = STILLS[stretch.path.suffix]
     cage = {"f": demuxer, "protocol_whitelist": "file", "format_whitelist": demuxer}
     stream = ffmpeg.input(file_url(stretch.path), **replace(decoding, hardware=None).options, **cage)["V:0"]
     return (

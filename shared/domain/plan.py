@@ -57,7 +57,7 @@ class Treatment:
         matrix: what the colours are coded with, where the clip does not say it.
         late_seconds: how long after the beginning of its file its first picture comes.
         in_software: whether hardware that cannot decode it would leave it at that, so that none is asked.
-        still: whether it is a single picture, which stays.
+        still: what opens it, where it is a single picture, which stays (:data:`STILLS`).
     """
 
     fields: Literal["tff", "bff", "auto"] | None = None
@@ -66,7 +66,7 @@ class Treatment:
     matrix: Literal["bt709"] | None = None
     late_seconds: float = 0.0
     in_software: bool = False
-    still: bool = False
+    still: str | None = None
 
 
 Cut = Literal["cut", "fade", "crossfade"]
@@ -243,8 +243,9 @@ class Clip:
     facts: VideoFacts | None = None
 
     @property
-    def is_still(self) -> bool:
-        return PurePosixPath(self.source).suffix in STILLS
+    def still(self) -> str | None:
+        """What opens it, where it is a single picture."""
+        return STILLS.get(PurePosixPath(self.source).suffix)
 
 
 def exact_rate(value: float) -> Fraction:
@@ -325,7 +326,7 @@ def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
 
 
 def _card(card: Clip, frames: int, enters: int, canvas: Canvas) -> Shot:
-    treatment = Treatment(in_software=True, still=True) if card.is_still else treatment_of(card.facts, canvas.rate)
+    treatment = Treatment(in_software=True, still=card.still) if card.still else treatment_of(card.facts, canvas.rate)
     return Shot(card.source, frames, frames, treatment, enters, card=True)
 
 

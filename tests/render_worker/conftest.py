@@ -193,6 +193,9 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         captions: str | None = None,
         language: str = "deu",
         shown: Literal["track", "burned"] = "track",
+        title: Path | None = None,
+        end: Path | None = None,
+        **request: object,
     ) -> Metadata:
         folder.mkdir(parents=True)
         parts = {f"video_part{number}.mp4": clip for number, clip in enumerate(clips, start=1)}
@@ -200,6 +203,10 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         inputs = {name: link(folder / name, source, library) for name, source in sources.items() if source}
         if frame:
             inputs["frame.mp4"] = link(folder / "frame.mp4", frame[0], library).model_copy(update={"video": frame[1]})
+        cards = {f"{name}{path.suffix}": path for name, path in (("title", title), ("end", end)) if path}
+        for name, path in cards.items():
+            still = {} if path.suffix == ".mp4" else {"seconds": None}
+            inputs[name] = link(folder / name, path, library).model_copy(update=still)
         if captions:
             content = captions.encode()
             (folder / "captions.vtt").write_bytes(content)
@@ -221,7 +228,11 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
             if captions
             else None,
             frame_file="frame.mp4" if frame else None,
-            render=RenderRequest(resolution=resolution, frame_rate=rate, logo="logo.png" if logo else None),
+            title_file=next((name for name in cards if name.startswith("title")), None),
+            end_file=next((name for name in cards if name.startswith("end")), None),
+            render=RenderRequest.model_validate(
+                {"resolution": resolution, "frame_rate": rate, "logo": "logo.png" if logo else None, **request}
+            ),
             chapter=f"chapter_{task_id[:8]}",
             seed=1,
             created_at="2026-11-20T18:03:44Z",
