@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import accumulate
 from pathlib import Path
 
 from render_worker import gate
@@ -141,8 +140,7 @@ class Filming:
     def _make_sheet(self) -> None:
         """A picture from the middle of each shot."""
         shots = self.plan.shots
-        begins = accumulate((shot.frames for shot in shots), initial=0)
-        middles = [begin + shot.frames // 2 for shot, begin in zip(shots, begins, strict=False)]
+        middles = [begin + shot.frames // 2 for shot, begin in zip(shots, self.plan.begins, strict=True)]
         # Half a frame early: what is looked for is the first frame from there on.
         seconds = [float(max(Fraction(0), middle - Fraction(1, 2)) / self.plan.canvas.rate) for middle in middles]
         pictures = [(self.final, seconds[number]) for number in spread(len(shots))]

@@ -224,6 +224,15 @@ class RenderPlan:
     transition: Transition = HARD_CUT
 
     @property
+    def begins(self) -> tuple[int, ...]:
+        """With which frame of the video each shot begins; with a crossfade, while the one before it is still seen."""
+        found, behind = [], 0
+        for shot in self.shots:
+            found.append(behind - (self.transition.shared if shot.enters else 0))
+            behind = found[-1] + shot.frames
+        return tuple(found)
+
+    @property
     def text_track(self) -> Captions | None:
         """The captions, where they are a track of the video."""
         return self.captions if self.captions and self.captions.shown == "track" else None

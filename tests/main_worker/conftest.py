@@ -28,7 +28,7 @@ from shared.config import Config, Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.layout import Layout, sidecar_of
-from shared.domain.media import AudioFacts, VideoFacts
+from shared.domain.media import AudioFacts, PictureFacts, VideoFacts
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.log import open_log
 from shared.records.main import MainRecord
@@ -195,6 +195,14 @@ class Stock:
         path = self.layout.text(category, story, name)
         known = {"story": story, "chapter": re.split("[.-]", name)[0], "scanned_at": scanned_at}
         return self.put(path, Kind.TEXT, category, **known, **values)
+
+    def card(self, category: str, story: str, name: str, scanned_at: str, seconds: float | None = None) -> Path:
+        """A card of a story, `title…` or `end…`: a picture, or a film of so many seconds."""
+        facts = VideoFacts(64, 48, 64, 48, 0, 1.0, 10.0, seconds, int(10 * seconds), "AVC") if seconds else None
+        picture = None if seconds else PictureFacts(64, 48, "PNG")
+        known = {"story": story, "chapter": re.split("[.-]", name)[0], "scanned_at": scanned_at}
+        path = self.layout.card(category, story, name)
+        return self.put(path, Kind.CARD, category, video=facts, picture=picture, **known)
 
     def library(self, **options: Any) -> Library:
         """The library as a main worker finds it at its start."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.domain.media import VideoFacts
 from shared.domain.plan import (
     HARD_CUT,
+    LEAST,
     Canvas,
     Clip,
     Cut,
@@ -26,6 +27,7 @@ from shared.domain.plan import (
     frames_in,
     frames_to_cover,
     make_plan,
+    taken_by_cards,
     transition_of,
     treatment_of,
 )
@@ -221,3 +223,53 @@ def test_shots_with_transitions_add_up_to_the_exact_frame_count(
         has_room = min(before.frames, shot.frames) >= transition.room
         assert bool(shot.enters) == (kind != "cut" and has_room)
     assert all(shot.frames <= shot.clip_frames for shot in plan.shots)
+
+
+# -- cards -------------------------------------------------------------------------------------------
+
+
+@given(
+    rate=st.sampled_from(sorted(RATES)),
+    seconds=st.floats(0.1, 60),
+    title=st.none() | st.floats(0.1, 20),
+    end=st.none() | st.floats(0.1, 20),
+    kind=st.sampled_from(("cut", "fade", "crossfade")),
+    still=st.booleans(),
+)
+def test_cards_lie_within_the_video(
+    rate: float, seconds: float, title: float | None, end: float | None, kind: Cut, still: bool
+) -> None:
+    """Which is as long as without them; neither takes more than a quarter, and a film no more than it has."""
+    exact = exact_rate(rate)
+    transition = transition_of(kind, 0.5, exact)
+    name = "png" if still else "mp4"
+    plan = make_plan(
+        Canvas(640, 360, exact),
+        PROFILE,
+        seconds=seconds,
+        clips=[Clip(f"part{number}", 3.0) for number in range(60)],
+        layers=[],
+        tracks=[VOICE],
+        transition=transition,
+        title=None if title is None else Clip(f"title.{name}", title),
+        end=None if end is None else Clip(f"end.{name}", end),
+    )
+    shared = sum(transition.shared for shot in plan.shots if shot.enters)
+    assert sum(shot.frames for shot in plan.shots) - shared == plan.frames == frames_to_cover(seconds, exact)
+    cards = [(place, shot) for place, shot in enumerate(plan.shots) if shot.card]
+    assert {place for place, _ in cards} <= {0, len(plan.shots) - 1}
+    for _, shot in cards:
+        own = title if shot.source.startswith("title") else end
+        assert own is not None
+        assert (
+            LEAST <= shot.frames == shot.clip_frames <= min(frames_in(own, exact), plan.frames // 4 + transition.shared)
+        )
+        assert (shot.treatment.still == "png_pipe") == still
+    assert plan.begins[-1] + plan.shots[-1].frames == plan.frames
+
+
+def test_where_there_is_no_time_there_is_no_card() -> None:
+    """A card of fewer frames than can be encoded by themselves would only flash."""
+    assert taken_by_cards(5.0, 5.0, 1.0, Fraction(30)) == (0, 0)
+    assert taken_by_cards(5.0, None, 100.0, Fraction(30)) == (150, 0)
+    assert taken_by_cards(5.0, 5.0, 100.0, Fraction(30), Transition("crossfade", 15)) == (150, 135)

@@ -1,0 +1,157 @@
+"""Title and end cards, pictures and films, in both ways of rendering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from render_worker.job import Job
+from shared.domain.layout import FINAL
+from shared.domain.media import VideoFacts
+from shared.ffmpeg import Ffmpeg
+from tests.render_worker.test_decorations import make_frame  # noqa: F401 - a fixture
+from tests.render_worker.test_layers import BLUE, BOTH, GREEN, RED, SHAPES, WHITE, Colour, Prepare, Render, near
+from tests.shown import psnr, shown
+
+PLAIN = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-pix_fmt", "yuv420p")
+
+
+@pytest.fixture
+def card(tmp_path: Path, run_ffmpeg: Callable[..., bytes]) -> Callable[..., Path]:
+    """A card of one colour: a picture, or two seconds of film."""
+
+    def make(name: str, colour: str, size: str = "320x180", *options: str, rate: int = 30) -> Path:
+        path = tmp_path / name
+        film = path.suffix == ".mp4"
+        source = f"color={colour}:s={size}:r={rate}:d=2,format=rgba" + (
+            ",format=yuv444p,scale=out_color_matrix=bt709" if film else ""
+        )
+        run_ffmpeg("-f", "lavfi", "-i", source, *(options or (PLAIN if film else ("-frames:v", "1"))), path)
+        return path
+
+    return make
+
+
+@BOTH
+@SHAPES
+@pytest.mark.parametrize("names", [("title.png", "end.mp4"), ("title.mp4", "end.jpg"), ("title.webp", "end.png")])
+def test_cards_stand_before_and_behind_the_clips(
+    prepare: Prepare,
+    render: Render,
+    colour: Colour,
+    card: Callable[..., Path],
+    mode: str,
+    size: tuple[int, int],
+    names: tuple[str, str],
+) -> None:
+    """For just as long as they shall; the video is as long as the voice."""
+    title, end = (card(*one) for one in zip(names, ("red", "blue"), strict=True))
+    job = prepare(
+        clips=("white.mp4",) * 2, title=title, end=end, card_seconds=0.5, resolution=f"{size[0]}x{size[1]}", music=None
+    )
+    record = render(job, mode=mode, quality=4, fit="crop")
+    assert (record.fallback, record.frames) == (None, 76)
+    final = job.folder / FINAL
+    whole = (0, 0, *size)
+    opening, closing = (15 if not name.endswith("mp4") else 19 for name in names)  # a film gets a quarter at most
+    for number in (0, opening - 1):
+        assert near(colour(final, whole, number), RED)
+    for number in (opening, 76 - closing - 1):
+        assert near(colour(final, whole, number), WHITE)
+    for number in (76 - closing, 75):
+        assert near(colour(final, whole, number), BLUE)
+
+
+def test_both_ways_show_the_same(
+    prepare: Prepare,
+    again: Callable[[Job], Job],
+    render: Render,
+    run_ffmpeg: Callable[..., bytes],
+    tmp_path: Path,
+    ffmpeg: Ffmpeg,
+) -> None:
+    """A film that moves, at another rate and size, and a picture that is finer than the video."""
+    moving, fine = tmp_path / "title.mp4", tmp_path / "end.png"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=400x300:r=25:d=0.6", *PLAIN, moving)
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc=s=1000x700:r=1:d=1", "-frames:v", "1", fine)
+    job = prepare(clips=("h264.mp4",) * 2, title=moving, end=fine, card_seconds=0.6)
+    films = []
+    for mode in ("direct", "segments"):
+        assert render(job, mode=mode, quality=10).frames == 76
+        films.append(shown(ffmpeg, job.folder / FINAL, 320, 180).frames)
+        job = again(job)
+    assert min(psnr(one, other) for one, other in zip(*films, strict=True)) > 34
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["fade", "crossfade"])
+def test_cards_are_entered_and_left_by_transitions(
+    prepare: Prepare, render: Render, colour: Colour, card: Callable[..., Path], mode: str, kind: str
+) -> None:
+    """Which take none of the time that a card is shown alone; the video is as long as ever."""
+    job = prepare(
+        clips=("white.mp4",) * 4,
+        voice="voice_seven.mp3",
+        title=card("title.png", "red"),
+        end=card("end.mp4", "blue"),
+        transition=kind,
+        transition_seconds=0.4,
+        card_seconds=1.5,
+        music=None,
+    )
+    record = render(job, mode=mode, quality=4)
+    assert (record.fallback, record.frames) == (None, 216)
+    final, whole = job.folder / FINAL, (0, 0, 320, 180)
+    for number in (0, 27):
+        assert near(colour(final, whole, number), RED)
+    assert not near(colour(final, whole, 43), RED, 60)
+    for number in (70, 130):
+        assert near(colour(final, whole, number), WHITE)
+    for number in (185, 215):
+        assert near(colour(final, whole, number), BLUE)
+    if mode == "segments":
+        assert 0 < record.counts["encoded_frames"] < 120
+
+
+@BOTH
+def test_no_decoration_lies_over_a_card(
+    prepare: Prepare,
+    render: Render,
+    colour: Colour,
+    make_frame: Callable[..., tuple[Path, VideoFacts]],  # noqa: F811
+    card: Callable[..., Path],
+    mode: str,
+) -> None:
+    """The logo does: it marks the whole video."""
+    frame = make_frame("color=0x00d800:s=320x180:r=30:d=1,drawbox=x=200:w=120:h=180:color=blue:t=fill")
+    job = prepare(clips=("white.mp4",) * 2, title=card("title.png", "red"), frame=frame, logo="logo.png", music=None)
+    assert render(job, mode=mode, quality=4).fallback is None
+    final, right = job.folder / FINAL, (220, 0, 90, 180)
+    assert near(colour(final, right, 10), RED)
+    assert near(colour(final, right, 40), BLUE)
+    assert near(colour(final, (22, 22, 8, 8), 10), GREEN, 24)
+
+
+@BOTH
+def test_what_is_clear_in_a_picture_is_black(
+    prepare: Prepare, render: Render, colour: Colour, card: Callable[..., Path], mode: str
+) -> None:
+    """Whatever colour lies behind it in its file."""
+    clear = "format=rgba,geq=r=255:g=255:b=255:a='if(lt(X,160),255,0)'"
+    title = card("title.png", "white", "320x180", "-vf", clear, "-frames:v", "1")
+    job = prepare(clips=("white.mp4",) * 2, title=title, music=None)
+    assert render(job, mode=mode, quality=4).fallback is None
+    final = job.folder / FINAL
+    assert near(colour(final, (4, 4, 150, 170), 5), WHITE)
+    assert near(colour(final, (170, 4, 140, 170), 5), (0, 0, 0))
+
+
+def test_a_second_video_of_a_story_conforms_no_card(
+    prepare: Prepare, again: Callable[[Job], Job], render: Render, card: Callable[..., Path]
+) -> None:
+    """Cards are kept like clips."""
+    job = prepare(clips=("white.mp4",) * 2, title=card("title.png", "red"), end=card("end.mp4", "blue"))
+    first, second = render(job, mode="segments"), render(again(job), mode="segments")
+    assert (first.counts["segments_conformed"], second.counts["segments_conformed"]) == (3, 0)
