@@ -28,6 +28,7 @@ Start everything on this machine with `reelmill run --root .`; see what it does 
     raw/music/<category>/<name>.mp3                         background music
     raw/story/<category>/<story>/voice/<chapter>.mp3        a narration: each becomes a video
     raw/story/<category>/<story>/voice/<chapter>.txt        its text, for captions (or .srt, .vtt)
+    raw/story/<category>/<story>/title.png, end.mp4         its title and end cards
     raw/story/<category>/<story>/link/<name>.txt            one http(s) address per line
 
 A file is taken once it has not changed for some seconds and nobody is writing it, so a copy may take its time.
@@ -39,6 +40,7 @@ Hidden files and temporary names (`.part`, `.tmp`, `~` …) are left alone.
 
 - `<category>/<story>/voice/<chapter>.mp3` becomes a video.
 - `<category>/<story>/voice/<chapter>.txt` (or `.srt`, `.vtt`) becomes its captions.
+- `<category>/<story>/title.png` and `end.png` (or `.jpg`, `.webp`, `.mp4`, `.mov`) begin and end its videos.
 - `<category>/<story>/link/<name>.txt` becomes text in `scanned/story/`.
 """,
     "raw/video": """\

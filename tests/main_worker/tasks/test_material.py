@@ -280,3 +280,42 @@ def test_a_logo_is_found_where_it_is_wanted_and_there(stocked: Stock) -> None:
     assert "there is no assets/brand.png" in reason(stocked, named)
     with pytest.raises(RootError):
         find_logo(stocked.layout, Config.model_validate(named).render)
+
+
+# -- title and end cards -----------------------------------------------------------------------------------
+
+
+def test_the_newest_card_of_a_story_is_shown(stocked: Stock) -> None:
+    """Of its own story; a film counts with its own length."""
+    stocked.card("nature", "tale", "title.png", "2026-11-20T10:00:00Z")
+    newest = stocked.card("nature", "tale", "title-0a1b2c3d.mp4", "2026-11-21T10:00:00Z", seconds=0.6)
+    stocked.card("nature", "other", "end.png", "2026-11-20T10:00:00Z")
+    found = gather(stocked)
+    assert found.title is not None
+    assert (found.title.path, found.title.seconds(5.0), found.end) == (newest, 0.6, None)
+    retired_of(newest).touch()
+    older = gather(stocked).title
+    assert older is not None
+    assert (older.path.name, older.seconds(5.0)) == ("title.png", 5.0)
+    assert gather(stocked, cards=False).title is None
+
+
+def test_fewer_clips_are_taken_where_a_card_is_shown(stocked: Stock) -> None:
+    """A quarter of the voice is the end card's: two clips cover what is left."""
+    assert len(gather(stocked).clips) == 3
+    stocked.card("nature", "tale", "end.png", "2026-11-20T10:00:00Z")
+    assert len(gather(stocked).clips) == 2
+
+
+def test_a_voice_waits_for_a_card_of_its_story(stocked: Stock) -> None:
+    """A folder dropped at once is used whole."""
+    assert "card" in reason(stocked, coming=arriving("story/nature/tale/title.png"))
+    gather(stocked, coming=arriving("story/nature/other/title.png"))
+
+
+def test_a_card_of_the_configuration_that_is_not_there_is_told(stocked: Stock) -> None:
+    """With the key that asks for it."""
+    changes: Changes = {"render": {"end_card": "bye.png"}}
+    assert reason(stocked, changes) == (
+        'render.end_card = "bye.png": there is no assets/bye.png; put it there, or set render.end_card to ""'
+    )

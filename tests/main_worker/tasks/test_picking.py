@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from main_worker.tasks.picking import pick_clips, pick_one, seed_of
 from shared.domain import plan
-from shared.domain.plan import Canvas, Cut, Profile, Track, frames_in, frames_to_cover, make_plan, transition_of
+from shared.domain.plan import (
+    Canvas,
+    Cut,
+    Profile,
+    Track,
+    frames_in,
+    frames_to_cover,
+    make_plan,
+    taken_by_cards,
+    transition_of,
+)
 
 
 class Clip(NamedTuple):
@@ -211,16 +221,40 @@ def test_music_that_is_out_of_use_is_passed_over() -> None:
     assert pick_one([["a", "b"], ["c"]], 1, usable=lambda _: False) is None
 
 
-@given(CATEGORIES, SECONDS, RATES, SEEDS, st.sampled_from(("fade", "crossfade")), st.floats(0.1, 1.5))
-def test_there_are_enough_clips_for_the_transitions(
-    categories: list[list[Clip]], seconds: float, rate: Fraction, seed: int, kind: Cut, lasts: float
+@given(
+    CATEGORIES,
+    SECONDS,
+    RATES,
+    SEEDS,
+    st.sampled_from(("cut", "fade", "crossfade")),
+    st.floats(0.1, 1.5),
+    st.tuples(st.none() | st.floats(0.5, 20), st.none() | st.floats(0.5, 20)),
+)
+def test_there_are_enough_clips_for_transitions_and_cards(
+    categories: list[list[Clip]],
+    seconds: float,
+    rate: Fraction,
+    seed: int,
+    kind: Cut,
+    lasts: float,
+    cards: tuple[float | None, float | None],
 ) -> None:
-    """What is picked makes a plan, though clips that are crossfaded cover less."""
+    """What is picked makes a plan, though clips that are crossfaded cover less; none is superfluous."""
     transition = transition_of(kind, lasts, rate)
     picked = pick_clips(
-        categories, lambda clip: clip.seconds, seconds=seconds, rate=rate, seed=seed, transition=transition
+        categories,
+        lambda clip: clip.seconds,
+        seconds=seconds,
+        rate=rate,
+        seed=seed,
+        transition=transition,
+        cards=taken_by_cards(*cards, seconds, rate, transition),
     )
     assume(picked)
+    title, end = (
+        None if card is None else plan.Clip(name, card)
+        for name, card in zip(("title.png", "end.mp4"), cards, strict=True)
+    )
     made = make_plan(
         Canvas(64, 64, rate),
         Profile("libx264", 21, "medium", 192),
@@ -229,5 +263,7 @@ def test_there_are_enough_clips_for_the_transitions(
         layers=[],
         tracks=[Track("voice.mp3", 1.0, 1)],
         transition=transition,
+        title=title,
+        end=end,
     )
-    assert [shot.source for shot in made.shots] == [clip.name for clip in picked]
+    assert [shot.source for shot in made.shots if not shot.card] == [clip.name for clip in picked]
