@@ -41,7 +41,7 @@ def test_all_problems_are_named_at_once() -> None:
     assert "clips = '': must be " in said
     assert "music = 'no': must be a valid boolean" in said
     assert "resolution = '1921x1080': must be WIDTHxHEIGHT with even sides" in said
-    known = "priority, clips, music, frame, language, captions, resolution, profiles"
+    known = "priority, clips, music, frame, cards, language, captions, resolution, profiles"
     assert f"whatever: there is no such key; the keys are {known}" in said
     assert problems('captions = "on"') == "captions = 'on': must be 'track' or 'burned'"
 

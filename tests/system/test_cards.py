@@ -45,7 +45,7 @@ def test_a_video_begins_and_ends_with_its_cards(tmp_path: Path) -> None:
     done = run_reelmill("run", "--root", str(layout.root), "--until-idle")
     assert done.returncode == 0, done.stderr
     found = {}
-    for folder in layout.output.glob("*-*"):
+    for folder in layout.output.glob("*-*-*"):
         metadata = Metadata.read(folder / METADATA)
         video = shown(find_ffmpeg(""), folder / FINAL, 320, 180)
         found[metadata.chapter] = [video.mean(frame=number) for number in (5, 30, len(video.frames) - 5)]
