@@ -37,10 +37,7 @@ def find_cards(layout: Layout, render: Render, table: str = "render") -> tuple[P
 
 
 def check_assets(config: Config, layout: Layout) -> None:
-    """Raise RootError for what the configuration asks for and is not there, so that it is said before the first task.
-
-    Of every profile.
-    """
+    """Raise RootError for what any profile asks for and is not there, so that it is said before the first task."""
     for name in config.profile_names:
         render, table = config.profile(name).render, config.table_of(name)
         find_logo(layout, render, table)

@@ -27,6 +27,7 @@ class Declared:
     """What a file says of itself: one dictionary of MediaInfo's lower-case keys per track.
 
     Attributes:
+        pictures: of a file that is a picture, what it says of that.
         data: tracks that are neither picture nor sound: time codes, positions, subtitles.
         covers: number of pictures attached to the file as a whole.
         matrices: how each track is to be held, by its number in the file (MP4 and MOV only).
@@ -35,6 +36,7 @@ class Declared:
     container: str | None
     video: tuple[dict[str, Any], ...]
     audio: tuple[dict[str, Any], ...]
+    pictures: tuple[dict[str, Any], ...] = ()
     data: tuple[dict[str, Any], ...] = ()
     covers: int = 0
     matrices: Mapping[int, Matrix] = field(default_factory=dict)
@@ -69,6 +71,7 @@ def _declared(told: dict[str, Any]) -> Declared:
         container=general.get("format"),
         video=tracks("Video"),
         audio=tracks("Audio"),
+        pictures=tracks("Image"),
         data=tracks("Other", "Text"),
         covers=str(general.get("cover", "")).count("Yes"),
         matrices={int(track): tuple(matrix) for track, matrix in told["matrices"].items()},

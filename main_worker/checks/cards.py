@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from main_worker.checks.cage import Cage, refused, unreadable
-from main_worker.checks.pictures import examine_clip
+from main_worker.checks.pictures import check_size, examine_clip
 from shared.domain.media import PictureFacts, VideoFacts
 from shared.domain.plan import STILLS
+from shared.mediainfo import number
 
 _FORMATS = {"png_pipe": "PNG", "jpeg_pipe": "JPEG", "webp_pipe": "WebP"}  # as MediaInfo names them
 
@@ -23,10 +24,14 @@ def examine_card(cage: Cage, path: Path) -> VideoFacts | PictureFacts:
 
 
 def _examine_still(cage: Cage, path: Path, demuxer: str) -> PictureFacts:
-    wanted, found = _FORMATS[demuxer], cage.declared(path).container
+    wanted, declared = _FORMATS[demuxer], cage.declared(path)
+    found = declared.container
     if found not in (wanted, None):
         sentence = f"The file is named as a {wanted} picture but is {found}."
         raise refused("wrong_content", sentence, f"Export it as {wanted}, or give it the name of what it is.")
+    for picture in declared.pictures:
+        if "width" in picture:  # MediaInfo does not look into WebP; ffmpeg refuses more pixels as well
+            check_size(cage, int(number(picture, "width")), int(number(picture, "height")))
     size: list[str] = []
 
     def note(line: str) -> None:

@@ -43,7 +43,7 @@ def examine_clip(cage: Cage, path: Path, *, still: bool = False) -> VideoFacts:
     track = _first_track(cage, path, declared)
     _check_codec(track)
     width, height = int(number(track, "width")), int(number(track, "height"))
-    _check_size(cage, width, height)
+    check_size(cage, width, height)
     seconds = number(track, "duration") / 1000
     decoded, frames, late = _decode(cage, path, seconds)
     if frames == 1 and not still:
@@ -148,7 +148,8 @@ def _check_codec(track: dict[str, Any]) -> None:
         raise refused("wrong_codec", sentence, "Export it as H.264 (AVC) or H.265 (HEVC) in an MP4 file.", codec=codec)
 
 
-def _check_size(cage: Cage, width: int, height: int) -> None:
+def check_size(cage: Cage, width: int, height: int) -> None:
+    """Raise DropRefused for a picture of more pixels than are accepted, or of none."""
     limit = cage.config.ingest.max_pixels
     if not 0 < width * height <= limit:
         raise refused(

@@ -37,7 +37,7 @@ class ConfiguredCards:
 
     def __init__(self, cage: Cage) -> None:
         self._cage = cage
-        self._known: dict[Path, tuple[Identity, Card | CardUnusable]] = {}
+        self._known: dict[Path, tuple[Identity, Card | str]] = {}
 
     def read(self, path: Path) -> Card:
         """A card with its facts.
@@ -51,16 +51,17 @@ class ConfiguredCards:
         known = self._known.get(path)
         if known is None or known[0] != identity:
             known = self._known[path] = (identity, self._examined(path))
-        if isinstance(known[1], CardUnusable):
-            raise known[1]
+        if isinstance(known[1], str):
+            raise CardUnusable(known[1])
         return known[1]
 
-    def _examined(self, path: Path) -> Card | CardUnusable:
+    def _examined(self, path: Path) -> Card | str:
+        """A card, or why it cannot be shown."""
         unusable = f"assets/{path.name} cannot be shown as a card:"
         try:
             facts = examine_card(self._cage, path)
         except DropRefused as refused:
-            return CardUnusable(f"{unusable} {refused.rejection.sentence}")
+            return f"{unusable} {refused.rejection.sentence} {refused.rejection.advice}"
         except (ChildTimeout, ChildTooCostly) as error:
-            return CardUnusable(f"{unusable} decoding it {error}")
+            return f"{unusable} decoding it {error}; export it smaller or shorter"
         return Card(path, content_of(path, self._cage.stopping), facts if isinstance(facts, VideoFacts) else None)

@@ -80,7 +80,7 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """A single picture: width and height in pixels as it is stored, and its format in MediaInfo's words."""
+    """A single picture: width and height in pixels as it is shown, and its format in MediaInfo's words."""
 
     width: int
     height: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,23 @@ def test_what_is_clear_in_a_picture_is_black(
     final = job.folder / FINAL
     assert near(colour(final, (4, 4, 150, 170), 5), WHITE)
     assert near(colour(final, (170, 4, 140, 170), 5), (0, 0, 0))
+
+
+@BOTH
+def test_a_photograph_is_shown_as_it_was_held(
+    prepare: Prepare, render: Render, colour: Colour, card: Callable[..., Path], mode: str
+) -> None:
+    """Its left half red and its right half blue as stored; EXIF says that it is to be turned clockwise (6)."""
+    title = card("title.jpg", "red", "320x180", "-vf", "drawbox=x=160:w=160:h=180:color=blue:t=fill", "-frames:v", "1")
+    stored = title.read_bytes()
+    directory = struct.pack("<4sIHHHIHHI", b"II*\0", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    exif = b"Exif\0\0" + directory
+    title.write_bytes(stored[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + stored[2:])
+    job = prepare(clips=("white.mp4",) * 2, title=title, resolution="180x320", music=None)
+    assert render(job, mode=mode, quality=4).fallback is None
+    final = job.folder / FINAL
+    assert near(colour(final, (10, 10, 160, 140), 5), RED, 16)
+    assert near(colour(final, (10, 170, 160, 140), 5), BLUE, 16)
 
 
 def test_a_second_video_of_a_story_conforms_no_card(

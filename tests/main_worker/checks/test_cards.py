@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from main_worker.tasks.cards import CardUnusable, ConfiguredCards
 from shared.domain.drop import Kind
 from shared.domain.media import PictureFacts
 from tests.main_worker.conftest import Desk, Media
@@ -53,3 +54,21 @@ def test_half_a_picture_is_refused(desk: Desk, media: Media, name: str) -> None:
 def test_text_is_no_picture(desk: Desk, media: Media, name: str) -> None:
     """Whatever its name says."""
     assert desk.refusal(media.text(name, "<!DOCTYPE html>"), Kind.CARD).code in ("unreadable", "wrong_content")
+
+
+@pytest.mark.parametrize("name", ["e.png", "e.jpg"])
+def test_a_picture_of_too_many_pixels_is_refused_with_the_limit(desk: Desk, media: Media, name: str) -> None:
+    """Before it is decoded."""
+    rejection = desk.refusal(picture(media, name), Kind.CARD, {"ingest": {"max_pixels": 50_000}})
+    assert (rejection.code, rejection.measured) == ("bad_size", {"width": 320, "height": 180})
+
+
+def test_a_configured_card_is_examined_again_when_it_was_replaced(desk: Desk, media: Media, tmp_path: Path) -> None:
+    """What cannot be shown is told, with what to do, each time it is asked for."""
+    cards, path = ConfiguredCards(desk.cage()), tmp_path / "bye.png"
+    path.write_text("no picture")
+    for _ in range(2):
+        with pytest.raises(CardUnusable, match=r"assets/bye.png cannot be shown as a card: .*PNG.* again"):
+            cards.read(path)
+    path.write_bytes(picture(media, "f.png").read_bytes())
+    assert (cards.read(path).video, cards.read(path).content.size) == (None, path.stat().st_size)

@@ -127,6 +127,18 @@ def test_one_long_segment_needs_no_encoding(gop: int, between: list[int], data: 
     assert cuts[-1].encoded == 0
 
 
+@given(videos(kinds=(x264_like, every_frame, only_whole_gops)), st.integers(1, 3), st.integers(LEAST, 400))
+def test_what_closes_a_video_is_taken_whole(video: tuple[list[Piece], int], closing: int, frames: int) -> None:
+    """An end card, in as many parts as it has; what is before it ends as a video of its own would."""
+    pieces, gop = video
+    card = [Piece(x264_like(frames, gop, (3,)), frames)] * closing
+    cuts = fit([*pieces, *card], gop, closing)
+    assert cuts[:-closing] == fit(pieces, gop)
+    assert [(cut.piece, cut.start, cut.frames, cut.encoded) for cut in cuts[-closing:]] == [
+        (len(pieces) + number, 0, frames, 0) for number in range(closing)
+    ]
+
+
 @given(st.integers(1, 240), st.integers(1, 40), st.data())
 def test_slow_pictures_add_up_too(gop: int, most: int, data: st.DataObject) -> None:
     """At one frame per second a GOP has two frames, fewer than can be cut out by themselves."""
