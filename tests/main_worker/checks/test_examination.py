@@ -139,9 +139,11 @@ def test_stopping_ends_an_examination_and_its_decoder(desk: Desk, media: Media) 
 
     def stop_when_decoding() -> None:
         deadline = time.monotonic() + DEADLINE
-        while not any("-f\0null" in command for command in processes_on(slow)) and time.monotonic() < deadline:
+        while not (found := any("-f\0null" in command for command in processes_on(slow))):
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.05)
-        seen.append(bool(processes_on(slow)))
+        seen.append(found)
         stop.set()
 
     watcher = threading.Thread(target=stop_when_decoding)
