@@ -25,7 +25,7 @@ demo: $(STAMP)      ## make media, run a whole farm on it, end with a finished v
 test: $(STAMP)      ## run every test
 	$(BIN)/pytest -q -n auto --dist worksteal
 
-search: $(STAMP)    ## try every property with 2,000 new examples (ten minutes)
+search: $(STAMP)    ## try every property with 2,000 new examples (four minutes)
 	$(BIN)/pytest -q -n auto -m hypothesis --hypothesis-profile=search
 
 check: $(STAMP)     ## lint, format check and strict types

@@ -29,12 +29,13 @@ from render_worker.job import Job
 from render_worker.render import render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
-from shared.config import Config, Render
+from shared.config import Config
 from shared.domain.errors import DropRefused
 from shared.domain.layout import FINAL, SCRATCH, Layout
 from shared.domain.media import VideoFacts
 from shared.ffmpeg import Ffmpeg, file_url, find_ffmpeg
 from shared.records.metadata import Metadata
+from shared.settings import Render
 
 _CANVAS = "1280x720"
 _SECONDS = 40.0

@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shared import by_story
-from shared.config import Retention as Settings
 from shared.domain.layout import REASON, REASON_SUFFIX, RENDER_RECORD, Layout, reason_of
 from shared.domain.names import readable
 from shared.domain.task import TaskState
@@ -25,6 +24,7 @@ from shared.log import Logger
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
+from shared.settings import Retention as Settings
 from shared.store import Store
 
 

@@ -13,7 +13,7 @@ from render_worker.commands.conform import Look
 from render_worker.planning import decoration_of, logo_layer
 from render_worker.ways import Ways
 from shared.assets import find_logo
-from shared.config import Config, Render
+from shared.config import Config
 from shared.domain.drop import Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout, retired_of, sidecar_of
@@ -21,6 +21,7 @@ from shared.domain.plan import Canvas, Decoration, Profile, exact_rate, transiti
 from shared.files import is_there
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
+from shared.settings import Render
 
 _FRAME = "frame.mp4"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from render_worker.commands.sounds import MONO_TO_STEREO
-from shared.config import KEY_AUTO, Config, Mix, Render, UnknownProfile
-from shared.config import Profile as ConfiguredProfile
+from shared.config import Config, UnknownProfile
 from shared.domain.media import VideoFacts
 from shared.domain.mix import Master, levels
 from shared.domain.plan import (
@@ -26,6 +25,8 @@ from shared.domain.plan import (
     treatment_of,
 )
 from shared.records.metadata import Metadata
+from shared.settings import KEY_AUTO, Mix, Render
+from shared.settings import Profile as ConfiguredProfile
 
 
 def profile_of(metadata: Metadata, config: Config) -> ConfiguredProfile:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.config import LOGO_AUTO, Config, Render
+from shared.config import Config
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
+from shared.settings import LOGO_AUTO, Render
 
 
 def find_logo(layout: Layout, render: Render, table: str = "render") -> Path | None:

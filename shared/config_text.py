@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
-from shared.config import ENVIRONMENT_PREFIX, Section, Tables
+from shared.config import ENVIRONMENT_PREFIX
+from shared.settings import Section, Tables
 
 _HEADER = f"""\
 # Reelmill's configuration: every key with its default. Remove what you do not change.

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from shared.config import Log
+from shared.settings import Log
 
 Logger = structlog.stdlib.BoundLogger
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.config import HEARTBEATS_PER_LEASE
 from shared.domain.claim import Sighting, is_dead, look
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
@@ -21,6 +20,7 @@ from shared.log import Logger
 from shared.records.lease import LeaseRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
+from shared.settings import HEARTBEATS_PER_LEASE
 from shared.store import Store
 
 _MOST_SECONDS = 5.0  # a worker that died on this host is noticed this soon

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.config import Files
 from shared.domain.layout import Layout
 from shared.files import group_number
+from shared.settings import Files
 
 # Everything made in a folder with the set-group-id bit gets the folder's group, and folders get the bit as well.
 _SHARED = stat.S_ISGID | stat.S_IRWXG

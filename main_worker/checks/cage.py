@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.child import ChildTimeout, ChildTooCostly, Ended, Limits
-from shared.config import Config, Ingest
+from shared.config import Config
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.names import readable
 from shared.domain.progress import Progress
 from shared.ffmpeg import Ffmpeg, file_url, last_line
 from shared.mediainfo import Declared, read_declared
+from shared.settings import Ingest
 
 _MAX_TRACKS = 64
 # Headers round, edit lists shift and last frames vary; a file that was cut loses far more than this.

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from main_worker.checks.sounds import Silence, declared_sound, facts_of, short_of, silence_filter
-from shared.config import Music
 from shared.domain.errors import MachineTrouble
 from shared.domain.loudness import SILENCE_LUFS
 from shared.domain.media import AudioFacts, LoudnessFacts
@@ -21,6 +20,7 @@ from shared.ffmpeg import file_url, last_line
 from shared.limiter import spelled
 from shared.mediainfo import number
 from shared.meter import METER, RATE, STEREO, summary_of
+from shared.settings import Music
 
 _ENCODE = ("-c:a", "libmp3lame", "-b:a", "192k", "-map_metadata", "-1", "-map_chapters", "-1", "-f", "mp3", "-y")
 _SHORTEST_SECONDS = 0.4  # one measuring block of EBU R128

@@ -11,13 +11,13 @@ from typing import Any
 
 from main_worker.checks.cage import Cage, check_whole, refused, unreadable
 from main_worker.checks.limiting import with_limiting
-from shared.config import Voice
 from shared.domain.loudness import gate_of, lead
 from shared.domain.media import AudioFacts, LoudnessFacts
 from shared.domain.names import readable
 from shared.domain.pauses import pauses_of, written
 from shared.mediainfo import number
 from shared.meter import METER_AND_BLOCKS, STEREO, Listening, summary_of
+from shared.settings import Voice
 
 # direct: else its blocks and the progress cut each other's lines
 _PRINT = "ametadata=mode=print:file=-:direct=1"

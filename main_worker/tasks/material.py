@@ -13,7 +13,7 @@ from main_worker.shelves.library import Library, Place, place_of, text_place
 from main_worker.tasks.cards import Card, CardUnusable, ConfiguredCards
 from main_worker.tasks.picking import pick_clips, pick_one
 from shared.assets import find_cards, find_logo
-from shared.config import Config, Render, UnknownProfile
+from shared.config import Config, UnknownProfile
 from shared.domain.drop import END, TITLE, Drop, Kind
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
@@ -24,6 +24,7 @@ from shared.files import as_machine_trouble, is_there
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
+from shared.settings import Render
 
 
 @dataclass(frozen=True)

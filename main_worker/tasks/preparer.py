@@ -20,7 +20,7 @@ from main_worker.shelves.library import Library
 from main_worker.tasks.cards import Card, ConfiguredCards
 from main_worker.tasks.material import Entry, Gathering, Material, Missing, profiles_of, wants_of
 from main_worker.tasks.picking import seed_of
-from shared.config import Config, Profile
+from shared.config import Config
 from shared.domain.drop import END, TITLE, Drop
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
@@ -33,6 +33,7 @@ from shared.records.main import MOST_LISTED, WaitingVoice
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.record import utc_now
 from shared.records.story import StorySettings
+from shared.settings import Profile
 from shared.store import Store
 
 VOICE, MUSIC, FRAME, CAPTIONS = "voice.mp3", "music.mp3", "frame.mp4", "captions.vtt"

@@ -24,7 +24,7 @@ from main_worker.arrival.ready import Ready, identity_of
 from main_worker.checks.cage import Cage
 from main_worker.checks.examination import Examined, Examiner
 from main_worker.shelves.library import Library
-from shared.config import Config, Log
+from shared.config import Config
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, Rejection
 from shared.domain.layout import Layout, sidecar_of
@@ -37,6 +37,7 @@ from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
 from shared.records.sidecar import Origin, Sidecar
 from shared.records.story import StorySettings
+from shared.settings import Log
 
 DEADLINE = 60.0
 """Seconds a test waits for something that is bound to happen; never a figure that is measured."""

@@ -20,12 +20,13 @@ from main_worker.ingest import Ingest
 from main_worker.once import Inline
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.library import Library
-from shared.config import Config, Log
+from shared.config import Config
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused, MachineTrouble, Rejection, ToolError, ToolInDoubt
 from shared.domain.layout import Layout
 from shared.files import is_private
 from shared.log import open_log
+from shared.settings import Log
 from tests.main_worker.conftest import Desk, Media
 
 P = ParamSpec("P")

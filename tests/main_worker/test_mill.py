@@ -12,12 +12,13 @@ import pytest
 from console.init import lay_out
 from main_worker.mill import Mill
 from main_worker.once import Inline
-from shared.config import Config, Log
+from shared.config import Config
 from shared.domain.drop import Kind
 from shared.domain.layout import METADATA, Layout, sidecar_of
 from shared.domain.task import TaskState
 from shared.log import open_log
 from shared.records.metadata import Metadata
+from shared.settings import Log
 from tests.main_worker.conftest import QUICK, Media, Stock, without_privileges
 
 

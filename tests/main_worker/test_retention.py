@@ -12,14 +12,14 @@ import pytest
 from console.init import lay_out
 from main_worker.retention import Kept, Retention, due
 from shared import by_story
-from shared.config import Log
-from shared.config import Retention as Settings
 from shared.domain.layout import FINAL, METADATA, REASON, RENDER_RECORD, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.log import open_log
 from shared.records.metadata import Metadata
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
+from shared.settings import Log
+from shared.settings import Retention as Settings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OLD, NEW = "2026-11-01T12:00:00.000Z", "2026-11-19T12:00:00.000Z"

@@ -25,7 +25,7 @@ from render_worker.render import render_task
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.child import Limits
-from shared.config import Config, Mix, Render
+from shared.config import Config
 from shared.domain.layout import METADATA, SCRATCH, Layout
 from shared.domain.loudness import gate_of
 from shared.domain.media import LoudnessFacts, VideoFacts
@@ -34,6 +34,7 @@ from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.meter import METER_AND_BLOCKS, STEREO, Listening, summary_of
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.render import RenderRecord
+from shared.settings import Mix, Render
 
 REPOSITORY = Path(__file__).parents[2]
 DEADLINE = 60.0  # patience with what is bound to happen; never a figure that is measured

@@ -14,11 +14,11 @@ from main_worker.checks.frames import examine_frame
 from render_worker.commands.conform import Look, Recipe
 from render_worker.job import Job
 from shared.config import Config
-from shared.config import Render as Settings
 from shared.domain.layout import FINAL
 from shared.domain.media import VideoFacts
 from shared.domain.plan import Canvas, Decoration, Profile, Treatment, exact_rate
 from shared.ffmpeg import Ffmpeg
+from shared.settings import Render as Settings
 from tests.render_worker.test_layers import BLUE, BOTH, RED, SHAPES, WHITE, Box, Colour, Prepare, Render, near
 from tests.shown import psnr, shown
 

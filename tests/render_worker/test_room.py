@@ -13,11 +13,11 @@ import pytest
 
 from render_worker.room import Room, check_room, needed_bytes
 from render_worker.segments.cache import SegmentCache
-from shared.config import Log
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track, Treatment
 from shared.log import open_log
+from shared.settings import Log
 
 SHOTS = (Shot("video_part1.mp4", 1800, 1800, Treatment()),)
 PLAN = RenderPlan(

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Log
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
 from shared.domain.task import TaskState
 from shared.log import Logger, open_log
@@ -22,6 +21,7 @@ from shared.process import open_root
 from shared.records.metadata import Input, Metadata, RenderRequest
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
+from shared.settings import Log
 from shared.store import Claim, Store
 
 _PATIENCE = 60.0  # seconds until something that is bound to happen counts as not happening

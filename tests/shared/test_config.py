@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Config, ConfigError, Tables, UnknownProfile, load_config
+from shared.config import Config, ConfigError, UnknownProfile, load_config
 from shared.config_text import default_text
+from shared.settings import Tables
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.config import Log
 from shared.log import line, log_to_file, open_log
+from shared.settings import Log
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 KEYS = st.from_regex(r"[a-z_]{1,10}", fullmatch=True).filter(

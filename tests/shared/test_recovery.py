@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import HEARTBEATS_PER_LEASE
 from shared.domain.errors import RootError
 from shared.domain.layout import FINAL, REASON, STDERR, Layout
 from shared.domain.retry import Ending
@@ -19,6 +18,7 @@ from shared.records.lock import LockRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.recovery import Caps, Recovery, agree_on_lease
+from shared.settings import HEARTBEATS_PER_LEASE
 from shared.store import Claim, HoldLost, Store
 
 Take = Callable[..., Claim]
@@ -42,7 +42,7 @@ while True:
 WORKER = """
 import sys, time
 from pathlib import Path
-from shared.config import Log
+from shared.settings import Log
 from shared.domain.layout import FINAL, RENDER_RECORD, Layout
 from shared.log import open_log
 from shared.records.render import RenderRecord

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Files
 from shared.domain.layout import Layout
 from shared.files import create_exclusive, make_readable, write_atomic
 from shared.lifesign import LifeSign
+from shared.settings import Files
 from shared.sharing import set_umask, share
 
 OPERATOR, MAIN, RENDER, STRANGER = 61001, 61002, 61003, 61004  # users that need no entry in /etc/passwd
@@ -28,7 +28,7 @@ import os, shutil, sys, traceback
 from pathlib import Path
 import main_worker.retention
 from console.init import lay_out
-from shared.config import Files
+from shared.settings import Files
 from shared.domain.layout import METADATA, Layout, reason_of
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState

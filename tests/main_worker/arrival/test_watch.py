@@ -13,8 +13,8 @@ import pytest
 
 from main_worker.arrival.settling import Clue
 from main_worker.arrival.watch import Events, Mode, mounts_in
-from shared.config import Log
 from shared.log import Logger, open_log
+from shared.settings import Log
 
 PATIENCE = 30.0
 

@@ -18,10 +18,11 @@ from main_worker.checks.cage import Cage, limits_for, projected_cost
 from main_worker.checks.examination import Examiner
 from shared import mediainfo
 from shared.child import Limits
-from shared.config import Config, Ingest
+from shared.config import Config
 from shared.domain.drop import Kind
 from shared.domain.errors import DropRefused, MachineTrouble
 from shared.ffmpeg import Ffmpeg
+from shared.settings import Ingest
 
 if TYPE_CHECKING:
     from tests.main_worker.conftest import Desk, Media

@@ -10,11 +10,11 @@ import pytest
 
 from main_worker.checks.loudness import Adjustment, first_adjustment, next_adjustment
 from shared.child import Limits
-from shared.config import Music
 from shared.domain.drop import Kind
 from shared.domain.media import LoudnessFacts
 from shared.ffmpeg import file_url
 from shared.mediainfo import read_declared
+from shared.settings import Music
 
 if TYPE_CHECKING:
     from pathlib import Path

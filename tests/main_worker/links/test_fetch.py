@@ -13,7 +13,7 @@ import pytest
 _FETCH = """
 import json, socket, sys, threading
 from main_worker.links.fetch import fetch
-from shared.config import Links
+from shared.settings import Links
 from shared.domain.errors import DropRefused, MachineTrouble
 
 address, rcode, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])

@@ -24,12 +24,12 @@ from main_worker.checks.examination import Examined, Examiner, content_of
 from main_worker.links.article import Article
 from main_worker.shelves.filing import Filing
 from main_worker.shelves.library import Library
-from shared.config import Log
 from shared.domain.drop import Drop, Kind
 from shared.domain.errors import DropRefused
 from shared.domain.layout import Layout, sidecar_of
 from shared.files import is_private
 from shared.log import open_log
+from shared.settings import Log
 
 if TYPE_CHECKING:
     from tests.main_worker.conftest import Desk, Farm, Media

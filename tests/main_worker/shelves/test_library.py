@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from main_worker.shelves.library import Library, Place
-from shared.config import Log
 from shared.domain.drop import Kind
 from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.log import open_log
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
+from shared.settings import Log
 from tests.main_worker.conftest import Stock
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from render_worker.commands.encoders import (
     encoders_of,
     software_of,
 )
-from shared.config import Render
 from shared.domain.plan import Canvas, Profile, Treatment
 from shared.ffmpeg import QUIET_LIBRARIES, Ffmpeg
+from shared.settings import Render
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 GROUPS = {"g": 60, "flags": "+cgop"}
