@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from console.cancel import cancel
 from console.demo import demo
 from console.doctor import doctor
+from console.duty import drain, hours, pause, resume
 from console.init import init
+from console.priority import priority
 from console.retire import retire
 from console.retry import retry
 from console.run import run
@@ -22,5 +25,8 @@ def main() -> None:
     """Reelmill: drop media and text into raw/, find finished narrated videos in output/."""
 
 
-for command in (init, main_worker, render_worker, run, scan, demo, status, retry, retire, doctor):
+for command in (
+    *(init, main_worker, render_worker, run, scan, demo, status, doctor),
+    *(retry, cancel, priority, pause, resume, drain, hours, retire),
+):
     main.add_command(command)

@@ -13,8 +13,11 @@ from console.trash import RejectedDrop, rejected_drop, rejected_names
 from shared.domain.layout import FINAL, POSTER, REASON, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
+from shared.nodes import is_gone_here
+from shared.orders import Orders
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
 from shared.records.node import NodeRecord
+from shared.records.orders import Order, OrdersRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
@@ -49,10 +52,12 @@ class DropView(_Shown):
 
 
 class NodeView(_Shown):
-    """A render worker and whether it lives on this host."""
+    """A render worker, whether it lives on this host, and what the main worker or an operator says of it."""
 
     record: NodeRecord
     running: bool | None = Field(description="Unknown for workers of other hosts.")
+    verdict: str | None = Field(None, description="What is wrong with it, as the main worker sees it, in words.")
+    orders: OrdersRecord = Field(OrdersRecord(), description="What operators have told it.")
 
 
 class Snapshot(_Shown):
@@ -68,6 +73,7 @@ class Snapshot(_Shown):
     waiting_voices: tuple[WaitingVoice, ...]
     waiting_count: int = Field(0, description="All waiting voices; only the first are listed.")
     nodes: tuple[NodeView, ...]
+    farm_pause: Order | None = Field(None, description="Who has paused the whole farm, when and why.")
     counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
     processing: tuple[TaskView, ...]
     failed: tuple[TaskView, ...]
@@ -97,7 +103,8 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         pending_count=main.pending_count if main else 0,
         waiting_voices=main.waiting if main else (),
         waiting_count=main.waiting_count if main else 0,
-        nodes=tuple(_nodes(layout)),
+        nodes=tuple(_nodes(layout, main if running else None)),
+        farm_pause=_orders(layout, None).pause,
         counts=counts,
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
         failed=tasks(layout, store, TaskState.FAILED, ids[TaskState.FAILED]),
@@ -180,12 +187,24 @@ def _read_main(layout: Layout) -> MainRecord | None:
     return None
 
 
-def _nodes(layout: Layout) -> Iterable[NodeView]:
-    for path in sorted(layout.nodes.glob("*.json")):
+def _orders(layout: Layout, node: str | None) -> OrdersRecord:
+    with suppress(RecordError):
+        return Orders(layout).read(node)
+    return OrdersRecord()
+
+
+def _nodes(layout: Layout, main: MainRecord | None) -> Iterable[NodeView]:
+    verdicts = {verdict.node: verdict.words for verdict in main.nodes} if main else {}
+    for path in sorted(layout.nodes.glob("[!.]*.json")):
         with suppress(RecordError, FileNotFoundError):
             record = NodeRecord.read(path)
             here = record.host == platform.node()
-            yield NodeView(record=record, running=not is_free(layout.node_lock(record.node)) if here else None)
+            yield NodeView(
+                record=record,
+                running=not is_gone_here(layout, record) if here else None,
+                verdict=verdicts.get(record.node),
+                orders=_orders(layout, record.node),
+            )
 
 
 def _reason(path: Path) -> str | None:

@@ -285,7 +285,15 @@ class Worker(Section):
     )
     heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
     poll_seconds: float = Field(1.0, ge=0.05, le=3600, description="How often an idle worker looks for a task.")
-    max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
+    max_attempts: int = Field(
+        3, ge=1, description="Attempts before a task is given up, by as many nodes where there are so many."
+    )
+    retry_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Wait before a task that failed is tried again; it doubles each time, up to five minutes.",
+    )
     max_starts: int = Field(
         10, ge=1, description="Starts before a task is given up, even those that do not count as attempts."
     )

@@ -23,9 +23,9 @@ from shared.domain.layout import (
     parse_attempt_dir,
     parse_attempt_record,
 )
-from shared.domain.retry import Ending
+from shared.domain.retry import Attempted, Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
-from shared.files import create_exclusive, fsync_path, is_folder, remove_tree
+from shared.files import create_exclusive, fsync_path, is_folder, make_folder, remove_tree, write_atomic
 from shared.lifesign import LifeSign
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
@@ -35,6 +35,7 @@ from shared.records.render import RenderRecord
 from shared.records.retries import RetriesRecord, Retry
 
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+_MOST_TRIES = 10  # of following a task that moves while it is being cancelled
 
 
 class HoldLost(ReelmillError):
@@ -58,7 +59,6 @@ class Store:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._known: dict[str, Metadata] = {}
 
     @property
     def layout(self) -> Layout:
@@ -107,23 +107,6 @@ class Store:
                 raise RecordError(f"{path} is missing") from error
             raise
 
-    def waiting(self) -> list[str]:
-        """Waiting tasks in the order they should run: priority, then age. Damaged ones come first, to be failed."""
-        ids = set(self.ids(TaskState.WAITING))
-        for gone in self._known.keys() - ids:
-            del self._known[gone]
-        keys: dict[str, tuple[int, str, str]] = {}
-        for task_id in ids:
-            with suppress(OSError):  # it moved on, or cannot be read now: the others must not wait for it
-                try:
-                    found = self._known.get(task_id) or self.metadata(TaskState.WAITING, task_id)
-                except RecordError:
-                    keys[task_id] = (-1000, "", task_id)
-                    continue
-                self._known[task_id] = found
-                keys[task_id] = (-found.priority, found.created_at, task_id)
-        return sorted(keys, key=keys.__getitem__)
-
     def attempts(self, state: TaskState, task_id: str) -> list[AttemptRecord]:
         """The starts of a task since its last retry, oldest first; an unreadable record counts as a death."""
         folder = self._layout.attempts(state, task_id)
@@ -139,6 +122,19 @@ class Store:
                     AttemptRecord(number=number, token="", node="", started_at="", ended=Ending.DIED, why="torn record")
                 )
         return records
+
+    def attempted(self, state: TaskState, task_id: str) -> list[Attempted]:
+        """How the starts of a task since its last retry ended, oldest first; one that never did counts as a death."""
+        return [_attempted(record) for record in self.attempts(state, task_id)]
+
+    def rendered_by(self, task_id: str) -> str:
+        """The node that made the video of a finished task.
+
+        Raises:
+            FileNotFoundError: it is not finished.
+            RecordError: its record is damaged.
+        """
+        return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).node
 
     def holds(self, claim: Claim) -> bool:
         """Whether the attempt is still where it was made; false means the task was taken away."""
@@ -231,10 +227,10 @@ class Store:
 
     # -- recovery --------------------------------------------------------------------------------
 
-    def take_from_dead(self, task_id: str, attempt: int, why: str) -> list[Ending] | None:
-        """Fence the attempt (0: none was begun) of a dead holder and record its death.
+    def take_away(self, task_id: str, attempt: int, ending: Ending, why: str) -> list[Attempted] | None:
+        """Fence the attempt (0: none was begun) of a holder that is dead, or shall stop, and record how it ended.
 
-        Returns how all attempts ended, or None where another observer was first: then the task has gone on, perhaps
+        Returns how all attempts ended, or None where somebody else was first: then the task has gone on, perhaps
         to a newer attempt, which must not be touched. It stays in ``processing/``; the caller decides what is next.
         """
         records = self.attempts(TaskState.PROCESSING, task_id)
@@ -243,12 +239,12 @@ class Store:
         self._fence(task_id, attempt)
         if records and records[-1].ended is None:
             try:
-                records[-1] = self._end(task_id, records[-1], Ending.DIED, why)
+                records[-1] = self._end(task_id, records[-1], ending, why)
             except FileNotFoundError:
                 return None
         for record in records:
             self._layout.lock(task_id, record.number).unlink(missing_ok=True)
-        return [record.ended or Ending.DIED for record in records]
+        return [_attempted(record) for record in records]
 
     def requeue(self, task_id: str) -> bool:
         """Put a task that nobody holds back among the waiting ones; False if somebody else did."""
@@ -265,16 +261,29 @@ class Store:
             reason.write(folder / REASON)
         except FileNotFoundError:
             return False
-        twin = self._layout.task(TaskState.FAILED, task_id)
-        if is_folder(twin):
-            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
-        return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
+        return self._fail(task_id, TaskState.PROCESSING)
 
     def discard(self, state: TaskState, task_id: str) -> bool:
         """Clear away a task nobody needs: one rename out of sight, then delete. False when it was not there."""
         return self._remove(self._layout.task(state, task_id))
 
     # -- an operator -----------------------------------------------------------------------------
+
+    def cancel(self, task_id: str, reason: Reason) -> bool:
+        """Move a task to ``trash/failed/`` wherever it is; whoever renders it finds it gone and stops.
+
+        False where there is nothing to cancel: it has failed or is finished, or there is no such task. A crash in
+        between leaves it waiting, or with an attempt that ended as cancelled, which recovery then carries out.
+        """
+        for _ in range(_MOST_TRIES):
+            state = self.find(task_id)
+            if state is TaskState.WAITING and self._cancel_waiting(task_id, reason):
+                return True
+            if state is TaskState.PROCESSING and self._cancel_held(task_id, reason):
+                return True
+            if state in (None, TaskState.FINISHED, TaskState.FAILED):
+                return False
+        return False
 
     def retry(self, task_id: str, by: str) -> bool:
         """Put a failed task back among the waiting ones, with all its attempts again.
@@ -299,6 +308,37 @@ class Store:
         return True
 
     # -- steps -----------------------------------------------------------------------------------
+
+    def _cancel_waiting(self, task_id: str, reason: Reason) -> bool:
+        if self.is_finished(task_id):
+            self.discard(TaskState.WAITING, task_id)
+            return False
+        path = self._layout.task(TaskState.WAITING, task_id) / REASON
+        try:
+            make_folder(self._layout.orders)
+            write_atomic(path, reason.to_bytes(), by=self._layout.orders)
+        except FileNotFoundError:  # a worker has taken it
+            return False
+        return self._fail(task_id, TaskState.WAITING)
+
+    def _cancel_held(self, task_id: str, reason: Reason) -> bool:
+        if self.is_finished(task_id):
+            self.discard(TaskState.PROCESSING, task_id)
+            return False
+        attempts = self.attempts(TaskState.PROCESSING, task_id)
+        attempt = attempts[-1].number if attempts else 0
+        if self.take_away(task_id, attempt, Ending.CANCELLED, reason.reason) is None:
+            return False
+        if self.is_finished(task_id):  # it was published before its attempt was fenced
+            self.discard(TaskState.PROCESSING, task_id)
+            return False
+        return self.give_up(task_id, reason)
+
+    def _fail(self, task_id: str, state: TaskState) -> bool:
+        twin = self._layout.task(TaskState.FAILED, task_id)
+        if is_folder(twin):
+            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
+        return self._move(task_id, state, Move.FAIL)
 
     def _start_attempt(self, task_id: str, node: str) -> Claim | None:
         layout = self._layout
@@ -438,3 +478,7 @@ class Store:
                 shutil.copyfile(log, folder / STDERR)
                 break
         fsync_path(folder / STDERR)
+
+
+def _attempted(record: AttemptRecord) -> Attempted:
+    return Attempted(record.ended or Ending.DIED, record.node)

@@ -171,6 +171,24 @@ class Layout:
     def node_record(self, node: str) -> Path:
         return self.nodes / f"{node}.json"
 
+    def agenda(self, node: str) -> Path:
+        """What the main worker suggests to a node."""
+        return self.farm / "agenda" / f"{node}.json"
+
+    @property
+    def orders(self) -> Path:
+        """What operators have told the nodes."""
+        return self.farm / "orders"
+
+    def orders_of(self, node: str | None) -> Path:
+        """The orders of a node, or of the whole farm."""
+        return self.orders / ("farm.json" if node is None else f"node-{node}.json")
+
+    @property
+    def priorities(self) -> Path:
+        """A file for each task whose priority was changed while it waited: whoever knows it reads it again."""
+        return self.orders / "priority"
+
     def node_lock(self, node: str) -> Path:
         return self.nodes / f"{node}.lock"
 

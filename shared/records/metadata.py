@@ -13,6 +13,12 @@ from shared.domain.plan import Cut
 from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 from shared.records.record import Record
 
+SCHEMA = 1
+"""The newest format of ``metadata.json`` that this program knows."""
+
+CLIP_DIGITS = 8
+"""Of a clip's SHA-256 in hints about nodes: enough to tell the clips of one farm apart."""
+
 _MOST_LUFS = 120.0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 

@@ -200,7 +200,7 @@ def test_bounds_and_choices_are_written_out() -> None:
         in text
     )
     assert "One of: DEBUG, INFO, WARN, ERROR.\n" in text
-    assert "# Attempts before a task is given up. At least 1.\n" in text
+    assert "# Starts before a task is given up, even those that do not count as attempts. At least 1.\n" in text
     assert "in dBFS, is silence. At most 0.\n" in text
 
 

@@ -47,15 +47,17 @@ from shared.domain.layout import FINAL, RENDER_RECORD, Layout
 from shared.log import open_log
 from shared.records.render import RenderRecord
 from shared.recovery import Caps, Recovery
+from shared.queue import Queue
 from shared.store import HoldLost, Store
 store = Store(Layout(Path(sys.argv[1])))
 recovery = Recovery(store, Caps(100, 100), 30.0, open_log("worker", Log(file=False, level="ERROR")), time.monotonic)
+queue = Queue(store)
 while True:
     try:
         recovery.sweep()
     except FileNotFoundError:
         pass
-    for task_id in store.waiting():
+    for task_id in queue.waiting():
         claim = store.claim(task_id, sys.argv[2])
         if claim is None:
             continue
