@@ -97,10 +97,7 @@ def _why_not(layout: Layout, record: NodeRecord, metadata: Metadata, attempts: l
         (is_gone_here(layout, record), "is not running any more"),
         (record.node in _verdicts(layout), _verdicts(layout).get(record.node, "")),
         (bool(ordered := _ordered(layout, record.node)), ordered),
-        (
-            record.state not in {state.value for state in TAKES_TASKS},
-            f"is {record.state}: {readable(record.why or '')}",
-        ),
+        (record.state not in _TAKING, f"is {record.state}: {readable(record.why or '')}"),
         (metadata.version > SCHEMA, "is too old for it: a newer Reelmill made this task"),
         (
             record.profiles is not None and profile not in record.profiles,

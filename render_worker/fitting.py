@@ -31,15 +31,17 @@ class Fitting:
 
     def fits(self, metadata: Metadata, now: float) -> bool:
         """Whether a waiting task can be made here; `now` in monotonic seconds."""
-        ways = self.ways.of(metadata.render.profile)
-        if not ways or not self.room.may_hold(metadata.task_id, now):
+        if not self.room.may_hold(metadata.task_id, now):
             return False
         try:
+            render = profile_of(metadata, self.config).render
+            if not (ways := self.ways.of(metadata.render.profile)):
+                return False
             plan = plan_of(metadata, self.config, ways[0].encoder)
             if self.room.surely_holds(plan):
                 return True
             task = self.layout.task(TaskState.WAITING, metadata.task_id)
-            is_joined = wants_segments(plan, profile_of(metadata, self.config).render)
+            is_joined = wants_segments(plan, render)
             uses = uses_of(plan, metadata, task, self.ffmpeg.version, self.cache.has) if is_joined else []
         except (OSError, RecordError, PlanError):
             return True
