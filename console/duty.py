@@ -9,9 +9,9 @@ import click
 
 from console.options import config_option, plain_errors, root_option, root_to_change, user_name
 from shared.domain.errors import ReelmillError
-from shared.domain.hours import parse
 from shared.domain.layout import Layout
 from shared.domain.names import readable
+from shared.hours import parse
 from shared.orders import Orders
 from shared.records.orders import Order
 from shared.records.record import utc_now

@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.hours import HoursError, is_open, opens_at, parse
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.node import NodeState
+from shared.hours import HoursError, is_open, opens_at, parse
 from shared.log import Logger
 from shared.orders import Orders
 from shared.records.lease import LeaseRecord

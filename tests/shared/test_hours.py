@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from shared.domain.hours import HoursError, is_open, opens_at, parse
+from shared.hours import HoursError, is_open, opens_at, parse
 
 MONDAY = 23  # of November 2026
 
