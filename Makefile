@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-render bench-quality contact-sheet clean
+        bench-ingest bench-claims bench-render bench-quality contact-sheet clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -47,6 +47,9 @@ fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
 
 bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
 	$(BIN)/python -m benchmarks.ingest
+
+bench-claims: $(STAMP) ## what taking a task costs with 1,000 and with 100,000 waiting, and 32 workers at once (five minutes)
+	$(BIN)/python -m benchmarks.claims
 
 bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
 	$(BIN)/python -m benchmarks.render

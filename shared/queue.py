@@ -33,6 +33,8 @@ class Queue:
         self._turns: dict[str, int] = {}
         self._look_again = float("-inf")
         self._is_new = False
+        self._first: dict[str, Ticket] = {}
+        self._rest: Iterator[Ticket] = iter(())
 
     @property
     def ids(self) -> frozenset[str]:
@@ -46,13 +48,23 @@ class Queue:
         started = self._clock()
         if now or not self._tickets or started >= self._look_again:
             self._see_tasks()
+            self._sort()
             ended = self._clock()
             self._look_again = ended + _SHARE * (ended - started)
+        elif self._is_new:
+            self._sort()
         return self._is_new
 
     def tasks(self) -> Iterator[Ticket]:
-        """What waits, in order; a task that others took meanwhile may still be among it."""
-        return in_turn(tuple(self._tickets.values()), self._turns)
+        """What waits, in order; a task that others took meanwhile may still be among it.
+
+        The order is worked out as far as it is asked for, once for each look.
+        """
+        yield from tuple(self._first.values())
+        for ticket in self._rest:
+            if ticket.task_id in self._tickets:
+                self._first[ticket.task_id] = ticket
+                yield ticket
 
     def waiting(self) -> list[str]:
         """The ids of what waits at this moment, in order."""
@@ -68,8 +80,13 @@ class Queue:
     def taken(self, ticket: Ticket, *, by_us: bool) -> None:
         """Forget a task that waits no more; if we took it, its story has had its turn."""
         self._tickets.pop(ticket.task_id, None)
+        self._first.pop(ticket.task_id, None)
         if by_us:
             self._turns[ticket.story] = after(self._turns)
+
+    def _sort(self) -> None:
+        self._first = {}
+        self._rest = in_turn(tuple(self._tickets.values()), self._turns)
 
     def _see_tasks(self) -> None:
         ids = set(self._store.ids(TaskState.WAITING))

@@ -10,12 +10,14 @@ import heapq
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 DAMAGED = 1000
 """The priority of a task that cannot be read: it goes first, to be failed with an explanation."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Ticket:
     """What decides when a task's turn is."""
 
@@ -23,6 +25,9 @@ class Ticket:
     task_id: str
     story: str
     priority: int = 50
+
+
+_AGE = attrgetter("created_at", "task_id")
 
 
 def in_turn(tickets: Iterable[Ticket], turns: Mapping[str, int]) -> Iterator[Ticket]:
@@ -34,21 +39,24 @@ def in_turn(tickets: Iterable[Ticket], turns: Mapping[str, int]) -> Iterator[Tic
     lanes: dict[int, dict[str, list[Ticket]]] = defaultdict(lambda: defaultdict(list))
     for ticket in tickets:
         lanes[ticket.priority][ticket.story].append(ticket)
-    for priority in sorted(lanes, reverse=True):
-        yield from _taking_turns({story: deque(sorted(found)) for story, found in lanes[priority].items()}, turns)
+    sorted_lanes = [
+        {story: deque(sorted(found, key=_AGE)) for story, found in lanes[priority].items()}
+        for priority in sorted(lanes, reverse=True)
+    ]
+    return chain.from_iterable(_taking_turns(stories, turns) for stories in sorted_lanes)
 
 
 def _taking_turns(stories: Mapping[str, deque[Ticket]], turns: Mapping[str, int]) -> Iterator[Ticket]:
-    heap = [(turns.get(story, 0), tickets[0]) for story, tickets in stories.items()]
+    heap = [(turns.get(story, 0), *_AGE(tickets[0]), tickets[0]) for story, tickets in stories.items()]
     heapq.heapify(heap)
     turn = after(turns)
     while heap:
-        _, ticket = heapq.heappop(heap)
+        ticket = heapq.heappop(heap)[-1]
         yield ticket
         tickets = stories[ticket.story]
         tickets.popleft()
         if tickets:
-            heapq.heappush(heap, (turn, tickets[0]))
+            heapq.heappush(heap, (turn, *_AGE(tickets[0]), tickets[0]))
             turn += 1
 
 
