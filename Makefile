@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims fuzz-ingest fuzz-ingest-sample \
         bench-ingest bench-claims bench-render bench-quality contact-sheet clean
 
 help:            ## list the targets
@@ -38,6 +38,9 @@ torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (more tha
 
 torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
 	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
+
+torture-claims: $(STAMP) ## kill and spoil each verb of a task at every single step (half a minute; needs strace)
+	$(BIN)/python -m tests.torture.claims_at_every_step
 
 fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
 	$(BIN)/python -m tests.torture.fuzz_ingest

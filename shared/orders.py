@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from shared.domain.layout import METADATA, Layout
 from shared.domain.task import TaskState
-from shared.files import make_folder, write_atomic
+from shared.files import make_folder
 from shared.records.metadata import Metadata
 from shared.records.orders import Order, OrdersRecord
 from shared.records.record import RecordError
@@ -62,7 +62,7 @@ class Orders:
             with suppress(FileNotFoundError):
                 changed = Metadata.read(path).changed(priority=priority)
                 make_folder(self._layout.priorities)
-                write_atomic(path, changed.to_bytes(), by=self._layout.orders)
+                changed.write(path, by=self._layout.drafts)
                 (self._layout.priorities / task_id).write_bytes(f"{priority}\n".encode())
                 return state
         return None
@@ -75,4 +75,4 @@ class Orders:
 
     def _write(self, node: str | None, orders: OrdersRecord) -> None:
         make_folder(self._layout.orders)
-        write_atomic(self._layout.orders_of(node), orders.to_bytes())
+        orders.write(self._layout.orders_of(node), by=self._layout.drafts)

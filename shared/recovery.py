@@ -65,8 +65,9 @@ class Recovery:
         orphans = {name for name in os.listdir(self.store.layout.locks) if _is_orphan(name, held)}  # noqa: PTH208
         for name in orphans:
             self._clear_lock(name)
+        drafts = self._clear_drafts()
         self._clear_orders()
-        for gone in self._seen.keys() - held - orphans:
+        for gone in self._seen.keys() - held - orphans - drafts:
             del self._seen[gone]
 
     def keep_watch(self, ended: threading.Event) -> None:
@@ -83,6 +84,19 @@ class Recovery:
         if trouble not in self._said:
             self._said.add(trouble)
             self.log.warning(trouble, name="recovery_trouble")
+
+    def _clear_drafts(self) -> set[str]:
+        """Remove drafts that have not changed for a lease: whoever began them is dead. Returns those that are there."""
+        names = set(os.listdir(self.store.layout.drafts))  # noqa: PTH208
+        now = self.clock()
+        for name in names:
+            path = self.store.layout.drafts / name
+            with suppress(OSError):
+                size = str(path.stat().st_size).encode()
+                sighting = self._seen[name] = look(self._seen.get(name), size, now)
+                if is_dead(sighting, now, self.lease_seconds):
+                    path.unlink(missing_ok=True)
+        return names
 
     def _clear_orders(self) -> None:
         """Forget changed priorities of tasks that have ended."""

@@ -25,7 +25,7 @@ from shared.domain.layout import (
 )
 from shared.domain.retry import Attempted, Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
-from shared.files import create_exclusive, fsync_path, is_folder, make_folder, remove_tree, write_atomic
+from shared.files import create_exclusive, fsync_path, is_folder, remove_tree
 from shared.lifesign import LifeSign
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
@@ -258,7 +258,7 @@ class Store:
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         try:
             self._keep_stderr(task_id)
-            reason.write(folder / REASON)
+            reason.write(folder / REASON, by=self._layout.drafts)
         except FileNotFoundError:
             return False
         return self._fail(task_id, TaskState.PROCESSING)
@@ -315,8 +315,7 @@ class Store:
             return False
         path = self._layout.task(TaskState.WAITING, task_id) / REASON
         try:
-            make_folder(self._layout.orders)
-            write_atomic(path, reason.to_bytes(), by=self._layout.orders)
+            reason.write(path, by=self._layout.drafts)
         except FileNotFoundError:  # a worker has taken it
             return False
         return self._fail(task_id, TaskState.WAITING)
@@ -349,7 +348,7 @@ class Store:
         sign: LifeSign | None = None
         try:
             layout.attempts(TaskState.PROCESSING, task_id).mkdir(exist_ok=True)
-            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes())
+            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes(), by=layout.drafts)
             sign = LifeSign.create(layout.lock(task_id, number), node, token)
             folder.mkdir()
             fsync_path(folder.parent)
@@ -398,7 +397,7 @@ class Store:
 
     def _end(self, task_id: str, record: AttemptRecord, ending: Ending, why: str) -> AttemptRecord:
         ended = record.changed(ended=ending, ended_at=utc_now(), why=why)
-        ended.write(self._layout.attempt_record(task_id, record.number))
+        ended.write(self._layout.attempt_record(task_id, record.number), by=self._layout.drafts)
         return ended
 
     def _fence(self, task_id: str, last: int | None = None) -> None:
@@ -460,7 +459,8 @@ class Store:
         with suppress(FileNotFoundError, RecordError):
             why = Reason.read(self._layout.task(state, task_id) / REASON).reason
         retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why)
-        before.changed(retries=(*before.retries, retry)).write(self._layout.retries(state, task_id))
+        after = before.changed(retries=(*before.retries, retry))
+        after.write(self._layout.retries(state, task_id), by=self._layout.drafts)
 
     def _token_of_output(self, task_id: str) -> str | None:
         with suppress(OSError, RecordError):

@@ -85,6 +85,11 @@ class Layout:
         return self.farm / "removed"
 
     @property
+    def drafts(self) -> Path:
+        """Files about to get their final name inside a task, whose folder may be moved away at any moment."""
+        return self.farm / "drafts"
+
+    @property
     def cache(self) -> Path:
         """What can be made again and is kept only to save time."""
         return self.farm / "cache"
@@ -135,6 +140,7 @@ class Layout:
             self.nodes,
             self.staging,
             self.removed,
+            self.drafts,
             self.logs,
         )
 
