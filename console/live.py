@@ -1,4 +1,4 @@
-"""Tasks that wait or are being rendered, and which of them a person means."""
+"""Which tasks a person means."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import platform
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,6 +23,9 @@ from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.store import Store
+
+MOST_FAILED = 20
+"""Failed tasks that a snapshot tells of; each costs reading its explanation."""
 
 
 class _Shown(BaseModel):
@@ -76,7 +80,7 @@ class Snapshot(_Shown):
     farm_pause: Order | None = Field(None, description="Who has paused the whole farm, when and why.")
     counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
     processing: tuple[TaskView, ...]
-    failed: tuple[TaskView, ...]
+    failed: tuple[TaskView, ...] = Field(description="The newest failed tasks.")
     rejected: tuple[DropView, ...] = Field((), description="The newest rejected drops, newest first.")
 
 
@@ -103,13 +107,19 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         pending_count=main.pending_count if main else 0,
         waiting_voices=main.waiting if main else (),
         waiting_count=main.waiting_count if main else 0,
-        nodes=tuple(_nodes(layout, main if running else None)),
+        nodes=nodes(layout),
         farm_pause=_orders(layout, None).pause,
         counts=counts,
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
-        failed=tasks(layout, store, TaskState.FAILED, ids[TaskState.FAILED]),
+        failed=tasks(layout, store, TaskState.FAILED, newest(layout, store, TaskState.FAILED, MOST_FAILED)),
         rejected=_newest_rejected(layout, rejected, most_rejected),
     )
+
+
+def newest(layout: Layout, store: Store, state: TaskState, most: int) -> list[str]:
+    """The tasks of a state that came to it last, newest first."""
+    ids = ((_changed_at(layout.task(state, task_id)), task_id) for task_id in store.ids(state))
+    return [task_id for _, task_id in heapq.nlargest(most, ids)]
 
 
 def _newest_rejected(layout: Layout, names: Iterable[str], most: int) -> tuple[DropView, ...]:
@@ -191,6 +201,12 @@ def _orders(layout: Layout, node: str | None) -> OrdersRecord:
     with suppress(RecordError):
         return Orders(layout).read(node)
     return OrdersRecord()
+
+
+def nodes(layout: Layout) -> tuple[NodeView, ...]:
+    """Every render worker that has a record, by name."""
+    running = layout.main_lock.exists() and not is_free(layout.main_lock)
+    return tuple(_nodes(layout, _read_main(layout) if running else None))
 
 
 def _nodes(layout: Layout, main: MainRecord | None) -> Iterable[NodeView]:

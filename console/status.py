@@ -59,6 +59,7 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     )
     for task in snapshot.failed:
         yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
+    yield from _more(counts["trash/failed"] - len(snapshot.failed), "failed earlier")
     if snapshot.failed:
         yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
     for drop in snapshot.pending:

@@ -22,6 +22,7 @@ RENDER_RECORD = "render.json"
 REASON = "reason.json"
 STDERR = "stderr.log"
 VIDEO_LIST = "video_list.txt"
+ATTEMPTS = "attempts"
 RETIRED = ".retired"
 REASON_SUFFIX = ".reason.json"
 SEGMENT, SEGMENT_RECORD, THUMBNAIL = "segment.mp4", "segment.json", "thumbnail.jpg"
@@ -162,7 +163,7 @@ class Layout:
         return self.task(TaskState.PROCESSING, task_id) / f"attempt-{attempt}-{token}"
 
     def attempts(self, state: TaskState, task_id: str) -> Path:
-        return self.task(state, task_id) / "attempts"
+        return self.task(state, task_id) / ATTEMPTS
 
     def attempt_record(self, task_id: str, attempt: int) -> Path:
         return self.attempts(TaskState.PROCESSING, task_id) / f"{attempt}.json"
