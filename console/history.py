@@ -15,7 +15,7 @@ from console.options import chosen_root, config_option, json_option, plain_error
 from console.snapshot import newest
 from console.tables import table
 from console.trash import rejected_drop, rejected_names
-from shared.domain.layout import FINAL, REASON, RENDER_RECORD, Layout, reason_of
+from shared.domain.layout import REASON, RENDER_RECORD, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.records.reason import Reason
 from shared.records.record import RecordError
@@ -69,7 +69,7 @@ def _finished(layout: Layout, most: int) -> Iterator[Event]:
         with suppress(RecordError, FileNotFoundError):
             name = store.metadata(TaskState.FINISHED, task_id).label
             when = RenderRecord.read(folder / RENDER_RECORD).finished_at
-            words = str(layout.relative(folder / FINAL))
+            words = str(layout.relative(store.video(task_id)))
             yield Event(when=when, what="finished", name=name, task_id=task_id, words=words)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.trash import RejectedDrop, rejected_drop, rejected_names
-from shared.domain.layout import FINAL, POSTER, REASON, Layout, reason_of
+from shared.domain.layout import POSTER, REASON, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
 from shared.nodes import is_gone_here
@@ -166,7 +166,7 @@ def tasks(layout: Layout, store: Store, state: TaskState, ids: Iterable[str]) ->
                 seconds=metadata.voice_duration,
                 # A task that is tried again still has the reason of its last failure.
                 reason=_reason(folder / REASON) if state is TaskState.FAILED else None,
-                video=str(layout.relative(folder / FINAL)) if finished else None,
+                video=str(layout.relative(store.video(task_id))) if finished else None,
                 poster=str(layout.relative(folder / POSTER)) if finished else None,
             )
         )

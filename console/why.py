@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from shared.domain.layout import FINAL, REASON, Layout
+from shared.domain.layout import REASON, Layout
 from shared.domain.names import readable
 from shared.domain.node import TAKES_TASKS, NodeState
 from shared.domain.retry import COUNTED
@@ -27,7 +27,7 @@ _TAKING = frozenset(state.value for state in TAKES_TASKS)
 def why(layout: Layout, task_id: str, state: TaskState) -> Iterator[str]:
     """Sentences about one task that was found in a state."""
     if state is TaskState.FINISHED:
-        yield f"It is finished: {layout.relative(layout.task(state, task_id) / FINAL)}"
+        yield f"It is finished: {layout.relative(Store(layout).video(task_id))}"
     elif state is TaskState.FAILED:
         yield from _failed(layout, task_id)
     elif state is TaskState.PROCESSING:

@@ -28,7 +28,7 @@ from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
-from shared.domain.layout import FINAL, REASON, SCRATCH, Layout
+from shared.domain.layout import REASON, SCRATCH, Layout
 from shared.domain.names import readable
 from shared.domain.node import NodeState
 from shared.domain.plan import PlanError
@@ -336,7 +336,7 @@ class RenderWorker:
         self._rest_seconds = _TROUBLE_SECONDS
         self._health.succeeded()
         self._pace.note(claim.metadata, record.seconds, sum(record.timings.values()))
-        final = self._layout.task(TaskState.FINISHED, claim.task_id) / FINAL
+        final = self._store.video(claim.task_id)
         self._log.info(
             f"Finished {label}: {self._layout.relative(final)}, {record.seconds:.1f} s of video in "
             f"{sum(record.timings.values()):.1f} s",

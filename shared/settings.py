@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.domain.drop import SUFFIXES, Kind
 from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
-from shared.domain.plan import Cut, Fit, FrameFit, Position
+from shared.domain.plan import Cut, Fit, Format, FrameFit, Position
 from shared.domain.task import DEFAULT_PROFILE
 
 LOGO_AUTO = "auto"
@@ -209,7 +209,7 @@ class Render(Section):
     frame_key: Annotated[str, AfterValidator(_check_key)] = Field(
         KEY_AUTO, description='Colour one sees through in frames, such as "#00d800"; "auto" takes what each one shows.'
     )
-    output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
+    output_format: Format = Field("mp4", description="Container of the video; all play mp4.")
     mode: Literal["segments", "direct"] = Field(
         "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
     )

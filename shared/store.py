@@ -15,11 +15,14 @@ from pathlib import Path
 
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import (
+    FINAL,
+    FORMATS,
     METADATA,
     REASON,
     RENDER_RECORD,
     STDERR,
     Layout,
+    final_name,
     parse_attempt_dir,
     parse_attempt_record,
 )
@@ -126,6 +129,11 @@ class Store:
     def attempted(self, state: TaskState, task_id: str) -> list[Attempted]:
         """How the starts of a task since its last retry ended, oldest first; one that never did counts as a death."""
         return [_attempted(record) for record in self.attempts(state, task_id)]
+
+    def video(self, task_id: str) -> Path:
+        """The video of a finished task, whatever its container."""
+        folder = self._layout.task(TaskState.FINISHED, task_id)
+        return next((path for path in map(folder.joinpath, map(final_name, FORMATS)) if path.exists()), folder / FINAL)
 
     def rendered_by(self, task_id: str) -> str:
         """The node that made the video of a finished task.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import get_args
 
 from shared.domain.drop import Kind
 from shared.domain.names import duration_text
+from shared.domain.plan import Format
 from shared.domain.task import DEFAULT_PROFILE, TaskState
 
 _ATTEMPT = re.compile(r"attempt-([0-9]+)-([0-9a-f]+)")
 _RECORD = re.compile(r"([1-9][0-9]*)\.json")
 
-FINAL = "final.mp4"
+FINAL = "final.mp4"  # as it is made and judged; as another container by `final_name`
+FORMATS: tuple[Format, ...] = get_args(Format)
 POSTER = "poster.jpg"
 SHEET = "contact-sheet.jpg"
 CAPTIONS = "final.vtt"
@@ -237,14 +240,21 @@ class Layout:
     def music(self, category: str, seconds: float, stem: str) -> Path:
         return self.scanned / "music" / category / "mp3" / f"{duration_text(seconds)}_{stem}.mp3"
 
-    def story_view(self, category: str, story: str, chapter: str, profile: str = DEFAULT_PROFILE) -> Path:
+    def story_view(
+        self, category: str, story: str, chapter: str, profile: str = DEFAULT_PROFILE, video: Format = "mp4"
+    ) -> Path:
         """The link by which people find a finished chapter; special profiles have a folder of their own."""
         folder = self.by_story / category / story
-        return (folder if profile == DEFAULT_PROFILE else folder / profile) / f"{chapter}.mp4"
+        return (folder if profile == DEFAULT_PROFILE else folder / profile) / f"{chapter}.{video}"
 
     def relative(self, path: Path) -> PurePosixPath:
         """A path as it is written into records: relative to the root, with forward slashes."""
         return PurePosixPath(path.relative_to(self.root).as_posix())
+
+
+def final_name(video: Format) -> str:
+    """The name of a finished video in a container."""
+    return FINAL.replace("mp4", video)
 
 
 def sidecar_of(path: Path) -> Path:
