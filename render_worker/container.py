@@ -55,8 +55,22 @@ CONTAINERS: Mapping[Format, Container] = {
 
 # QuickTime knows languages by numbers of its own, which ffmpeg finds by the older of two codes (ISO 639-2/B).
 _OLDER_CODES = {
-    **{"sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "zho": "chi", "nld": "dut", "kat": "geo", "deu": "ger"},
-    **{"ell": "gre", "isl": "ice", "mkd": "mac", "msa": "may", "fas": "per", "bod": "tib", "cym": "wel", "swe": "sve"},
+    "sqi": "alb",
+    "hye": "arm",
+    "eus": "baq",
+    "mya": "bur",
+    "zho": "chi",
+    "nld": "dut",
+    "kat": "geo",
+    "deu": "ger",
+    "ell": "gre",
+    "isl": "ice",
+    "mkd": "mac",
+    "msa": "may",
+    "fas": "per",
+    "bod": "tib",
+    "cym": "wel",
+    "swe": "sve",
 }
 
 
