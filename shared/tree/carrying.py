@@ -16,9 +16,18 @@ from typing import Protocol, TypeVar
 from filelock import lock_descriptor
 
 from shared.files import as_machine_trouble, is_there, rename_new
-from shared.tree.tree import AlreadyThere, Carried, Damaged, Moved, NoInformation, NotThere, Progress, TreeTrouble
+from shared.tree.tree import (
+    BLOCK,
+    AlreadyThere,
+    Carried,
+    Damaged,
+    Moved,
+    NoInformation,
+    NotThere,
+    Progress,
+    TreeTrouble,
+)
 
-BLOCK = 32768
 _TRIES = 2  # what was begun by somebody else, or before a power loss, may be wrong: begun anew, it is not
 _FRUITLESS = 3  # breaks in a row without one byte more; each has already waited for the link
 _READ_BYTES = 1 << 20
@@ -84,19 +93,20 @@ def receive(
     partial = unfinished(target, sha256)
     try:
         with _held(partial, target) as handle:
-            for _ in range(_TRIES):
-                if _read_in(fetch, handle, size, progress) == sha256:
-                    os.fsync(handle)
-                    rename_new(partial, target)
-                    return
-                os.ftruncate(handle, 0)
-            partial.unlink(missing_ok=True)
+            try:
+                for _ in range(_TRIES):
+                    if _read_in(fetch, handle, size, progress) == sha256:
+                        os.fsync(handle)
+                        rename_new(partial, target)
+                        return
+                    os.ftruncate(handle, 0)
+            except NotThere:
+                partial.unlink()
+                raise
+            partial.unlink()
     except FileExistsError as error:
         raise AlreadyThere(f"{target} is there already") from error
-    except NotThere:
-        partial.unlink(missing_ok=True)
-        raise
-    except TreeTrouble:
+    except (NotThere, TreeTrouble):
         raise
     except OSError as error:
         trouble = as_machine_trouble(error, f"Cannot write {target}")
@@ -160,7 +170,7 @@ def _fill(far: FarEnd, source: Path, partial: PurePosixPath, size: int, progress
 
 
 def _read_in(fetch: Callable[[int, Sink], None], handle: int, size: int, progress: Progress | None) -> str | None:
-    """Carry what is still missing into an open file; the SHA-256 of it all, or None where there is too much or little."""
+    """Carry what is still missing into an open file; the SHA-256 of it all, or None if it has not this size."""
     digest = hashlib.sha256()
     at = 0
     while block := os.pread(handle, _READ_BYTES, at):

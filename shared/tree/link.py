@@ -91,11 +91,29 @@ class Link:
             ) from error
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """End the link if a step takes longer: where paramiko writes to a socket nobody empties, it waits for ever."""
-        client = self._client
-        with _ended_after(seconds, lambda: self._drop(client)):
-            yield
+    def watched(self) -> Iterator[Callable[[], None]]:
+        """End the link if a transfer does not call what it gets for as long as an answer may take.
+
+        Where nobody empties its socket, paramiko waits for ever to write to it, whatever the channel's limit is.
+        """
+        client, ended, last = self._client, threading.Event(), time.monotonic()
+
+        def mark() -> None:
+            nonlocal last
+            last = time.monotonic()
+
+        def watch() -> None:
+            while not ended.wait(min(1.0, self.patience.reply / 4)):
+                if time.monotonic() - last > self.patience.reply:
+                    self._drop(client)
+                    return
+
+        thread = threading.Thread(target=watch, name="watch", daemon=True)
+        thread.start()
+        try:
+            yield mark
+        finally:
+            ended.set()
 
     def close(self) -> None:
         """End the connection; later requests fail."""

@@ -102,7 +102,7 @@ class LocalTree:
                 return Moved.GONE
             except OSError as error:
                 if error.errno in _TAKEN or is_there(new):
-                    return Moved.TAKEN if is_there(old) else Moved.PERHAPS
+                    return Moved.TAKEN
                 raise
             with suppress(FileNotFoundError):  # the folder it came from may itself have gone on
                 fsync_path(old.parent)
@@ -134,7 +134,7 @@ class LocalTree:
     def upload(
         self, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
     ) -> Carried:
-        return send(_Beside(self), source, inside(target), progress, sha256)
+        return send(_Beside(self, self._at), source, inside(target), progress, sha256)
 
     def download(
         self, source: PurePosixPath, target: Path, *, sha256: str, size: int, progress: Progress | None = None
@@ -154,8 +154,9 @@ class LocalTree:
 class _Beside:
     """The far end of an upload that goes no further than to another folder of this machine."""
 
-    def __init__(self, tree: LocalTree) -> None:
+    def __init__(self, tree: LocalTree, at: Callable[[PurePosixPath], Path]) -> None:
         self._tree = tree
+        self._path = at
         self.remove = tree.remove
         self.move = tree.move
 
@@ -183,9 +184,6 @@ class _Beside:
     def sha256(self, path: PurePosixPath, size: int) -> str:  # noqa: ARG002
         with _told("read", path):
             return sha256_of(self._path(path))
-
-    def _path(self, path: PurePosixPath) -> Path:
-        return self._tree._at(path)  # noqa: SLF001 - a part of it, in a class of its own for its few names
 
 
 @contextmanager

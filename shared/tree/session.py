@@ -39,8 +39,9 @@ from paramiko.sftp import (
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_client import SFTPClient
 
+from shared.tree.tree import BLOCK
+
 _VERSION = 3
-BLOCK = 32768  # what every server takes in one request
 _SLOW_BYTES = 20e6  # a disk that works off fewer bytes per second than this is taken for one that stands still
 _FEW, _MANY = 2, 64  # requests on their way: a record needs two; 2 MiB keep 40 MB/s going over 50 ms
 POSIX_RENAME, HARD_LINK, FSYNC, HASH = (

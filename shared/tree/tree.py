@@ -15,6 +15,7 @@ from typing import Protocol
 from shared.domain.errors import MachineTrouble, ReelmillError
 
 MOST_BYTES = 64 << 20  # of what is read whole; records and logs are far smaller
+BLOCK = 32768  # bytes that are carried at a time: what every SFTP server takes in one request
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that have arrived and those there are in all; it may raise, to end a transfer."""
@@ -141,6 +142,9 @@ class Tree(Protocol):
 
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         """Give a file or folder a name that must be free, by one rename; nothing is ever replaced.
+
+        After :attr:`Moved.PERHAPS`, which only a lost or false answer brings, what lies under the new name decides,
+        by a token in it. Without one it must count as somebody else's.
 
         Raises:
             NotThere: the folder of the new name does not exist.
