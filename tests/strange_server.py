@@ -149,7 +149,7 @@ class _Server(paramiko.SFTPServer):
         for extension in self._ways.extensions:
             hello.add_string(extension)
             hello.add_string("1")
-        self._send_packet(CMD_VERSION, hello)  # type: ignore[attr-defined]
+        self._send_packet(CMD_VERSION, hello)
 
     def _process(self, kind: int, number: int, message: Message) -> None:
         name = _REQUESTS.get(kind, str(kind))

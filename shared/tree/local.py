@@ -83,13 +83,18 @@ class LocalTree:
 
     # -- changing --------------------------------------------------------------------------------
 
-    def create(self, path: PurePosixPath, content: bytes) -> None:
+    def create(self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None) -> None:
         with _told("create", path):
-            create_exclusive(self._at(path), content)
+            create_exclusive(self._at(path), content, by=self._at(by) if by else None)
 
-    def replace(self, path: PurePosixPath, content: bytes, *, durable: bool = True) -> None:
+    def replace(
+        self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None, *, durable: bool = True
+    ) -> None:
         with _told("write", path):
-            (write_atomic if durable else write_hint)(self._at(path), content)
+            if durable:
+                write_atomic(self._at(path), content, by=self._at(by) if by else None)
+            else:
+                write_hint(self._at(path), content)
 
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         old, new = self._at(source), self._at(target)
@@ -112,6 +117,13 @@ class LocalTree:
         with _told("make", path):
             self._at(path).mkdir()
             fsync_path(self._at(path).parent)
+
+    def settle(self, folder: PurePosixPath) -> None:
+        with _told("write", folder):
+            for entry in self._at(folder).iterdir():
+                if not entry.is_symlink():
+                    fsync_path(entry)
+            fsync_path(self._at(folder))
 
     def remove(self, path: PurePosixPath) -> bool:
         with _told("remove", path):
