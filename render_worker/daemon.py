@@ -80,7 +80,7 @@ class RenderWorker:
         self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
         self._pace = Pace()
         self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, ways, self._pace, ffmpeg.version)
-        self._duty = Duty(layout, node, log)
+        self._duty = Duty(self._store, node, log)
         self._health = Health(self._store, node, time.monotonic)
         self._self_test = self_test
         self._nodes = Nodes(layout, lease_seconds)
