@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample fuzz-ingest fuzz-ingest-sample \
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power fuzz-ingest fuzz-ingest-sample \
         bench-ingest bench-claims bench-render bench-quality bench-scales contact-sheet clean
 
 help:            ## list the targets
@@ -47,6 +47,12 @@ torture: $(STAMP) ## war over 5,000 tasks: workers are killed, frozen, lied to, 
 
 torture-sample: $(STAMP) ## a minute of it, another one every time
 	$(BIN)/python -m tests.torture.war --tasks 400 --most 60
+
+torture-two: $(STAMP) ## the same war between two network namespaces with sshfs mounts of one tree (needs root, sshfs, sshd)
+	$(BIN)/python -m tests.torture.two_machines
+
+torture-power: $(STAMP) ## cut an ext4 off under a farm at work, twelve times (needs root and loop devices)
+	$(BIN)/python -m tests.torture.power_loss
 
 fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
 	$(BIN)/python -m tests.torture.fuzz_ingest

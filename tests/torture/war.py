@@ -66,6 +66,14 @@ class Warrior:
     thaws_at: float | None = None
 
 
+@dataclass(frozen=True)
+class Machine:
+    """Where workers run: their root as it is seen there, and what stands in front of their command."""
+
+    root: Path
+    before: tuple[str, ...] = ()
+
+
 @dataclass
 class Director:
     """Lets things happen to the workers of one tree."""
@@ -74,6 +82,7 @@ class Director:
     history: Path
     chance: random.Random
     how: Sequence[str]
+    machines: Sequence[Machine]
     warriors: list[Warrior] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     filled_until: float | None = None
@@ -82,8 +91,10 @@ class Director:
         """Start workers until there are enough; each writes a history of its own."""
         while len(self.warriors) < _WORKERS:
             name = f"w{self.counts['started']:05}"
+            machine = self.machines[self.counts["started"] % len(self.machines)]
             self.counts["started"] += 1
-            command = [*self._dressed(), sys.executable, "-m", "tests.torture.warrior", str(self.layout.root), name]
+            dressed = [*machine.before, *self._dressed(), sys.executable]
+            command = [*dressed, "-m", "tests.torture.warrior", str(machine.root), name]
             environment = os.environ | self._clock()
             log = (self.history / f"{name}.log").open("wb")
             process = subprocess.Popen(
@@ -199,29 +210,34 @@ def _cancelled(task_id: str) -> Reason:
     return Reason(code=CANCELLED, reason="It was cancelled by war.", advice="", task_id=task_id, when="now")
 
 
+def stage_task(layout: Layout, task_id: str, number: int) -> None:
+    """A task of which only its adding is missing; one in fifty can never be rendered."""
+    staged = layout.staging / task_id
+    staged.mkdir()
+    Metadata(
+        task_id=task_id,
+        category="war",
+        story_name=f"story {number % 7}",
+        voice_file="voice.mp3",
+        voice_duration=1.0,
+        music_file=None,
+        video_files=(),
+        chapter=str(number),
+        seed=number,
+        inputs={"voice.mp3": Input(path="scanned/voice.mp3", sha256="00", size=5)},
+        render=RenderRequest(resolution="640x360", frame_rate=30),
+        created_at=f"2026-11-20T{number:08}",
+    ).write(staged / METADATA)
+
+
 def fill_queue(layout: Layout, count: int) -> list[str]:
-    """Add tasks, the way the main worker does; one in fifty can never be rendered."""
+    """Add tasks, the way the main worker does."""
     ids = []
     (layout.scanned / "voice.mp3").write_bytes(b"voice")
     for number in range(count):
         task_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"war {number}"))
-        staged = layout.staging / task_id
-        staged.mkdir()
-        Metadata(
-            task_id=task_id,
-            category="war",
-            story_name=f"story {number % 7}",
-            voice_file="voice.mp3",
-            voice_duration=1.0,
-            music_file=None,
-            video_files=(),
-            chapter=str(number),
-            seed=number,
-            inputs={"voice.mp3": Input(path="scanned/voice.mp3", sha256="00", size=5)},
-            render=RenderRequest(resolution="640x360", frame_rate=30),
-            created_at=f"2026-11-20T{number:08}",
-        ).write(staged / METADATA)
-        assert Store(layout).add(staged, task_id)
+        stage_task(layout, task_id, number)
+        assert Store(layout).add(layout.staging / task_id, task_id)
         ids.append(task_id)
     return ids
 
@@ -346,7 +362,7 @@ def main(arguments: Sequence[str]) -> int:
         print("SKIPPED: wrong clocks: libfaketime is not installed (apt install faketime)")
         how.remove("clock")
     with _tree(options.root, "disk" in how) as (root, history):
-        return _fight(open_root(root), history, how, options)
+        return fight(open_root(root), history, how, options, [Machine(root)])
 
 
 @contextmanager
@@ -369,10 +385,13 @@ def _tree(given: Path | None, is_mounted: bool) -> Iterator[tuple[Path, Path]]:
                 shutil.rmtree(root, ignore_errors=True)
 
 
-def _fight(layout: Layout, history: Path, how: Sequence[str], options: argparse.Namespace) -> int:
+def fight(
+    layout: Layout, history: Path, how: Sequence[str], options: argparse.Namespace, machines: Sequence[Machine]
+) -> int:
+    """Have it fought out on some machines, and tell how it went; returns the exit status."""
     chance = random.Random(options.seed)
     ids = fill_queue(layout, options.tasks)
-    director = Director(layout, history, chance, how)
+    director = Director(layout, history, chance, how, machines)
     started = time.monotonic()
     sys.stderr = (history / "main.log").open("a", buffering=1)
     log = open_log("war", Log(file=False))

@@ -33,8 +33,8 @@ from shared.recovery import Caps, Recovery
 from shared.settings import Log
 from shared.store import Claim, HoldLost, Store
 
-LEASE = 3.0
-HEARTBEAT = 0.5
+LEASE = float(os.environ.get("REELMILL_WAR_LEASE", "3"))
+HEARTBEAT = LEASE / 6
 CAPS = Caps(max_attempts=12, max_starts=40)
 _PIECES, _PIECE = 6, 2048
 _PIECE_SECONDS = 0.03
