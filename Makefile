@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-claims bench-render bench-quality bench-scales contact-sheet clean
+        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size contact-sheet clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -93,6 +93,9 @@ corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write do
 
 bench-scales: $(STAMP) ## which quality of x265 and SVT-AV1 looks like which of x264 (eleven minutes; more with realmedia)
 	$(BIN)/python -m benchmarks.scales
+
+bench-size: $(STAMP) ## how many nodes one root carries, by simulation (some minutes)
+	$(BIN)/python -m benchmarks.farm_size
 
 contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in contact-sheet.jpg (needs realmedia)
 	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg

@@ -11,6 +11,7 @@ The last line is ``RESULT {…}``, as of the war.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="two_machines", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tasks", type=int, default=300)
     parser.add_argument("--most", type=float, default=1800.0)
+    parser.add_argument("--latencies", action="store_true", help="only tell how long requests take, and end")
     parser.add_argument("--seed", default=str(time.time_ns()))
     options = parser.parse_args(arguments)
     os.environ["REELMILL_WAR_LEASE"] = _LEASE  # before the war is imported, which reads it
@@ -61,7 +64,34 @@ def main(arguments: Sequence[str]) -> int:
             before = ("nsenter", f"--net=/run/netns/{space}")
             mount = stack.enter_context(_mounted(folder, root, number, before, key))
             machines.append(Machine(mount, before))
+        if options.latencies:
+            return _measure(layout.root, machines[0].root)
         return fight(layout, history, [], options, machines)
+
+
+def _measure(root: Path, mount: Path) -> int:
+    """How long a small request takes over sshfs, alone and while others ask for things as well."""
+    names = [f".farm/m{number}" for number in range(300)]
+
+    def ask(tree: Path, name: str) -> None:
+        (tree / name).mkdir()
+        (tree / name).rename(tree / f"{name}-moved")
+        (tree / f"{name}-moved").rmdir()
+
+    def seconds(tree: Path) -> float:
+        started = time.perf_counter()
+        for name in names:
+            ask(tree, name)
+        return (time.perf_counter() - started) / (3 * len(names))
+
+    here, alone = seconds(root), seconds(mount)
+    with ThreadPoolExecutor(16) as pool:
+        started = time.perf_counter()
+        list(pool.map(lambda name: ask(mount, name), names))
+        crowded = (time.perf_counter() - started) / (3 * len(names))
+    told = {"local_ms": here, "alone_ms": alone, "served_ms": crowded}
+    print(f"RESULT {json.dumps({name: round(1000 * value, 3) for name, value in told.items()})}")
+    return 0
 
 
 @contextmanager
