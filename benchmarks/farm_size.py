@@ -22,12 +22,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from benchmarks.seeding import fill_queue
 from console.init import lay_out
+from main_worker.nodes.assignment import Offer, Wish, assign
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
+from shared.domain.queue import spread
 from shared.queue import Queue
 from shared.records.render import RenderRecord
 from shared.store import Store
@@ -38,6 +41,7 @@ _SERVICE = 0.00043  # seconds that the server works on one request, as one core 
 _PER_ENTRY = 2e-6  # seconds that one name in a listing costs more
 _BEATS = 4.4  # requests a second of a node that renders: its record (3), its hold (1), its heartbeat (2 in 5 s)
 _RENDER_SECONDS = (20.0, 100.0)  # of one task
+_HANDED_SECONDS = 2.0
 _TASKS_PER_NODE = 6
 
 
@@ -94,15 +98,38 @@ class TimedTree:
         return timed
 
 
+class Desk:
+    """The main worker, which sits where the root is: every two seconds it suggests tasks to the nodes."""
+
+    def __init__(self, layout: Layout, nodes: int) -> None:
+        self.nodes = nodes
+        self._store = Store(layout)
+        self._queue = Queue(self._store)
+        self._offers = [Offer(f"node-{number}") for number in range(nodes)]
+        self._each = max(1, min(10, 3000 // nodes))
+        self._lists: dict[str, list[str]] = {}
+        self._made_at = float("-inf")
+
+    def agenda(self, node: str, now: float) -> list[str]:
+        """What a node finds suggested at a moment."""
+        if now >= self._made_at + _HANDED_SECONDS:
+            self._made_at = now
+            self._queue.look(now=True)
+            first = islice(self._queue.tasks(), 3 * self._each * self.nodes)
+            self._lists = assign((Wish(one.task_id, "default", 60.0) for one in first), self._offers, self._each)
+        return self._lists.get(node, [])
+
+
 class Node:
     """One node: takes tasks as long as there are any."""
 
-    def __init__(self, name: str, layout: Layout, server: Server, chance: random.Random) -> None:
+    def __init__(self, name: str, layout: Layout, server: Server, desk: Desk, chance: random.Random) -> None:
         self.clock = Clock()
         self.rendered = 0.0
         self._name = name
         self._store = Store(layout, TimedTree(layout.root, self.clock, server))  # type: ignore[arg-type]
         self._queue = Queue(self._store, self.clock)
+        self._desk = desk
         self._chance = chance
         self._claim: Any = None
 
@@ -112,8 +139,12 @@ class Node:
             claim, self._claim = self._claim, None
             self._store.publish(claim)
             return True
+        for task_id in self._desk.agenda(self._name, self.clock.now):
+            if claim := self._store.claim(task_id, self._name):
+                self._render(claim)
+                return True
         self._queue.look()
-        for ticket in self._queue.tasks():
+        for ticket in spread(self._queue.tasks(), self._desk.nodes, self._name):
             claim = self._store.claim(ticket.task_id, self._name)
             self._queue.taken(ticket, by_us=claim is not None)
             if claim:
@@ -157,7 +188,8 @@ def utilisation(nodes: int, into: Path | None) -> tuple[float, float]:
         fill_queue(layout, nodes * _TASKS_PER_NODE)
         chance = random.Random(nodes)
         server = Server(share=min(0.999, nodes * _BEATS * _SERVICE))
-        farm = [Node(f"node-{number}", layout, server, chance) for number in range(nodes)]
+        desk = Desk(layout, nodes)
+        farm = [Node(f"node-{number}", layout, server, desk, chance) for number in range(nodes)]
         turns = [(0.0, number) for number in range(nodes)]
         heapq.heapify(turns)
         while turns:

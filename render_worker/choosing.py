@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from render_worker.fitting import Fitting
-from shared.domain.queue import Ticket
+from shared.domain.queue import Ticket, spread
 from shared.domain.retry import wait_seconds
 from shared.domain.task import TaskState
 from shared.log import Logger
@@ -44,13 +44,15 @@ class Choosing:
 
     def candidates(self) -> Iterator[Ticket]:
         """What this node could take now; each may be taken by another node meanwhile."""
-        self._queue.look()
-        waiting = {ticket.task_id: ticket for ticket in self._suggested()}
-        for ticket in waiting.values():
+        suggested = set()
+        for ticket in self._suggested():  # before all others are looked at, which costs more the more there are
+            suggested.add(ticket.task_id)
             if self._may_take(ticket.task_id):
                 yield ticket
-        for ticket in self._queue.tasks():
-            if ticket.task_id not in waiting and self._may_take(ticket.task_id):
+        self._queue.look()
+        others = len(self._nodes.look())
+        for ticket in spread(self._queue.tasks(), others, self._node):
+            if ticket.task_id not in suggested and self._may_take(ticket.task_id):
                 yield ticket
         self._passed_over = self._queue.ids
         self._fitting.room.forget_all_but(self._passed_over)

@@ -336,6 +336,19 @@ class Log(Section):
     keep: int = Field(5, ge=1, le=100, description="How many rotated log files are kept.")
 
 
+class Web(Section):
+    """The page that shows the farm (reelmill web)."""
+
+    listen: str = Field(
+        "127.0.0.1:8420",
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
+        description="Where it listens, HOST:PORT. Beyond this machine it asks everybody for the token (docs/web.md).",
+    )
+    names: tuple[str, ...] = Field(
+        (), description="Names by which browsers know it, besides localhost, this host's name and addresses."
+    )
+
+
 class Ffmpeg(Section):
     """The ffmpeg that does the work."""
 
@@ -357,3 +370,4 @@ class Tables(Section):
     retention: Retention = Retention()
     log: Log = Log()
     ffmpeg: Ffmpeg = Ffmpeg()
+    web: Web = Web()

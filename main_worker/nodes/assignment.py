@@ -6,10 +6,13 @@ that node has been, what it has been given already, and how many of the task's c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+_ASKED = 8
 _AT_HAND = 0.5  # of the work that a clip costs is saved by a node that has used it lately
 
 
@@ -45,26 +48,69 @@ class Wish:
 def assign(wishes: Iterable[Wish], offers: Sequence[Offer], each: int) -> dict[str, list[str]]:
     """The tasks for each node, at most `each`, best first; a task is given to one node only.
 
-    The same tasks and nodes always give the same lists.
+    Of many nodes only some are asked for each task: those that would be free first, and some that have its clips. The
+    same tasks and nodes always give the same lists.
     """
-    usual = median([offer.pace for offer in offers if offer.pace] or [1.0])
-    lists: dict[str, list[str]] = {offer.node: [] for offer in offers}
-    busy = dict.fromkeys(lists, 0.0)
+    desk = _Desk(offers, each)
     for wish in wishes:
-        ends = {
-            offer.node: busy[offer.node] + _seconds(wish, offer, usual)
-            for offer in offers
-            if offer.makes(wish.profile) and len(lists[offer.node]) < each
-        }
-        if ends:
-            node = min(sorted(ends), key=ends.__getitem__)
-            lists[node].append(wish.task_id)
-            busy[node] = ends[node]
-        elif all(len(found) >= each for found in lists.values()):
+        if desk.is_done:
             break
-    return lists
+        if best := min(desk.asked(wish), key=lambda offer: (desk.ends(wish, offer), offer.node), default=None):
+            desk.give(wish, best)
+    return desk.lists
 
 
-def _seconds(wish: Wish, offer: Offer, usual: float) -> float:
-    at_hand = len(wish.clips & offer.clips) / len(wish.clips) if wish.clips else 0.0
-    return wish.seconds * (1 - _AT_HAND * at_hand) / (offer.pace or usual)
+class _Desk:
+    """Who has been given what, and when each would be done with it."""
+
+    def __init__(self, offers: Sequence[Offer], each: int) -> None:
+        self.lists: dict[str, list[str]] = {offer.node: [] for offer in offers}
+        self._each = each
+        self._usual = median([offer.pace for offer in offers if offer.pace] or [1.0])
+        self._busy = dict.fromkeys(self.lists, 0.0)
+        self._room = len(offers)
+        self._free: dict[frozenset[str] | None, list[tuple[float, str, Offer]]] = defaultdict(list)
+        self._having: dict[str, list[Offer]] = defaultdict(list)
+        for offer in sorted(offers, key=lambda offer: offer.node):
+            self._free[offer.profiles].append((0.0, offer.node, offer))
+            for clip in offer.clips:
+                self._having[clip].append(offer)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody can be given more."""
+        return self._room == 0
+
+    def asked(self, wish: Wish) -> Iterator[Offer]:
+        """Nodes that could make a task, those that would be free first of each kind, and those that have its clips."""
+        for profiles, free in self._free.items():
+            if profiles is None or wish.profile in profiles:
+                yield from self._first(free)
+        for clip in sorted(wish.clips):
+            yield from (offer for offer in self._having[clip][:_ASKED] if self._may_have(offer, wish))
+
+    def _first(self, free: list[tuple[float, str, Offer]]) -> list[Offer]:
+        found: list[tuple[float, str, Offer]] = []
+        while free and len(found) < _ASKED:
+            busy, node, offer = heapq.heappop(free)
+            if len(self.lists[node]) < self._each:
+                if busy == self._busy[node]:
+                    found.append((busy, node, offer))
+                else:  # it was given something since
+                    heapq.heappush(free, (self._busy[node], node, offer))
+        for entry in found:
+            heapq.heappush(free, entry)
+        return [offer for _, _, offer in found]
+
+    def _may_have(self, offer: Offer, wish: Wish) -> bool:
+        return offer.makes(wish.profile) and len(self.lists[offer.node]) < self._each
+
+    def ends(self, wish: Wish, offer: Offer) -> float:
+        """When a node would be done with a task, after all that it has been given."""
+        at_hand = len(wish.clips & offer.clips) / len(wish.clips) if wish.clips else 0.0
+        return self._busy[offer.node] + wish.seconds * (1 - _AT_HAND * at_hand) / (offer.pace or self._usual)
+
+    def give(self, wish: Wish, offer: Offer) -> None:
+        self._busy[offer.node] = self.ends(wish, offer)
+        self.lists[offer.node].append(wish.task_id)
+        self._room -= len(self.lists[offer.node]) == self._each

@@ -23,6 +23,7 @@ from shared.store import Store
 
 _SECONDS = 2.0
 _EACH = 10  # tasks on a list; it is written again long before they are rendered
+_MOST_LISTED = 3000  # on all lists; with more nodes they are shorter
 _AHEAD = 3  # times as many tasks are looked at as can be handed out, since not every node makes all
 
 
@@ -72,9 +73,10 @@ class Handing:
         self._queue.look()
         for gone in self._wishes.keys() - self._queue.ids:
             del self._wishes[gone]
-        first = islice(self._queue.tasks(), _AHEAD * _EACH * len(offers))
+        each = max(1, min(_EACH, _MOST_LISTED // len(offers)))
+        first = islice(self._queue.tasks(), _AHEAD * each * len(offers))
         wishes = [wish for ticket in first if (wish := self._wish(ticket.task_id))]
-        return {node: tuple(tasks) for node, tasks in assign(wishes, offers, _EACH).items()}
+        return {node: tuple(tasks) for node, tasks in assign(wishes, offers, each).items()}
 
     def _wish(self, task_id: str) -> Wish | None:
         if task_id not in self._wishes:

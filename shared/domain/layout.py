@@ -186,6 +186,11 @@ class Layout:
         return self.farm / "agenda" / f"{node}.json"
 
     @property
+    def web_token(self) -> Path:
+        """What the page asks for before it changes anything."""
+        return self.farm / "web-token"
+
+    @property
     def orders(self) -> Path:
         """What operators have told the nodes."""
         return self.farm / "orders"

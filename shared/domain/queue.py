@@ -7,10 +7,11 @@ the end of the round. So neither does a story of 500 chapters keep back a single
 from __future__ import annotations
 
 import heapq
+import zlib
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 
 DAMAGED = 1000
@@ -58,6 +59,23 @@ def _taking_turns(stories: Mapping[str, deque[Ticket]], turns: Mapping[str, int]
         if tickets:
             heapq.heappush(heap, (turn, *_AGE(tickets[0]), tickets[0]))
             turn += 1
+
+
+def spread(tickets: Iterable[Ticket], among: int, by: str) -> Iterator[Ticket]:
+    """The same tickets, so that `among` nodes that look at once do not all reach for the same one.
+
+    Each so many tickets, which these nodes are about to take anyhow, come in an order of the node's own.
+
+    Args:
+        by: the node's name.
+    """
+    rest = iter(tickets)
+    while block := list(islice(rest, max(1, among))):
+        yield from sorted(block, key=lambda ticket: (-ticket.priority, _own_order(by, ticket.task_id)))
+
+
+def _own_order(by: str, task_id: str) -> int:
+    return zlib.crc32(f"{by} {task_id}".encode())
 
 
 def after(turns: Mapping[str, int]) -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.queue import Ticket, after, carried_on, in_turn
+from shared.domain.queue import Ticket, after, carried_on, in_turn, spread
 
 
 def tickets(story: str, count: int, *, since: int = 0, priority: int = 50) -> list[Ticket]:
@@ -70,3 +70,21 @@ def test_the_turns_of_stories_that_wait_no_more_are_forgotten() -> None:
     assert carried_on({"a": 7, "b": 9, "gone": 11}, {"a", "b", "new"}) == {"a": 7, "b": 9, "new": 10}
     assert carried_on({}, {"a"}) == {"a": 1}
     assert carried_on({"a": 3}, set()) == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=40), st.integers(0, 9), st.text(max_size=5))
+def test_nodes_reach_for_different_tasks_of_the_first_few(found: list[tuple[int, int]], among: int, node: str) -> None:
+    """Nobody comes later than so many places; alone a node keeps the order, and priority stays before everything."""
+    order = [Ticket("", f"{number}", f"s{story}", 50 - number // 5) for number, (story, _) in enumerate(found)]
+    places = {ticket: place for place, ticket in enumerate(order)}
+    mixed = list(spread(order, among, node))
+    assert sorted(mixed, key=places.__getitem__) == order
+    assert all(abs(places[ticket] - place) < max(1, among) for place, ticket in enumerate(mixed))
+    assert list(spread(order, 1, node)) == order
+    assert [ticket.priority for ticket in mixed] == sorted((ticket.priority for ticket in mixed), reverse=True)
+
+
+def test_two_nodes_do_not_have_the_same_order() -> None:
+    """That is what it is for."""
+    order = tickets("a", 20)
+    assert list(spread(order, 20, "studio")) != list(spread(order, 20, "attic"))
