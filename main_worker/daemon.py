@@ -25,6 +25,7 @@ from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble, overwrite_hint, write_hint
 from shared.leash import can_isolate
 from shared.log import Logger
+from shared.notify import Notifier
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import RecordError, utc_now
 from shared.recovery import Caps, Recovery
@@ -39,10 +40,13 @@ _SAY_SECONDS = 1.0  # the record is for people; with a thousand drops it is long
 class MainWorker:
     """The main worker of one root; its caller holds the root's main lock."""
 
-    def __init__(self, config: Config, layout: Layout, lease_seconds: float, ffmpeg: Ffmpeg, log: Logger) -> None:
+    def __init__(
+        self, config: Config, layout: Layout, lease_seconds: float, ffmpeg: Ffmpeg, log: Logger, systemd: Notifier
+    ) -> None:
         self._config = config
         self._layout = layout
         self._log = log
+        self._systemd = systemd
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._changed = threading.Event()
@@ -63,6 +67,7 @@ class MainWorker:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
         self._wake.set()
+        self._systemd.stopping()
 
     def run(self, *, until_idle: bool) -> None:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
@@ -111,6 +116,8 @@ class MainWorker:
                 if until_idle and not (standing.busy or self._changed.is_set()) and self._all_rendered():
                     self._log.info("Nothing is left to do", name="idle")
                     return
+            self._systemd.ready()  # after the first turn, which reads the library and may take long
+            self._systemd.alive()
             self._rest(_BUSY_PAUSE if until_idle else _SAY_SECONDS)
 
     def _rest(self, longest: float) -> None:
@@ -129,6 +136,7 @@ class MainWorker:
         if self._said and record == self._said.changed(updated_at=record.updated_at):
             return
         self._said = record
+        self._systemd.doing(record.words)
         try:
             try:
                 write_hint(self._layout.main_record, record.to_bytes())

@@ -51,7 +51,7 @@ def work(started: Started) -> None:
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
         found = Ways(chosen)
-        worker = RenderWorker(config, layout, node, lease, ffmpeg, found, started.log)
+        worker = RenderWorker(config, layout, node, lease, ffmpeg, found, started.log, started.systemd)
         on_stop_signals(worker.stop)
         if not stop.is_set():
             worker.run()

@@ -30,6 +30,7 @@ from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.log import Logger
+from shared.notify import Notifier
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.recovery import Caps, Recovery
@@ -45,7 +46,15 @@ class RenderWorker:
     """One render worker process."""
 
     def __init__(
-        self, config: Config, layout: Layout, node: str, lease_seconds: float, ffmpeg: Ffmpeg, ways: Ways, log: Logger
+        self,
+        config: Config,
+        layout: Layout,
+        node: str,
+        lease_seconds: float,
+        ffmpeg: Ffmpeg,
+        ways: Ways,
+        log: Logger,
+        systemd: Notifier,
     ) -> None:
         self._config = config
         self._layout = layout
@@ -53,6 +62,7 @@ class RenderWorker:
         self._ffmpeg = ffmpeg
         self._ways = ways
         self._log = log
+        self._systemd = systemd
         self._store = Store(layout)
         self._stop = threading.Event()
         self._rest_until = 0.0
@@ -61,13 +71,14 @@ class RenderWorker:
         self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
-        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, ways)
+        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, ways, systemd.doing)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
 
     def stop(self) -> None:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
+        self._systemd.stopping()
 
     def run(self) -> None:
         """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
@@ -78,12 +89,14 @@ class RenderWorker:
         )
         self._cache.tidy()
         self._pulse.start()
+        self._systemd.ready()
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
         try:
             while not self._stop.is_set():
                 if not (self._work_once() or self._work_ahead()):
-                    self._stop.wait(self._config.worker.poll_seconds)
+                    self._systemd.rest(self._stop, self._config.worker.poll_seconds)
+                self._systemd.alive()
         finally:
             self._stop.set()
             watch.join()
@@ -154,8 +167,14 @@ class RenderWorker:
             self._rest(as_machine_trouble(error, "cannot conform") if isinstance(error, OSError) else error)
             return False
 
+    def _is_to_end(self) -> bool:
+        """Whether a render must end. Who asks is alive, and what it waits for meanwhile has a limit of its own."""
+        self._systemd.alive()
+        return self._stop.is_set() or self._pulse.lost
+
     def _is_wanted(self) -> bool:
         """Whether there is something better to do than conforming ahead of need."""
+        self._systemd.alive()
         return self._stop.is_set() or not self._passed_over.issuperset(self._store.ids(TaskState.WAITING))
 
     def _may_work(self) -> bool:
@@ -235,7 +254,7 @@ class RenderWorker:
             node=self._node,
             scratch=scratch,
             stall_seconds=profile_of(claim.metadata, self._config).render.stall_seconds,
-            stopping=lambda: self._stop.is_set() or self._pulse.lost,
+            stopping=self._is_to_end,
             errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
         )
         next_line = _REPORT_STEP

@@ -7,6 +7,7 @@ import platform
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -33,13 +34,19 @@ class Doing:
 
 
 class Pulse:
-    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours."""
+    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours.
 
-    def __init__(self, store: Store, node: str, heartbeat_seconds: float, ways: Ways) -> None:
+    `tell` gets in words, every second, what the node's record says.
+    """
+
+    def __init__(
+        self, store: Store, node: str, heartbeat_seconds: float, ways: Ways, tell: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
         self._ways = ways
+        self._tell = tell
         self._ended = threading.Event()
         self._mutex = threading.Lock()
         self._claim: Claim | None = None
@@ -121,4 +128,5 @@ class Pulse:
             free_bytes=shutil.disk_usage(self._store.layout.root).free,
             updated_at=utc_now(),
         )
+        self._tell(record.words)
         write_hint(self._store.layout.node_record(self._node), record.to_bytes())
