@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-render bench-quality contact-sheet clean
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims fuzz-ingest fuzz-ingest-sample \
+        bench-ingest bench-claims bench-render bench-quality contact-sheet clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -39,6 +39,9 @@ torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (more tha
 torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
 	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
 
+torture-claims: $(STAMP) ## kill and spoil each verb of a task at every single step (half a minute; needs strace)
+	$(BIN)/python -m tests.torture.claims_at_every_step
+
 fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
 	$(BIN)/python -m tests.torture.fuzz_ingest
 
@@ -47,6 +50,9 @@ fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
 
 bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
 	$(BIN)/python -m benchmarks.ingest
+
+bench-claims: $(STAMP) ## what taking a task costs with 1,000 and with 100,000 waiting, and 32 workers at once (five minutes)
+	$(BIN)/python -m benchmarks.claims
 
 bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
 	$(BIN)/python -m benchmarks.render

@@ -12,6 +12,7 @@ from pathlib import Path
 from console.readmes import README_TEXTS
 from shared.config_text import default_text
 from shared.domain.layout import Layout
+from shared.records.agenda import AgendaRecord
 from shared.records.attempt import AttemptRecord
 from shared.records.encoders import EncodersRecord
 from shared.records.lease import LeaseRecord
@@ -20,6 +21,7 @@ from shared.records.main import MainRecord
 from shared.records.metadata import Metadata
 from shared.records.mounts import MountsRecord
 from shared.records.node import NodeRecord
+from shared.records.orders import OrdersRecord
 from shared.records.reason import Reason
 from shared.records.record import Record
 from shared.records.render import RenderRecord
@@ -29,6 +31,7 @@ from shared.records.segment import SegmentRecord
 from shared.records.sidecar import Sidecar
 
 _SCHEMAS: dict[str, type[Record]] = {
+    "agenda": AgendaRecord,
     "attempt": AttemptRecord,
     "encoders": EncodersRecord,
     "lease": LeaseRecord,
@@ -37,6 +40,7 @@ _SCHEMAS: dict[str, type[Record]] = {
     "metadata": Metadata,
     "mounts": MountsRecord,
     "node": NodeRecord,
+    "orders": OrdersRecord,
     "reason": Reason,
     "render": RenderRecord,
     "retired": RetiredRecord,

@@ -13,6 +13,8 @@ from itertools import islice
 from main_worker.arrival.watch import Events
 from main_worker.arrival.writers import ignore_lease_signals
 from main_worker.mill import Mill, Standing
+from main_worker.nodes.handing import Handing
+from main_worker.nodes.watching import Watching
 from main_worker.retention import Retention
 from main_worker.turns import most_at_once
 from shared import by_story
@@ -25,6 +27,7 @@ from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble, overwrite_hint, write_hint
 from shared.leash import can_isolate
 from shared.log import Logger
+from shared.nodes import Nodes
 from shared.notify import Notifier
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import RecordError, utc_now
@@ -58,7 +61,9 @@ class MainWorker:
         )
         self._events = Events(self._raw_changed)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
-        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
+        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
+        watching = Watching(log, config.worker.min_free_bytes)
+        self._handing = Handing(layout, self._store, Nodes(layout, lease_seconds), watching, log)
         self._said: MainRecord | None = None
         self._said_at = -_SAY_SECONDS
         self._paused_since: str | None = None
@@ -79,6 +84,8 @@ class MainWorker:
         self._events.start(self._layout.raw, self._config.ingest.watch, self._log)
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
+        handing = threading.Thread(target=self._handing.keep_watch, args=(self._stop,), name="nodes")
+        handing.start()
         sweeping = threading.Thread(target=self._sweep, name="retention")
         sweeping.start()
         try:
@@ -88,6 +95,7 @@ class MainWorker:
             self._events.stop()
             self._mill.close()
             watch.join()
+            handing.join()
             sweeping.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
 
@@ -159,6 +167,7 @@ class MainWorker:
             pending_count=len(standing.pending),
             waiting=standing.waiting.first,
             waiting_count=standing.waiting.count,
+            nodes=self._handing.verdicts,
             updated_at=utc_now(),
         )
 

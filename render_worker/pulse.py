@@ -11,8 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from render_worker.pace import Pace
 from render_worker.progress import Report
 from render_worker.ways import Ways
+from shared.domain.node import NodeState
 from shared.files import write_hint
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
@@ -26,7 +28,8 @@ _SECONDS = 1.0  # the contract: a holder checks its hold every second
 class Doing:
     """What a node is doing, for people."""
 
-    state: str
+    state: NodeState
+    why: str | None = None
     task_id: str | None = None
     label: str | None = None
     report: Report | None = None
@@ -40,18 +43,27 @@ class Pulse:
     """
 
     def __init__(
-        self, store: Store, node: str, heartbeat_seconds: float, ways: Ways, tell: Callable[[str], None]
+        self,
+        store: Store,
+        node: str,
+        heartbeat_seconds: float,
+        ways: Ways,
+        pace: Pace,
+        ffmpeg: str,
+        tell: Callable[[str], None],
     ) -> None:
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
         self._ways = ways
         self._tell = tell
+        self._pace = pace
+        self._ffmpeg = ffmpeg
         self._ended = threading.Event()
         self._mutex = threading.Lock()
         self._claim: Claim | None = None
         self._lost = False
-        self._doing = Doing("starting")
+        self._doing = Doing(NodeState.STARTING)
         self._counter = 0
         self._thread = threading.Thread(target=self._beat_on, name="pulse", daemon=True)
 
@@ -113,7 +125,13 @@ class Pulse:
             host=platform.node(),
             pid=os.getpid(),
             program=PROGRAM,
-            state=doing.state,
+            ffmpeg=self._ffmpeg,
+            state=doing.state.value,
+            why=doing.why,
+            profiles=self._ways.profiles,
+            measured_fps=self._ways.measured,
+            pace=self._pace.speed,
+            clips=self._pace.clips,
             counter=self._counter,
             encoder=self._ways.usual.encoder,
             decoder=self._ways.usual.decoder,

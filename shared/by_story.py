@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from shared.domain.layout import FINAL, METADATA, Layout
+from shared.domain.layout import FORMATS, METADATA, Layout, final_name
 from shared.domain.task import TaskState
 from shared.records.metadata import Metadata
 from shared.records.record import RecordError
@@ -19,15 +20,20 @@ def show(layout: Layout, metadata: Metadata) -> Path:
     named = (metadata.category, metadata.story_name, metadata.chapter)
     titles = metadata.titles if len(metadata.titles) == len(named) else named
     category, story, chapter = map(_one_component, titles)
-    link = layout.story_view(category, story, chapter, metadata.render.profile)
+    view = functools.partial(layout.story_view, category, story, chapter, metadata.render.profile)
+    link = view(metadata.render.output_format)
     link.parent.mkdir(parents=True, exist_ok=True)
-    final = layout.task(TaskState.FINISHED, metadata.task_id) / FINAL
+    final = layout.task(TaskState.FINISHED, metadata.task_id) / final_name(metadata.render.output_format)
     target = os.path.relpath(final, link.parent)
-    if link.is_symlink() and _made_at(link) > metadata.created_at:
-        return link
+    there = [other for other in map(view, FORMATS) if other.is_symlink()]
+    if newer := [other for other in there if _made_at(other) > metadata.created_at]:
+        return newer[0]
     fresh = link.with_name(f".{secrets.token_hex(4)}.tmp")
     fresh.symlink_to(target)
     fresh.replace(link)
+    for older in there:  # the same chapter in another container
+        if older != link:
+            older.unlink(missing_ok=True)
     return link
 
 

@@ -142,6 +142,8 @@ def _contradictions(config: Config) -> list[str]:
         render, table = config.profile(name).render, config.table_of(name)
         if (render.encoder, render.codec) == ("videotoolbox", "av1"):
             problems.append(f'{table}.codec = "av1": must be h264 or hevc for {table}.encoder = "videotoolbox"')
+        if (render.output_format, render.codec) == ("mov", "av1"):
+            problems.append(f'{table}.output_format = "mov": must be mp4 or mkv for {table}.codec = "av1"')
     wanted = {"profiles": config.tasks.profiles}
     wanted |= {f"category_profiles.{category}": names for category, names in config.tasks.category_profiles.items()}
     problems += [

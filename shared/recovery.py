@@ -12,16 +12,21 @@ from pathlib import Path
 from shared.domain.claim import Sighting, is_dead, look
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
-from shared.domain.retry import GiveUp, decide
+from shared.domain.retry import Crew, Ending, GiveUp, decide
 from shared.domain.task import TaskState, is_task_id
 from shared.files import create_exclusive, remove_tree
 from shared.lifesign import died_here, read_sign
 from shared.log import Logger
+from shared.nodes import Nodes
 from shared.records.lease import LeaseRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
 from shared.settings import HEARTBEATS_PER_LEASE
 from shared.store import Store
+from shared.version import PROGRAM, RULES
+
+_ADVICE_DEAD = "Read attempts/ and stderr.log here; what kills workers is usually a lack of memory."
+_ADVICE = {"cancelled": "To make it after all: reelmill retry."}
 
 _MOST_SECONDS = 5.0  # a worker that died on this host is noticed this soon
 
@@ -43,6 +48,7 @@ class Recovery:
     lease_seconds: float
     log: Logger
     clock: Callable[[], float]
+    nodes: Nodes | None = None
     _seen: dict[str, Sighting] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 
@@ -59,7 +65,9 @@ class Recovery:
         orphans = {name for name in os.listdir(self.store.layout.locks) if _is_orphan(name, held)}  # noqa: PTH208
         for name in orphans:
             self._clear_lock(name)
-        for gone in self._seen.keys() - held - orphans:
+        drafts = self._clear_drafts()
+        self._clear_orders()
+        for gone in self._seen.keys() - held - orphans - drafts:
             del self._seen[gone]
 
     def keep_watch(self, ended: threading.Event) -> None:
@@ -76,6 +84,26 @@ class Recovery:
         if trouble not in self._said:
             self._said.add(trouble)
             self.log.warning(trouble, name="recovery_trouble")
+
+    def _clear_drafts(self) -> set[str]:
+        """Remove drafts that have not changed for a lease: whoever began them is dead. Returns those that are there."""
+        names = set(os.listdir(self.store.layout.drafts))  # noqa: PTH208
+        now = self.clock()
+        for name in names:
+            path = self.store.layout.drafts / name
+            with suppress(OSError):
+                size = str(path.stat().st_size).encode()
+                sighting = self._seen[name] = look(self._seen.get(name), size, now)
+                if is_dead(sighting, now, self.lease_seconds):
+                    path.unlink(missing_ok=True)
+        return names
+
+    def _clear_orders(self) -> None:
+        """Forget changed priorities of tasks that have ended."""
+        with suppress(FileNotFoundError):
+            for order in list(self.store.layout.priorities.iterdir()):
+                if self.store.find(order.name) not in (TaskState.WAITING, TaskState.PROCESSING):
+                    order.unlink(missing_ok=True)
 
     def _judge(self, task_id: str) -> None:
         if self.store.is_finished(task_id):
@@ -103,19 +131,22 @@ class Recovery:
         return None
 
     def _take(self, task_id: str, attempt: int, why: str) -> None:
-        endings = self.store.take_from_dead(task_id, attempt, why)
-        if endings is None:
+        attempts = self.store.take_away(task_id, attempt, Ending.DIED, why)
+        if attempts is None:
             return
         self._seen.pop(task_id, None)
         if self.store.is_finished(task_id):
             self.store.discard(TaskState.PROCESSING, task_id)
             return
-        decision = decide(endings, max_attempts=self.caps.max_attempts, max_starts=self.caps.max_starts)
+        caps = self.caps
+        decision = decide(
+            attempts, max_attempts=caps.max_attempts, max_starts=caps.max_starts, crew=self._crew(task_id)
+        )
         if isinstance(decision, GiveUp):
             reason = Reason(
                 code=decision.code,
                 reason=f"The task was given up: {decision.why}.",
-                advice="Read attempts/ and stderr.log here; what kills workers is usually a lack of memory.",
+                advice=_ADVICE.get(decision.code, _ADVICE_DEAD),
                 task_id=task_id,
                 when=utc_now(),
             )
@@ -123,6 +154,13 @@ class Recovery:
                 self.log.error(f"Gave up task {task_id}: {decision.why}", name="task_failed", task=task_id)
         elif self.store.requeue(task_id):
             self.log.warning(f"Put task {task_id} back in the queue: {why}", name="task_requeued", task=task_id)
+
+    def _crew(self, task_id: str) -> Crew:
+        """Who else could render a task; nobody is known where its metadata cannot be read."""
+        with suppress(OSError, RecordError):
+            if self.nodes:
+                return self.nodes.crew(self.store.metadata(TaskState.PROCESSING, task_id).render.profile)
+        return Crew()
 
     def _clear_lock(self, name: str) -> None:
         """Remove the lock file of a dead worker whose task has gone on without it."""
@@ -143,14 +181,21 @@ def agree_on_lease(layout: Layout, configured: float, heartbeat: float) -> float
 
     Raises:
         RecordError: the file is damaged.
-        RootError: this worker's heartbeat is too slow for the root's lease, so it would look dead.
+        RootError: this program is too old for the root, or its heartbeat too slow for the root's lease, so that it
+            would look dead.
     """
     try:
-        create_exclusive(layout.lease, LeaseRecord(lease_seconds=configured).to_bytes())
+        create_exclusive(layout.lease, LeaseRecord(rules=RULES, lease_seconds=configured).to_bytes())
     except FileExistsError:
-        lease = LeaseRecord.read(layout.lease).lease_seconds
+        record = LeaseRecord.read(layout.lease)
+        lease = record.lease_seconds
     else:
         return configured
+    if record.rules > RULES:
+        raise RootError(
+            f"{layout.root} shares its tasks by rules {record.rules}, and this program ({PROGRAM}) knows {RULES}: "
+            "update it to the version of the other workers"
+        )
     if heartbeat * HEARTBEATS_PER_LEASE > lease:
         raise RootError(
             f"worker.heartbeat_seconds = {heartbeat:g} is too slow for this root, whose lease is {lease:g} s: "

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.domain.drop import SUFFIXES, Kind
 from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
-from shared.domain.plan import Cut, Fit, FrameFit, Position
+from shared.domain.plan import Cut, Fit, Format, FrameFit, Position
 from shared.domain.task import DEFAULT_PROFILE
 
 LOGO_AUTO = "auto"
@@ -209,7 +209,7 @@ class Render(Section):
     frame_key: Annotated[str, AfterValidator(_check_key)] = Field(
         KEY_AUTO, description='Colour one sees through in frames, such as "#00d800"; "auto" takes what each one shows.'
     )
-    output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
+    output_format: Format = Field("mp4", description="Container of the video; all play mp4.")
     mode: Literal["segments", "direct"] = Field(
         "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
     )
@@ -285,7 +285,15 @@ class Worker(Section):
     )
     heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
     poll_seconds: float = Field(1.0, ge=0.05, le=3600, description="How often an idle worker looks for a task.")
-    max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
+    max_attempts: int = Field(
+        3, ge=1, description="Attempts before a task is given up, by as many nodes where there are so many."
+    )
+    retry_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Wait before a task that failed is tried again; it doubles each time, up to five minutes.",
+    )
     max_starts: int = Field(
         10, ge=1, description="Starts before a task is given up, even those that do not count as attempts."
     )

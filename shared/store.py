@@ -15,15 +15,18 @@ from pathlib import Path
 
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import (
+    FINAL,
+    FORMATS,
     METADATA,
     REASON,
     RENDER_RECORD,
     STDERR,
     Layout,
+    final_name,
     parse_attempt_dir,
     parse_attempt_record,
 )
-from shared.domain.retry import Ending
+from shared.domain.retry import Attempted, Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
 from shared.files import create_exclusive, fsync_path, is_folder, remove_tree
 from shared.lifesign import LifeSign
@@ -35,6 +38,7 @@ from shared.records.render import RenderRecord
 from shared.records.retries import RetriesRecord, Retry
 
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+_MOST_TRIES = 10  # of following a task that moves while it is being cancelled
 
 
 class HoldLost(ReelmillError):
@@ -58,7 +62,6 @@ class Store:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._known: dict[str, Metadata] = {}
 
     @property
     def layout(self) -> Layout:
@@ -107,23 +110,6 @@ class Store:
                 raise RecordError(f"{path} is missing") from error
             raise
 
-    def waiting(self) -> list[str]:
-        """Waiting tasks in the order they should run: priority, then age. Damaged ones come first, to be failed."""
-        ids = set(self.ids(TaskState.WAITING))
-        for gone in self._known.keys() - ids:
-            del self._known[gone]
-        keys: dict[str, tuple[int, str, str]] = {}
-        for task_id in ids:
-            with suppress(OSError):  # it moved on, or cannot be read now: the others must not wait for it
-                try:
-                    found = self._known.get(task_id) or self.metadata(TaskState.WAITING, task_id)
-                except RecordError:
-                    keys[task_id] = (-1000, "", task_id)
-                    continue
-                self._known[task_id] = found
-                keys[task_id] = (-found.priority, found.created_at, task_id)
-        return sorted(keys, key=keys.__getitem__)
-
     def attempts(self, state: TaskState, task_id: str) -> list[AttemptRecord]:
         """The starts of a task since its last retry, oldest first; an unreadable record counts as a death."""
         folder = self._layout.attempts(state, task_id)
@@ -139,6 +125,24 @@ class Store:
                     AttemptRecord(number=number, token="", node="", started_at="", ended=Ending.DIED, why="torn record")
                 )
         return records
+
+    def attempted(self, state: TaskState, task_id: str) -> list[Attempted]:
+        """How the starts of a task since its last retry ended, oldest first; one that never did counts as a death."""
+        return [_attempted(record) for record in self.attempts(state, task_id)]
+
+    def video(self, task_id: str) -> Path:
+        """The video of a finished task, whatever its container."""
+        folder = self._layout.task(TaskState.FINISHED, task_id)
+        return next((path for path in map(folder.joinpath, map(final_name, FORMATS)) if path.exists()), folder / FINAL)
+
+    def rendered_by(self, task_id: str) -> str:
+        """The node that made the video of a finished task.
+
+        Raises:
+            FileNotFoundError: it is not finished.
+            RecordError: its record is damaged.
+        """
+        return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).node
 
     def holds(self, claim: Claim) -> bool:
         """Whether the attempt is still where it was made; false means the task was taken away."""
@@ -231,10 +235,10 @@ class Store:
 
     # -- recovery --------------------------------------------------------------------------------
 
-    def take_from_dead(self, task_id: str, attempt: int, why: str) -> list[Ending] | None:
-        """Fence the attempt (0: none was begun) of a dead holder and record its death.
+    def take_away(self, task_id: str, attempt: int, ending: Ending, why: str) -> list[Attempted] | None:
+        """Fence the attempt (0: none was begun) of a holder that is dead, or shall stop, and record how it ended.
 
-        Returns how all attempts ended, or None where another observer was first: then the task has gone on, perhaps
+        Returns how all attempts ended, or None where somebody else was first: then the task has gone on, perhaps
         to a newer attempt, which must not be touched. It stays in ``processing/``; the caller decides what is next.
         """
         records = self.attempts(TaskState.PROCESSING, task_id)
@@ -243,12 +247,12 @@ class Store:
         self._fence(task_id, attempt)
         if records and records[-1].ended is None:
             try:
-                records[-1] = self._end(task_id, records[-1], Ending.DIED, why)
+                records[-1] = self._end(task_id, records[-1], ending, why)
             except FileNotFoundError:
                 return None
         for record in records:
             self._layout.lock(task_id, record.number).unlink(missing_ok=True)
-        return [record.ended or Ending.DIED for record in records]
+        return [_attempted(record) for record in records]
 
     def requeue(self, task_id: str) -> bool:
         """Put a task that nobody holds back among the waiting ones; False if somebody else did."""
@@ -262,19 +266,32 @@ class Store:
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         try:
             self._keep_stderr(task_id)
-            reason.write(folder / REASON)
+            reason.write(folder / REASON, by=self._layout.drafts)
         except FileNotFoundError:
             return False
-        twin = self._layout.task(TaskState.FAILED, task_id)
-        if is_folder(twin):
-            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
-        return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
+        return self._fail(task_id, TaskState.PROCESSING)
 
     def discard(self, state: TaskState, task_id: str) -> bool:
         """Clear away a task nobody needs: one rename out of sight, then delete. False when it was not there."""
         return self._remove(self._layout.task(state, task_id))
 
     # -- an operator -----------------------------------------------------------------------------
+
+    def cancel(self, task_id: str, reason: Reason) -> bool:
+        """Move a task to ``trash/failed/`` wherever it is; whoever renders it finds it gone and stops.
+
+        False where there is nothing to cancel: it has failed or is finished, or there is no such task. A crash in
+        between leaves it waiting, or with an attempt that ended as cancelled, which recovery then carries out.
+        """
+        for _ in range(_MOST_TRIES):
+            state = self.find(task_id)
+            if state is TaskState.WAITING and self._cancel_waiting(task_id, reason):
+                return True
+            if state is TaskState.PROCESSING and self._cancel_held(task_id, reason):
+                return True
+            if state in (None, TaskState.FINISHED, TaskState.FAILED):
+                return False
+        return False
 
     def retry(self, task_id: str, by: str) -> bool:
         """Put a failed task back among the waiting ones, with all its attempts again.
@@ -300,6 +317,36 @@ class Store:
 
     # -- steps -----------------------------------------------------------------------------------
 
+    def _cancel_waiting(self, task_id: str, reason: Reason) -> bool:
+        if self.is_finished(task_id):
+            self.discard(TaskState.WAITING, task_id)
+            return False
+        path = self._layout.task(TaskState.WAITING, task_id) / REASON
+        try:
+            reason.write(path, by=self._layout.drafts)
+        except FileNotFoundError:  # a worker has taken it
+            return False
+        return self._fail(task_id, TaskState.WAITING)
+
+    def _cancel_held(self, task_id: str, reason: Reason) -> bool:
+        if self.is_finished(task_id):
+            self.discard(TaskState.PROCESSING, task_id)
+            return False
+        attempts = self.attempts(TaskState.PROCESSING, task_id)
+        attempt = attempts[-1].number if attempts else 0
+        if self.take_away(task_id, attempt, Ending.CANCELLED, reason.reason) is None:
+            return False
+        if self.is_finished(task_id):  # it was published before its attempt was fenced
+            self.discard(TaskState.PROCESSING, task_id)
+            return False
+        return self.give_up(task_id, reason)
+
+    def _fail(self, task_id: str, state: TaskState) -> bool:
+        twin = self._layout.task(TaskState.FAILED, task_id)
+        if is_folder(twin):
+            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
+        return self._move(task_id, state, Move.FAIL)
+
     def _start_attempt(self, task_id: str, node: str) -> Claim | None:
         layout = self._layout
         number = max(self._numbers(TaskState.PROCESSING, task_id), default=0) + 1
@@ -309,7 +356,7 @@ class Store:
         sign: LifeSign | None = None
         try:
             layout.attempts(TaskState.PROCESSING, task_id).mkdir(exist_ok=True)
-            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes())
+            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes(), by=layout.drafts)
             sign = LifeSign.create(layout.lock(task_id, number), node, token)
             folder.mkdir()
             fsync_path(folder.parent)
@@ -358,7 +405,7 @@ class Store:
 
     def _end(self, task_id: str, record: AttemptRecord, ending: Ending, why: str) -> AttemptRecord:
         ended = record.changed(ended=ending, ended_at=utc_now(), why=why)
-        ended.write(self._layout.attempt_record(task_id, record.number))
+        ended.write(self._layout.attempt_record(task_id, record.number), by=self._layout.drafts)
         return ended
 
     def _fence(self, task_id: str, last: int | None = None) -> None:
@@ -420,7 +467,8 @@ class Store:
         with suppress(FileNotFoundError, RecordError):
             why = Reason.read(self._layout.task(state, task_id) / REASON).reason
         retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why)
-        before.changed(retries=(*before.retries, retry)).write(self._layout.retries(state, task_id))
+        after = before.changed(retries=(*before.retries, retry))
+        after.write(self._layout.retries(state, task_id), by=self._layout.drafts)
 
     def _token_of_output(self, task_id: str) -> str | None:
         with suppress(OSError, RecordError):
@@ -438,3 +486,7 @@ class Store:
                 shutil.copyfile(log, folder / STDERR)
                 break
         fsync_path(folder / STDERR)
+
+
+def _attempted(record: AttemptRecord) -> Attempted:
+    return Attempted(record.ended or Ending.DIED, record.node)
