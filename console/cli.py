@@ -17,6 +17,7 @@ from console.retire import retire
 from console.retry import retry
 from console.run import run
 from console.scan import scan
+from console.service import service
 from console.show import show
 from console.status import status
 from console.tasks import tasks_command
@@ -33,7 +34,7 @@ def main() -> None:
 
 
 for command in (
-    *(init, main_worker, render_worker, run, scan, demo, doctor),
+    *(init, main_worker, render_worker, run, scan, demo, doctor, service),
     *(status, top, tasks_command, nodes_command, show, where, history, logs),
     *(retry, cancel, priority, pause, resume, drain, hours, retire),
 ):
