@@ -14,6 +14,7 @@ from console.units import Place, units_of
 from shared.config_text import default_text
 from shared.domain.layout import Layout
 from shared.records.agenda import AgendaRecord
+from shared.records.alerts import AlertsRecord
 from shared.records.attempt import AttemptRecord
 from shared.records.encoders import EncodersRecord
 from shared.records.lease import LeaseRecord
@@ -33,6 +34,7 @@ from shared.records.sidecar import Sidecar
 
 _SCHEMAS: dict[str, type[Record]] = {
     "agenda": AgendaRecord,
+    "alerts": AlertsRecord,
     "attempt": AttemptRecord,
     "encoders": EncodersRecord,
     "lease": LeaseRecord,

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 
+from main_worker.alerts.alarm import Alarm
 from main_worker.arrival.watch import Events
 from main_worker.arrival.writers import ignore_lease_signals
 from main_worker.mill import Mill, Standing
@@ -64,6 +65,7 @@ class MainWorker:
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
         watching = Watching(log, config.worker.min_free_bytes)
         self._handing = Handing(layout, self._store, Nodes(layout, lease_seconds), watching, log)
+        self._alarm = Alarm(config.alerts, layout, Nodes(layout, lease_seconds), log)
         self._said: MainRecord | None = None
         self._said_at = -_SAY_SECONDS
         self._paused_since: str | None = None
@@ -86,6 +88,8 @@ class MainWorker:
         watch.start()
         handing = threading.Thread(target=self._handing.keep_watch, args=(self._stop,), name="nodes")
         handing.start()
+        alarm = threading.Thread(target=self._alarm.keep_watch, args=(self._stop,), name="alerts")
+        alarm.start()
         sweeping = threading.Thread(target=self._sweep, name="retention")
         sweeping.start()
         try:
@@ -97,6 +101,7 @@ class MainWorker:
             watch.join()
             handing.join()
             sweeping.join()
+            alarm.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
 
     def _sweep(self) -> None:
