@@ -345,7 +345,7 @@ class Retention(Section):
 class Alerts(Section):
     """What the farm tells people by itself, and how; see docs/alerts.md. Without a way to tell, it tells nothing."""
 
-    events: tuple[AlertKind, ...] = Field(KINDS, description=f"What is told: {', '.join(KINDS)}.")
+    events: tuple[AlertKind, ...] = Field(KINDS, description="What is told; take out what is not to be.")
     webhook: Annotated[str, AfterValidator(_check_webhook)] = Field(
         "", description="Address that gets each alert as JSON (POST), with the text Slack and its like show."
     )

@@ -21,6 +21,7 @@ class Webhook:
     """POST to one address."""
 
     address: str
+    answer_seconds: float = _ANSWER_SECONDS
     name = "webhook"
 
     def send(self, alert: Alert) -> None:
@@ -30,13 +31,13 @@ class Webhook:
                 self.address,
                 json=payload(alert),
                 headers={"User-Agent": "reelmill"},
-                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                timeout=(_CONNECT_SECONDS, self.answer_seconds),
                 allow_redirects=False,
                 stream=True,  # what it answers is nothing to us, however much it is
             ) as answer:
                 status, target = answer.status_code, answer.headers.get("Location", "")
         except requests.RequestException as error:
-            raise NotTaken(f"{self._host} cannot be reached: {_why(error)}") from error
+            raise NotTaken(f"{self._host} cannot be reached: {self._why(error)}") from error
         if answer.is_redirect or answer.is_permanent_redirect:
             raise NotTaken(
                 f"{self._host} sends the alert on to {readable(target)[:200]}; set alerts.webhook to that",
@@ -51,21 +52,20 @@ class Webhook:
         """The address without its path, which often is a secret."""
         return f"the webhook at {urlsplit(self.address).hostname}"
 
+    def _why(self, error: requests.RequestException) -> str:
+        """A short reason: the library's own words hold the whole address."""
+        match error:
+            case requests.Timeout():
+                return f"no answer within {self.answer_seconds:g} s"
+            case requests.exceptions.SSLError():
+                return "its certificate cannot be trusted"
+            case requests.ConnectionError():
+                return "no connection"
+            case _:
+                return type(error).__name__
+
 
 def payload(alert: Alert) -> dict[str, object]:
     """The JSON of an alert; in `text`, names cannot call a channel or be a link (``<!here>``, ``<http…|…>``)."""
     text = text_of(alert).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return {"text": text, **alert.model_dump(mode="json")}
-
-
-def _why(error: requests.RequestException) -> str:
-    """A short reason: the library's own words hold the whole address."""
-    match error:
-        case requests.Timeout():
-            return f"no answer within {_ANSWER_SECONDS:g} s"
-        case requests.exceptions.SSLError():
-            return "its certificate cannot be trusted"
-        case requests.ConnectionError():
-            return "no connection"
-        case _:
-            return type(error).__name__
