@@ -25,6 +25,7 @@ from shared.records.record import RecordError, utc_now
 from shared.settings import Alerts
 
 _SHARE = 20  # the part of the time that looking may take, where output/ is large or slow
+_NOTE_SECONDS = 1.0  # what was told within it is told again after a kill: with the same id
 _LAST_SECONDS = 5.0  # for what is under way when the worker ends; the rest is told after the next start
 
 
@@ -65,7 +66,11 @@ class Alarm:
             self._look(looking, deliveries)
             if is_last:
                 break
-            ended.wait(max(self._settings.look_seconds, _SHARE * (time.monotonic() - started)))
+            now = time.monotonic()
+            next_look = now + max(self._settings.look_seconds, _SHARE * (now - started))
+            while not ended.is_set() and (left := next_look - time.monotonic()) > 0:
+                ended.wait(min(left, _NOTE_SECONDS))
+                self._write(looking, deliveries)
         until = time.monotonic() + _LAST_SECONDS
         for delivery in deliveries:
             delivery.close(max(0.0, until - time.monotonic()))

@@ -90,11 +90,12 @@ class Viewing:
         return str(self._layout.relative(folder))
 
     def _explained(self) -> list[str]:
+        """The explanations of rejected drops; one is written before its drop is moved, and may be taken back."""
         try:
-            names = os.listdir(self._layout.invalid)  # noqa: PTH208
+            names = set(os.listdir(self._layout.invalid))  # noqa: PTH208
         except FileNotFoundError:
             return []
-        return [name for name in names if name.endswith(REASON_SUFFIX) and not name.startswith(".")]
+        return [name for name in names if name.endswith(REASON_SUFFIX) and name.removesuffix(REASON_SUFFIX) in names]
 
     def _code(self, task_id: str) -> str:
         with suppress(OSError, RecordError):
