@@ -86,6 +86,10 @@ class Alarm:
         except OSError as error:
             self._complain(str(as_machine_trouble(error, "cannot see whether there is something to tell")))
             return
+        except Exception:  # noqa: BLE001
+            # Records can be edited in ways nobody thought of, and that must not end all telling.
+            self._log.exception("Stumbled while looking for something to tell", name="fault")
+            return
         for alert in alerts:
             for delivery in deliveries:
                 delivery.put(alert)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Happening = Literal["video_finished", "task_failed", "drop_rejected"]
-"""What happens once."""
-
-Lasting = Literal[
-    "node_dead", "node_set_aside", "queue_long", "error_rate", "low_disk", "no_encoder", "standstill", "ingest_paused"
+Kind = Literal[
+    "video_finished",
+    "task_failed",
+    "drop_rejected",
+    "node_dead",
+    "node_set_aside",
+    "queue_long",
+    "error_rate",
+    "low_disk",
+    "no_encoder",
+    "standstill",
+    "ingest_paused",
 ]
-"""What begins and, some time, is over."""
+"""The first three happen once; the others begin and, some time, are over."""
 
-Kind = Happening | Lasting
 State = Literal["happened", "began", "over"]
 
-KINDS: tuple[Kind, ...] = (*get_args(Happening), *get_args(Lasting))
+KINDS: tuple[Kind, ...] = get_args(Kind)
