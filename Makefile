@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-claims bench-render bench-quality contact-sheet clean
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample fuzz-ingest fuzz-ingest-sample \
+        bench-ingest bench-claims bench-render bench-quality bench-scales contact-sheet clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -41,6 +41,12 @@ torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
 
 torture-claims: $(STAMP) ## kill and spoil each verb of a task at every single step (half a minute; needs strace)
 	$(BIN)/python -m tests.torture.claims_at_every_step
+
+torture: $(STAMP) ## war over 5,000 tasks: workers are killed, frozen, lied to, their disk is filled (better with faketime)
+	$(BIN)/python -m tests.torture.war
+
+torture-sample: $(STAMP) ## a minute of it, another one every time
+	$(BIN)/python -m tests.torture.war --tasks 400 --most 60
 
 fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
 	$(BIN)/python -m tests.torture.fuzz_ingest
@@ -78,6 +84,9 @@ loudness: $(STAMP)  ## write docs/loudness.md: how loud real voices with real mu
 
 corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
 	$(BIN)/python -m benchmarks.corpus > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
+
+bench-scales: $(STAMP) ## which quality of x265 and SVT-AV1 looks like which of x264 (eleven minutes; more with realmedia)
+	$(BIN)/python -m benchmarks.scales
 
 contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in contact-sheet.jpg (needs realmedia)
 	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg

@@ -20,6 +20,7 @@ from shared.ffmpeg import find_ffmpeg
 from shared.log import log_to_file
 from shared.process import Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
+from shared.store import Store
 
 DRY_RUN, ENCODERS = "dry-run", "encoders"
 
@@ -48,7 +49,7 @@ def work(started: Started) -> None:
         started.log.warning(
             f'Leaving videos of the profile "{name}" to other nodes: {trouble}', name="profile_left_out", profile=name
         )
-    lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
+    lease = agree_on_lease(Store(layout), config.worker.lease_seconds, config.worker.heartbeat_seconds)
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
         found = Ways(chosen, measured)

@@ -67,7 +67,9 @@ class Choosing:
 
     def _suggested(self) -> Iterator[Ticket]:
         with suppress(OSError, RecordError):
-            for task_id in AgendaRecord.read(self._store.layout.agenda(self._node)).tasks:
+            path = self._store.layout.agenda(self._node)
+            agenda = AgendaRecord.from_bytes(self._store.tree.read(self._store.at(path)), str(path))
+            for task_id in agenda.tasks:
                 if ticket := self._queue.ticket(task_id):
                     yield ticket
 

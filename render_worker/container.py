@@ -53,11 +53,35 @@ CONTAINERS: Mapping[Format, Container] = {
 }
 
 
-def rewrap(film: Path, target: Path, container: Container, ticks: int, tool: Tool) -> tuple[str, tuple[Check, ...]]:
+# QuickTime knows languages by numbers of its own, which ffmpeg finds by the older of two codes (ISO 639-2/B).
+_OLDER_CODES = {
+    "sqi": "alb",
+    "hye": "arm",
+    "eus": "baq",
+    "mya": "bur",
+    "zho": "chi",
+    "nld": "dut",
+    "kat": "geo",
+    "deu": "ger",
+    "ell": "gre",
+    "isl": "ice",
+    "mkd": "mac",
+    "msa": "may",
+    "fas": "per",
+    "bod": "tib",
+    "cym": "wel",
+    "swe": "sve",
+}
+
+
+def rewrap(
+    film: Path, target: Path, container: Container, ticks: int, language: str, tool: Tool
+) -> tuple[str, tuple[Check, ...]]:
     """Bring a judged film into another container, in place of the old file; returns its SHA-256 and what was compared.
 
     Args:
         ticks: in a second of the picture's clock.
+        language: of its captions (ISO 639-2); QuickTime has no word for some, and players then call them unknown.
 
     Raises:
         GateClosed: what came of it is not the film that was judged.
@@ -66,6 +90,8 @@ def rewrap(film: Path, target: Path, container: Container, ticks: int, tool: Too
     _check_room(film)
     codecs = ["-map", "0", "-c:v", "copy", "-c:a", "copy", "-c:s", container.words]
     clock = ["-video_track_timescale", str(ticks)] if container.muxer == "mov" else []
+    if container.muxer == "mov":
+        codecs += ["-metadata:s:s", f"language={_OLDER_CODES.get(language, language)}"]
     source = [*_opened("mov"), "-i", file_url(film)]
     command = [*source, *codecs, *clock, *container.options, "-f", container.muxer, "-y", file_url(target)]
     tool.run(f"wrapping the video as {target.suffix.removeprefix('.')}", command)

@@ -85,7 +85,7 @@ class RenderWorker:
         self._pulse = Pulse(
             self._store, node, config.worker.heartbeat_seconds, ways, self._pace, ffmpeg.version, systemd.doing
         )
-        self._duty = Duty(layout, node, log)
+        self._duty = Duty(self._store, node, log)
         self._health = Health(self._store, node, time.monotonic)
         self._self_test = self_test
         self._nodes = Nodes(layout, lease_seconds)

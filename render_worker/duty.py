@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.node import NodeState
 from shared.hours import HoursError, is_open, opens_at, parse
@@ -17,6 +16,7 @@ from shared.orders import Orders
 from shared.records.lease import LeaseRecord
 from shared.records.orders import Order, OrdersRecord
 from shared.records.record import RecordError
+from shared.store import Store
 from shared.version import RULES
 
 _SECONDS = 1.0  # what operators order takes effect within seconds
@@ -39,10 +39,10 @@ class Duty:
     """What one node is told, read again once a second at most."""
 
     def __init__(
-        self, layout: Layout, node: str, log: Logger, now: Callable[[], datetime] = lambda: datetime.now().astimezone()
+        self, store: Store, node: str, log: Logger, now: Callable[[], datetime] = lambda: datetime.now().astimezone()
     ) -> None:
-        self._layout = layout
-        self._orders = Orders(layout)
+        self._store = store
+        self._orders = Orders(store.layout, store.tree)
         self._node = node
         self._log = log
         self._now = now
@@ -86,7 +86,8 @@ class Duty:
 
     def _outdated(self) -> Off | None:
         with suppress(OSError, RecordError):
-            rules = LeaseRecord.read(self._layout.lease).rules
+            lease = self._store.layout.lease
+            rules = LeaseRecord.from_bytes(self._store.tree.read(self._store.at(lease)), str(lease)).rules
             if rules > RULES:
                 return Off(
                     NodeState.OUTDATED, f"this root shares tasks by rules {rules}, and this program knows {RULES}"

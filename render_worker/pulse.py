@@ -15,7 +15,6 @@ from render_worker.pace import Pace
 from render_worker.progress import Report
 from render_worker.ways import Ways
 from shared.domain.node import NodeState
-from shared.files import write_hint
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.store import Claim, Store
@@ -74,7 +73,8 @@ class Pulse:
         """End the thread and remove the node's record: a node that left is not a dead node."""
         self._ended.set()
         self._thread.join()
-        self._store.layout.node_record(self._node).unlink(missing_ok=True)
+        with suppress(OSError):  # others see that it is gone as well
+            self._store.tree.remove(self._store.at(self._store.layout.node_record(self._node)))
 
     def hold(self, claim: Claim) -> None:
         """Keep this claim alive from now on."""
@@ -147,4 +147,5 @@ class Pulse:
             updated_at=utc_now(),
         )
         self._tell(record.words)
-        write_hint(self._store.layout.node_record(self._node), record.to_bytes())
+        place = self._store.at(self._store.layout.node_record(self._node))
+        self._store.tree.replace(place, record.to_bytes(), durable=False)

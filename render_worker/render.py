@@ -87,7 +87,8 @@ def render_task(
     final = job.folder / final_name(job.metadata.render.output_format)
     sha256, checks = film.sha256, film.checks
     if container := CONTAINERS.get(job.metadata.render.output_format):
-        sha256, wrapped = rewrap(job.folder / FINAL, final, container, timescale(film.plan.canvas.rate), tool)
+        language = job.metadata.captions.language if job.metadata.captions else "und"
+        sha256, wrapped = rewrap(job.folder / FINAL, final, container, timescale(film.plan.canvas.rate), language, tool)
         checks += wrapped
         clock.lap("container")
     shutil.rmtree(job.scratch)

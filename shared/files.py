@@ -269,7 +269,7 @@ def put_back(aside: Path, path: Path) -> None:
 def as_machine_trouble(error: OSError, doing: str) -> MachineTrouble:
     """The same error in words for the log."""
     where = f" ({_shown(Path(os.fsdecode(error.filename)))})" if isinstance(error.filename, str | bytes) else ""
-    everywhere = error.errno in _EVERYWHERE
+    everywhere = error.everywhere if isinstance(error, MachineTrouble) else error.errno in _EVERYWHERE
     return MachineTrouble(f"{doing}: {error.strerror or error}{where}", everywhere=everywhere)
 
 

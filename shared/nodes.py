@@ -15,7 +15,10 @@ from shared.domain.retry import Crew
 from shared.lifesign import is_free
 from shared.records.node import NodeRecord
 from shared.records.record import RecordError
+from shared.tree.local import LocalTree
+from shared.tree.tree import Tree
 
+_RECORD = ".json"
 _SECONDS = 1.0  # records do not change more often
 
 
@@ -30,8 +33,15 @@ class Seen:
 class Nodes:
     """Every node that has a record; a node that leaves removes its own."""
 
-    def __init__(self, layout: Layout, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        lease_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        tree: Tree | None = None,
+    ) -> None:
         self._layout = layout
+        self._tree = tree or LocalTree(layout.root)
         self._lease = lease_seconds
         self._clock = clock
         self._sightings: dict[str, Sighting] = {}
@@ -45,14 +55,16 @@ class Nodes:
             return self._seen
         self._looked = now
         try:
-            paths = {path.stem: path for path in self._layout.nodes.glob("*.json") if not path.name.startswith(".")}
+            entries = self._tree.entries(self._layout.relative(self._layout.nodes))
         except OSError:
             return self._seen
+        names = [entry.name for entry in entries if not entry.name.startswith(".")]
+        paths = {name.removesuffix(_RECORD): self._layout.nodes / name for name in names if name.endswith(_RECORD)}
         self._seen = {name: seen for name, seen in self._seen.items() if name in paths}
         self._sightings = {name: seen for name, seen in self._sightings.items() if name in paths}
         for name, path in paths.items():
             with suppress(OSError, RecordError):
-                content = path.read_bytes()
+                content = self._tree.read(self._layout.relative(path))
                 record = NodeRecord.from_bytes(content, str(path))
                 sighting = self._sightings[name] = look(self._sightings.get(name), content, now)
                 self._seen[name] = Seen(

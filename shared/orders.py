@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 from shared.domain.layout import METADATA, Layout
 from shared.domain.task import TaskState
-from shared.files import make_folder
 from shared.records.metadata import Metadata
 from shared.records.orders import Order, OrdersRecord
 from shared.records.record import RecordError
+from shared.tree.local import LocalTree
+from shared.tree.tree import Tree
 
 
 class Orders:
     """The standing orders of one root; `node` None means the whole farm."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, tree: Tree | None = None) -> None:
         self._layout = layout
+        self._tree = tree or LocalTree(layout.root)
 
     def read(self, node: str | None = None) -> OrdersRecord:
         """What has been ordered.
@@ -25,7 +29,8 @@ class Orders:
             RecordError: the file is damaged.
         """
         try:
-            return OrdersRecord.read(self._layout.orders_of(node))
+            path = self._layout.orders_of(node)
+            return OrdersRecord.from_bytes(self._tree.read(self._layout.relative(path)), str(path))
         except FileNotFoundError:
             return OrdersRecord()
 
@@ -58,12 +63,14 @@ class Orders:
             RecordError: its metadata is damaged.
         """
         for state in (TaskState.WAITING, TaskState.PROCESSING, TaskState.WAITING):  # the last for one moving back
-            path = self._layout.task(state, task_id) / METADATA
+            path = self._layout.relative(self._layout.task(state, task_id) / METADATA)
             with suppress(FileNotFoundError):
-                changed = Metadata.read(path).changed(priority=priority)
-                make_folder(self._layout.priorities)
-                changed.write(path, by=self._layout.drafts)
-                (self._layout.priorities / task_id).write_bytes(f"{priority}\n".encode())
+                changed = Metadata.from_bytes(self._tree.read(path), str(path)).changed(priority=priority)
+                self._make_folder(self._layout.orders)
+                self._make_folder(self._layout.priorities)
+                self._tree.replace(path, changed.to_bytes(), by=self._drafts)
+                mark = self._layout.priorities / f"{task_id}.{secrets.token_hex(4)}"
+                self._tree.create(self._layout.relative(mark), b"", by=self._drafts)
                 return state
         return None
 
@@ -74,5 +81,18 @@ class Orders:
         return OrdersRecord()
 
     def _write(self, node: str | None, orders: OrdersRecord) -> None:
-        make_folder(self._layout.orders)
-        orders.write(self._layout.orders_of(node), by=self._layout.drafts)
+        self._make_folder(self._layout.orders)
+        self._tree.replace(self._layout.relative(self._layout.orders_of(node)), orders.to_bytes(), by=self._drafts)
+
+    def _make_folder(self, folder: Path) -> None:
+        with suppress(FileExistsError):
+            self._tree.make_folder(self._layout.relative(folder))
+
+    @property
+    def _drafts(self) -> PurePosixPath:
+        return self._layout.relative(self._layout.drafts)
+
+
+def task_of(mark: str) -> str:
+    """The task whose priority was changed, from the name of the file that says so; each change has one of its own."""
+    return mark.partition(".")[0]

@@ -7,7 +7,6 @@ the last one has become a twentieth of the time that has passed since, or nothin
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from contextlib import suppress
 from shared.domain.layout import METADATA
 from shared.domain.queue import DAMAGED, Ticket, after, carried_on, in_turn
 from shared.domain.task import TaskState
+from shared.orders import task_of
 from shared.store import Store
 
 _SHARE = 20  # the part of the time that looking may take
@@ -29,7 +29,7 @@ class Queue:
         self._layout = store.layout
         self._clock = clock
         self._tickets: dict[str, Ticket] = {}
-        self._moved: dict[str, int] = {}
+        self._marks: frozenset[str] = frozenset()
         self._turns: dict[str, int] = {}
         self._look_again = float("-inf")
         self._is_new = False
@@ -98,15 +98,14 @@ class Queue:
 
     def _see_priorities(self) -> None:
         """Read tasks again whose priority an operator has changed."""
-        found: dict[str, int] = {}
-        with suppress(FileNotFoundError), os.scandir(self._layout.priorities) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
-        for task_id, moment in found.items():
-            if self._moved.get(task_id) != moment and task_id in self._tickets:
-                self._read(task_id)
-        self._moved = found
+        try:
+            entries = self._store.tree.entries(self._store.at(self._layout.priorities))
+        except FileNotFoundError:
+            return
+        marks = frozenset(entry.name for entry in entries)
+        for task_id in {task_of(mark) for mark in marks - self._marks} & self._tickets.keys():
+            self._read(task_id)
+        self._marks = marks
 
     def _read(self, task_id: str) -> None:
         with suppress(OSError):  # it moved on, or cannot be read now: the others must not wait for it
@@ -118,7 +117,7 @@ class Queue:
         """A task's ticket, of a few keys: the whole of its metadata is checked when it is claimed."""
         path = self._layout.task(TaskState.WAITING, task_id) / METADATA
         try:
-            values = json.loads(path.read_bytes())
+            values = json.loads(self._store.tree.read(self._store.at(path)))
             return Ticket(
                 created_at=str(values["created_at"]),
                 task_id=task_id,
@@ -126,7 +125,7 @@ class Queue:
                 priority=min(max(int(values.get("priority", 50)), _LEAST_PRIORITY), _MOST_PRIORITY),
             )
         except FileNotFoundError:
-            if not path.parent.is_dir():
+            if not self._store.tree.is_folder(self._store.at(path.parent)):
                 raise
         except (ValueError, KeyError, TypeError, RecursionError):
             pass

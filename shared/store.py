@@ -1,17 +1,14 @@
-"""The tasks of a root on a mounted filesystem. The only module that moves a task, always by one rename.
+"""The tasks of a root, wherever that lies. The only module that moves a task, always by one rename.
 
 The protocol and its reasons are in ``docs/protocol.md``; the state table is ``shared/domain/task.py``.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import secrets
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import (
@@ -28,16 +25,15 @@ from shared.domain.layout import (
 )
 from shared.domain.retry import Attempted, Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
-from shared.files import create_exclusive, fsync_path, is_folder, remove_tree
-from shared.lifesign import LifeSign
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
 from shared.records.reason import Reason
-from shared.records.record import RecordError, utc_now
+from shared.records.record import Record, RecordError, utc_now
 from shared.records.render import RenderRecord
 from shared.records.retries import RetriesRecord, Retry
+from shared.tree.local import LocalTree
+from shared.tree.tree import Moved, Sign, Tree
 
-_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
 _MOST_TRIES = 10  # of following a task that moves while it is being cancelled
 
 
@@ -54,46 +50,50 @@ class Claim:
     attempt: int
     token: str
     folder: Path
-    sign: LifeSign
+    sign: Sign
 
 
 class Store:
     """Every task of one root, by state."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, tree: Tree | None = None) -> None:
         self._layout = layout
+        self._tree = tree or LocalTree(layout.root)
 
     @property
     def layout(self) -> Layout:
         return self._layout
+
+    @property
+    def tree(self) -> Tree:
+        """What carries everything that is asked of the root."""
+        return self._tree
+
+    def at(self, path: Path) -> PurePosixPath:
+        """A path of the layout as the tree knows it."""
+        return self._layout.relative(path)
 
     # -- looking ---------------------------------------------------------------------------------
 
     def ids(self, state: TaskState) -> list[str]:
         """The tasks in a state, in no order; a folder that vanished holds none."""
         try:
-            with os.scandir(self._layout.state(state)) as entries:
-                return [
-                    entry.name for entry in entries if is_task_id(entry.name) and entry.is_dir(follow_symlinks=False)
-                ]
+            entries = self._tree.entries(self.at(self._layout.state(state)))
         except FileNotFoundError:
             return []
+        return [entry.name for entry in entries if entry.is_folder and is_task_id(entry.name)]
 
     def has(self, state: TaskState) -> bool:
-        """Whether any task is in a state; cheap where there are many."""
-        try:
-            with os.scandir(self._layout.state(state)) as entries:
-                return any(is_task_id(entry.name) for entry in entries)
-        except FileNotFoundError:
-            return False
+        """Whether any task is in a state."""
+        return bool(self.ids(state))
 
     def find(self, task_id: str) -> TaskState | None:
         """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
         order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)
-        return next((state for state in order if is_folder(self._layout.task(state, task_id))), None)
+        return next((state for state in order if self._is_in(state, task_id)), None)
 
     def is_finished(self, task_id: str) -> bool:
-        return is_folder(self._layout.task(TaskState.FINISHED, task_id))
+        return self._is_in(TaskState.FINISHED, task_id)
 
     def metadata(self, state: TaskState, task_id: str) -> Metadata:
         """What a task says of itself.
@@ -104,9 +104,9 @@ class Store:
         """
         path = self._layout.task(state, task_id) / METADATA
         try:
-            return Metadata.read(path)
+            return Metadata.from_bytes(self._read(path), str(path))
         except FileNotFoundError as error:
-            if is_folder(path.parent):
+            if self._is_in(state, task_id):
                 raise RecordError(f"{path} is missing") from error
             raise
 
@@ -117,7 +117,8 @@ class Store:
         records = []
         for number in (found for found in self._numbers(state, task_id) if found > after_retry):
             try:
-                records.append(AttemptRecord.read(folder / f"{number}.json"))
+                path = folder / f"{number}.json"
+                records.append(AttemptRecord.from_bytes(self._read(path), str(path)))
             except FileNotFoundError:  # the task moved on while we read
                 return []
             except RecordError:
@@ -133,7 +134,8 @@ class Store:
     def video(self, task_id: str) -> Path:
         """The video of a finished task, whatever its container."""
         folder = self._layout.task(TaskState.FINISHED, task_id)
-        return next((path for path in map(folder.joinpath, map(final_name, FORMATS)) if path.exists()), folder / FINAL)
+        there = (folder / final_name(video) for video in FORMATS)
+        return next((path for path in there if self._tree.is_there(self.at(path))), folder / FINAL)
 
     def rendered_by(self, task_id: str) -> str:
         """The node that made the video of a finished task.
@@ -142,25 +144,18 @@ class Store:
             FileNotFoundError: it is not finished.
             RecordError: its record is damaged.
         """
-        return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).node
+        return self._render_record(task_id).node
 
     def holds(self, claim: Claim) -> bool:
         """Whether the attempt is still where it was made; false means the task was taken away."""
-        return is_folder(claim.folder)
+        return self._tree.is_folder(self.at(claim.folder))
 
     # -- the main worker -------------------------------------------------------------------------
 
     def add(self, staged: Path, task_id: str) -> bool:
         """Publish a staged task folder as waiting; False if a task of this id is there already."""
-        fsync_path(staged)
-        try:
-            staged.rename(self._layout.task(TaskState.WAITING, task_id))
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                raise
-            return False
-        fsync_path(self._layout.state(TaskState.WAITING))
-        return True
+        self._tree.settle(self.at(staged))
+        return self._tree.move(self.at(staged), self.at(self._layout.task(TaskState.WAITING, task_id))) is Moved.DONE
 
     # -- the holder of a task --------------------------------------------------------------------
 
@@ -190,18 +185,17 @@ class Store:
         """
         target = self._layout.task(after(TaskState.PROCESSING, Move.PUBLISH), claim.task_id)
         try:
-            for entry in claim.folder.iterdir():
-                fsync_path(entry)
-            fsync_path(claim.folder)
-            claim.folder.rename(target)
-        except OSError as error:
-            # A rename that reports failure may have happened: the token in the output tells.
+            self._tree.settle(self.at(claim.folder))
+            is_ours = self._tree.move(self.at(claim.folder), self.at(target)) is Moved.DONE
+        except FileNotFoundError:
+            is_ours = False
+        except OSError:  # a rename that reports failure may have happened
             if self._token_of_output(claim.task_id) != claim.token:
-                if error.errno in _TAKEN or isinstance(error, FileNotFoundError):
-                    self.withdraw(claim)
-                    raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker") from error
                 raise
-        fsync_path(target.parent)
+            is_ours = True
+        if not is_ours and self._token_of_output(claim.task_id) != claim.token:
+            self.withdraw(claim)
+            raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker")
         self.discard(TaskState.PROCESSING, claim.task_id)
         claim.sign.release()
 
@@ -251,7 +245,7 @@ class Store:
             except FileNotFoundError:
                 return None
         for record in records:
-            self._layout.lock(task_id, record.number).unlink(missing_ok=True)
+            self._tree.remove(self.at(self._layout.lock(task_id, record.number)))
         return [_attempted(record) for record in records]
 
     def requeue(self, task_id: str) -> bool:
@@ -266,7 +260,7 @@ class Store:
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         try:
             self._keep_stderr(task_id)
-            reason.write(folder / REASON, by=self._layout.drafts)
+            self._write(reason, folder / REASON)
         except FileNotFoundError:
             return False
         return self._fail(task_id, TaskState.PROCESSING)
@@ -302,7 +296,7 @@ class Store:
         if self.is_finished(task_id):
             self.discard(TaskState.FAILED, task_id)
             return False
-        if is_folder(self._layout.task(TaskState.PROCESSING, task_id)):
+        if self._is_in(TaskState.PROCESSING, task_id):
             return False
         try:
             self._forgive(task_id, by)
@@ -323,7 +317,7 @@ class Store:
             return False
         path = self._layout.task(TaskState.WAITING, task_id) / REASON
         try:
-            reason.write(path, by=self._layout.drafts)
+            self._write(reason, path)
         except FileNotFoundError:  # a worker has taken it
             return False
         return self._fail(task_id, TaskState.WAITING)
@@ -342,10 +336,15 @@ class Store:
         return self.give_up(task_id, reason)
 
     def _fail(self, task_id: str, state: TaskState) -> bool:
-        twin = self._layout.task(TaskState.FAILED, task_id)
-        if is_folder(twin):
-            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
-        return self._move(task_id, state, Move.FAIL)
+        twin = self.at(self._layout.task(TaskState.FAILED, task_id))
+        if self._tree.is_folder(twin):
+            self._tree.move(twin, twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
+        if not self._move(task_id, state, Move.FAIL):
+            return False
+        if self.is_finished(task_id):  # an attempt that nobody knew of was published until its folder went
+            self.discard(TaskState.FAILED, task_id)
+            return False
+        return True
 
     def _start_attempt(self, task_id: str, node: str) -> Claim | None:
         layout = self._layout
@@ -353,13 +352,14 @@ class Store:
         token = secrets.token_hex(8)
         record = AttemptRecord(number=number, token=token, node=node, started_at=utc_now())
         folder = layout.attempt_dir(task_id, number, token)
-        sign: LifeSign | None = None
+        sign: Sign | None = None
         try:
-            layout.attempts(TaskState.PROCESSING, task_id).mkdir(exist_ok=True)
-            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes(), by=layout.drafts)
-            sign = LifeSign.create(layout.lock(task_id, number), node, token)
-            folder.mkdir()
-            fsync_path(folder.parent)
+            with suppress(FileExistsError):
+                self._tree.make_folder(self.at(layout.attempts(TaskState.PROCESSING, task_id)))
+            place = self.at(layout.attempt_record(task_id, number))
+            self._tree.create(place, record.to_bytes(), by=self.at(layout.drafts))
+            sign = self._tree.hold(self.at(layout.lock(task_id, number)), node, token)
+            self._tree.make_folder(self.at(folder))
             metadata = self.metadata(TaskState.PROCESSING, task_id)
         except (FileExistsError, FileNotFoundError):  # somebody took the task away from under us
             if sign:
@@ -374,12 +374,12 @@ class Store:
                 sign.release()
             self._fence(task_id)
             with suppress(OSError):  # a disk that takes no record of how it ended will count it as a death
-                self._end(task_id, record, Ending.NODE_TROUBLE, f"could not begin: {error.strerror}")
+                self._end(task_id, record, Ending.NODE_TROUBLE, f"could not begin: {error}")
             self._move(task_id, TaskState.PROCESSING, Move.GIVE_BACK)
             raise
         return Claim(task_id, metadata, number, token, folder, sign)
 
-    def _fail_damaged(self, task_id: str, record: AttemptRecord, sign: LifeSign, error: RecordError) -> None:
+    def _fail_damaged(self, task_id: str, record: AttemptRecord, sign: Sign, error: RecordError) -> None:
         self._fence(task_id)
         self._end(task_id, record, Ending.FAILED, str(error))
         reason = Reason(
@@ -398,62 +398,52 @@ class Store:
             self.withdraw(claim)
             raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker")
         try:
-            record = AttemptRecord.read(self._layout.attempt_record(claim.task_id, claim.attempt))
+            path = self._layout.attempt_record(claim.task_id, claim.attempt)
+            record = AttemptRecord.from_bytes(self._read(path), str(path))
         except RecordError:  # damaged by somebody; what counts is how it ends
             record = AttemptRecord(number=claim.attempt, token=claim.token, node="", started_at="")
         self._end(claim.task_id, record, ending, why)
 
     def _end(self, task_id: str, record: AttemptRecord, ending: Ending, why: str) -> AttemptRecord:
         ended = record.changed(ended=ending, ended_at=utc_now(), why=why)
-        ended.write(self._layout.attempt_record(task_id, record.number), by=self._layout.drafts)
+        self._write(ended, self._layout.attempt_record(task_id, record.number))
         return ended
 
     def _fence(self, task_id: str, last: int | None = None) -> None:
         """Move attempt directories (up to number `last`) out of a task: a late worker finds its path gone for good."""
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         with suppress(FileNotFoundError):
-            for entry in list(folder.iterdir()):
+            for entry in self._tree.entries(self.at(folder)):
                 found = parse_attempt_dir(entry.name)
                 if found and (last is None or found[0] <= last):
-                    self._remove(entry)
+                    self._remove(folder / entry.name)
 
     def _move(self, task_id: str, state: TaskState, move: Move) -> bool:
         """The rename that is the move; False when the task is not (any more) where it should start."""
         target = self._layout.task(after(state, move), task_id)
-        try:
-            self._layout.task(state, task_id).rename(target)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            if error.errno in _TAKEN:
-                return False
-            raise
-        fsync_path(target.parent)
-        fsync_path(self._layout.state(state))
-        return True
+        return self._tree.move(self.at(self._layout.task(state, task_id)), self.at(target)) is Moved.DONE
 
     def _remove(self, path: Path) -> bool:
         """Rename out of sight, then delete; False when it was not there."""
-        target = self._layout.removed / f"{path.name}-{secrets.token_hex(4)}"
-        try:
-            path.rename(target)
-        except FileNotFoundError:
+        target = self.at(self._layout.removed / f"{path.name}-{secrets.token_hex(4)}")
+        if self._tree.move(self.at(path), target) is Moved.GONE:
             return False
-        remove_tree(target)
+        self._tree.remove_tree(target)
         return True
 
     def _numbers(self, state: TaskState, task_id: str) -> list[int]:
         """The numbers of all starts of a task, retried or not."""
         try:
-            names = os.listdir(self._layout.attempts(state, task_id))  # noqa: PTH208
+            entries = self._tree.entries(self.at(self._layout.attempts(state, task_id)))
         except FileNotFoundError:
             return []
-        return sorted(filter(None, map(parse_attempt_record, names)))
+        return sorted(filter(None, (parse_attempt_record(entry.name) for entry in entries)))
 
     def _retries(self, state: TaskState, task_id: str) -> RetriesRecord:
         """What operators retried; a damaged record forgives nothing, so that the cap on starts holds."""
         with suppress(FileNotFoundError, RecordError):
-            return RetriesRecord.read(self._layout.retries(state, task_id))
+            path = self._layout.retries(state, task_id)
+            return RetriesRecord.from_bytes(self._read(path), str(path))
         return RetriesRecord()
 
     def _forgive(self, task_id: str, by: str) -> None:
@@ -465,14 +455,15 @@ class Store:
             return
         why = None
         with suppress(FileNotFoundError, RecordError):
-            why = Reason.read(self._layout.task(state, task_id) / REASON).reason
+            path = self._layout.task(state, task_id) / REASON
+            why = Reason.from_bytes(self._read(path), str(path)).reason
         retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why)
         after = before.changed(retries=(*before.retries, retry))
-        after.write(self._layout.retries(state, task_id), by=self._layout.drafts)
+        self._write(after, self._layout.retries(state, task_id))
 
     def _token_of_output(self, task_id: str) -> str | None:
         with suppress(OSError, RecordError):
-            return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).token
+            return self._render_record(task_id).token
         return None
 
     def _keep_stderr(self, task_id: str) -> None:
@@ -480,12 +471,26 @@ class Store:
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         numbers = [record.number for record in self.attempts(TaskState.PROCESSING, task_id)]
         logs = [self._layout.attempt_stderr(task_id, number) for number in reversed(numbers)]
-        (folder / STDERR).write_bytes(b"")
+        said = b""
         for log in logs:
             with suppress(FileNotFoundError):
-                shutil.copyfile(log, folder / STDERR)
+                said = self._read(log)
                 break
-        fsync_path(folder / STDERR)
+        self._tree.replace(self.at(folder / STDERR), said, by=self.at(self._layout.drafts))
+
+    def _is_in(self, state: TaskState, task_id: str) -> bool:
+        return self._tree.is_folder(self.at(self._layout.task(state, task_id)))
+
+    def _read(self, path: Path) -> bytes:
+        return self._tree.read(self.at(path))
+
+    def _write(self, record: Record, path: Path) -> None:
+        """Write a record into a task, whose folder may be moved away at any moment."""
+        self._tree.replace(self.at(path), record.to_bytes(), by=self.at(self._layout.drafts))
+
+    def _render_record(self, task_id: str) -> RenderRecord:
+        path = self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD
+        return RenderRecord.from_bytes(self._read(path), str(path))
 
 
 def _attempted(record: AttemptRecord) -> Attempted:

@@ -62,7 +62,7 @@ def test_another_container_holds_the_same_film(
 @pytest.mark.parametrize("video", ["mov", "mkv"])
 def test_players_see_what_an_mp4_tells(prepare: Callable[..., Job], render: Render, video: str) -> None:
     """By ffprobe: it begins at zero, captions are not shown unasked, and its colours are told."""
-    job = as_format(prepare(clips=("h264.mp4",), voice="voice_short.mp3", captions=CAPTIONS), video)
+    job = as_format(prepare(clips=("h264.mp4",), voice="voice_short.mp3", captions=CAPTIONS, language="deu"), video)
     render(job)
     probe = ["ffprobe", "-v", "error", "-show_streams", "-of", "json", str(job.folder / final_name(video))]  # type: ignore[arg-type]
     try:
@@ -73,6 +73,7 @@ def test_players_see_what_an_mp4_tells(prepare: Callable[..., Job], render: Rend
     assert (picture["codec_name"], float(picture["start_time"])) == ("h264", 0.0)
     assert (picture["color_space"], picture["color_range"]) == ("bt709", "tv")
     assert abs(float(sound["start_time"])) < 0.022
+    assert words["tags"]["language"] in ("deu", "ger")  # the older code means the same
     assert words["disposition"]["default"] == (0 if video == "mkv" else 1)  # of QuickTime players ask people
 
 

@@ -16,6 +16,7 @@ from shared.orders import Orders
 from shared.records.lease import LeaseRecord
 from shared.records.orders import Order, OrdersRecord
 from shared.settings import Log
+from shared.store import Store
 from shared.version import RULES
 
 ORDER = Order(by="ann\x1b", when="2026-11-20T18:03:44Z", why="new disk")
@@ -30,7 +31,7 @@ def log() -> Logger:
 @pytest.fixture
 def look(farm: Layout, log: Logger) -> Callable[[], Off | None]:
     """A fresh look each time."""
-    return lambda: Duty(farm, "studio", log, lambda: MONDAY_NOON).look()
+    return lambda: Duty(Store(farm), "studio", log, lambda: MONDAY_NOON).look()
 
 
 def test_without_orders_a_node_works(look: Callable[[], Off | None]) -> None:
@@ -56,13 +57,13 @@ def test_a_paused_node_takes_nothing(farm: Layout, look: Callable[[], Off | None
 def test_a_drain_is_carried_out_once(farm: Layout, log: Logger) -> None:
     """A worker that is started later does not end for it."""
     Orders(farm).drain(ORDER, "studio")
-    duty = Duty(farm, "studio", log)
+    duty = Duty(Store(farm), "studio", log)
     assert (off := duty.look()) is not None
     assert off.state is NodeState.DRAINING
     duty.end()
     assert Orders(farm).read("studio") == OrdersRecord()
     Orders(farm).drain(ORDER, "studio")
-    later = Duty(farm, "studio", log)
+    later = Duty(Store(farm), "studio", log)
     later.begin()
     assert later.look() is None
 
@@ -100,7 +101,7 @@ def test_orders_are_read_once_a_second_and_told_once(
     farm: Layout, log: Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A render asks many times a second whether it must stop."""
-    duty = Duty(farm, "studio", open_log("tests", Log(file=False)))
+    duty = Duty(Store(farm), "studio", open_log("tests", Log(file=False)))
     assert duty.look() is None
     Orders(farm).pause(ORDER)
     assert duty.look() is None

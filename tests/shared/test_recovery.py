@@ -499,8 +499,8 @@ def test_the_watch_goes_on_after_trouble_and_ends_when_asked(
 
 def test_the_first_worker_fixes_the_lease_of_a_root(layout: Layout) -> None:
     """Every other follows it, whatever its own configuration says."""
-    assert agree_on_lease(layout, 90.0, 5.0) == 90.0
-    assert agree_on_lease(layout, 30.0, 5.0) == 90.0
+    assert agree_on_lease(Store(layout), 90.0, 5.0) == 90.0
+    assert agree_on_lease(Store(layout), 30.0, 5.0) == 90.0
 
 
 def test_of_many_workers_that_start_at_once_all_get_the_same_lease(
@@ -512,11 +512,12 @@ import sys
 from pathlib import Path
 from shared.domain.layout import Layout
 from shared.recovery import agree_on_lease
+from shared.store import Store
 layout = Layout(Path(sys.argv[1]))
 print("ready", flush=True)
 while not (layout.farm / "go").exists():
     pass
-print(agree_on_lease(layout, float(sys.argv[2]), 1.0), flush=True)
+print(agree_on_lease(Store(layout), float(sys.argv[2]), 1.0), flush=True)
 """
     workers = [start_python(code, layout.root, 30 + number) for number in range(6)]
     assert [said(worker) for worker in workers] == ["ready"] * 6
@@ -526,17 +527,17 @@ print(agree_on_lease(layout, float(sys.argv[2]), 1.0), flush=True)
 
 def test_a_heartbeat_too_slow_for_the_roots_lease_is_refused(layout: Layout) -> None:
     """Such a worker would look dead while it lives; it is told what to set."""
-    agree_on_lease(layout, 9.0, 1.0)
-    assert agree_on_lease(layout, 90.0, 9.0 / HEARTBEATS_PER_LEASE) == 9.0
+    agree_on_lease(Store(layout), 9.0, 1.0)
+    assert agree_on_lease(Store(layout), 90.0, 9.0 / HEARTBEATS_PER_LEASE) == 9.0
     with pytest.raises(RootError, match="set it to at most 3"):
-        agree_on_lease(layout, 90.0, 5.0)
+        agree_on_lease(Store(layout), 90.0, 5.0)
 
 
 def test_a_damaged_lease_is_told_and_not_guessed(layout: Layout) -> None:
     """Two workers with different leases would be worse than none."""
     layout.lease.write_bytes(b"")
     with pytest.raises(RecordError, match=r"lease\.json"):
-        agree_on_lease(layout, 90.0, 5.0)
+        agree_on_lease(Store(layout), 90.0, 5.0)
 
 
 # -- drafts --------------------------------------------------------------------------------------
@@ -563,7 +564,7 @@ def test_a_changed_priority_is_forgotten_with_its_task(
     task_id = add_task()
     Orders(store.layout).prioritise(task_id, 90)
     recovery.sweep()
-    assert (store.layout.priorities / task_id).exists()
+    assert [path.name.partition(".")[0] for path in store.layout.priorities.iterdir()] == [task_id]
     claim = take(task_id)
     finish(claim)
     store.publish(claim)

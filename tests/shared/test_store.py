@@ -674,6 +674,27 @@ def test_what_was_claimed_but_not_begun_is_cancelled(store: Store, add_task: Add
     assert states_of(task_id) == [TaskState.FAILED]
 
 
+def test_an_attempt_that_is_begun_while_its_task_is_cancelled_is_not_doubled(
+    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is published between the last look at the output and the move: the output wins, after the move too."""
+    task_id = add_task()
+    layout = store.layout
+    layout.task(TaskState.WAITING, task_id).rename(layout.task(TaskState.PROCESSING, task_id))
+    give_up = store.give_up
+
+    def late(task_id: str, reason: Reason) -> bool:
+        layout.task(TaskState.PROCESSING, task_id).rename(layout.task(TaskState.WAITING, task_id))
+        claim = take(task_id)
+        finish(claim)
+        claim.folder.rename(layout.task(TaskState.FINISHED, task_id))
+        return give_up(task_id, reason)
+
+    monkeypatch.setattr(store, "give_up", late)
+    assert store.cancel(task_id, cancelled(task_id)) is False
+    assert states_of(task_id) == [TaskState.FINISHED]
+
+
 def test_the_output_wins_over_a_cancellation(
     store: Store, add_task: Add, take: Take, finish: Finish, states_of: States
 ) -> None:

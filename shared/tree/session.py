@@ -1,0 +1,238 @@
+"""One SFTP channel: paramiko's client, with what it keeps to itself.
+
+Those are the server's extensions; a link that broke (:class:`Broken`) told from a server that refused (an OSError, of
+which EEXIST, ENOTEMPTY and ENOSPC all say no more than "Failure"); the error of a close; and reads and writes that do
+not wait for each other, without the threads that paramiko's own prefetching leaves behind when a link breaks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any
+
+from paramiko.channel import Channel
+from paramiko.common import DEBUG
+from paramiko.message import Message
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_DATA,
+    CMD_EXTENDED,
+    CMD_EXTENDED_REPLY,
+    CMD_HANDLE,
+    CMD_INIT,
+    CMD_OPEN,
+    CMD_READ,
+    CMD_STATUS,
+    CMD_VERSION,
+    CMD_WRITE,
+    SFTP_FLAG_CREATE,
+    SFTP_FLAG_EXCL,
+    SFTP_FLAG_READ,
+    SFTP_FLAG_TRUNC,
+    SFTP_FLAG_WRITE,
+    SFTPError,
+    int64,
+)
+from paramiko.sftp_attr import SFTPAttributes
+from paramiko.sftp_client import SFTPClient
+
+from shared.tree.tree import BLOCK
+
+_VERSION = 3
+_SLOW_BYTES = 20e6  # a disk that works off fewer bytes per second than this is taken for one that stands still
+_FEW, _MANY = 2, 64  # requests on their way: a record needs two; 2 MiB keep 40 MB/s going over 50 ms
+POSIX_RENAME, HARD_LINK, FSYNC, HASH = (
+    "posix-rename@openssh.com",
+    "hardlink@openssh.com",
+    "fsync@openssh.com",
+    "check-file",
+)
+
+
+class Broken(Exception):
+    """The link broke or stood still; whether a request that was on its way has been carried out is unknown."""
+
+
+class How(IntFlag):
+    """How a file is opened."""
+
+    READ = SFTP_FLAG_READ
+    WRITE = SFTP_FLAG_WRITE
+    CREATE = SFTP_FLAG_CREATE
+    TRUNCATE = SFTP_FLAG_TRUNC
+    EXCLUSIVE = SFTP_FLAG_EXCL
+
+
+class Session(SFTPClient):
+    """A channel, for one thread at a time. Methods raise OSError for what the server refuses."""
+
+    if TYPE_CHECKING:  # what paramiko's stubs leave out; the conformance tests notice when it changes
+
+        def _send_packet(self, kind: int, packet: Message) -> None: ...
+        def _read_packet(self) -> tuple[int, bytes]: ...
+        def _request(self, kind: int, *arguments: Any) -> tuple[int, Message]: ...
+        def _async_request(self, replies: object, kind: int, *arguments: Any) -> int: ...
+        def _read_response(self) -> None: ...
+        def _convert_status(self, reply: Message) -> None: ...
+
+    def __init__(self, channel: Channel) -> None:
+        self.extensions: frozenset[str] = frozenset()
+        super().__init__(channel)
+
+    # -- what paramiko does otherwise ------------------------------------------------------------
+
+    def _send_version(self) -> int:
+        """Say hello, and keep what the server says it can do besides."""
+        hello = Message()
+        hello.add_int(_VERSION)
+        self._send_packet(CMD_INIT, hello)
+        kind, data = self._read_packet()
+        if kind != CMD_VERSION:
+            raise Broken("what answers there does not speak SFTP")
+        reply = Message(data)
+        version = reply.get_int()
+        found = set()
+        while reply.get_remainder():
+            found.add(reply.get_text())
+            reply.get_string()
+        self.extensions = frozenset(found)
+        return version
+
+    def _read_all(self, size: int) -> bytes:
+        try:
+            return bytes(super()._read_all(size))  # type: ignore[misc]
+        except (EOFError, OSError) as error:
+            raise Broken(str(error) or type(error).__name__) from error
+
+    def _write_all(self, content: bytes) -> None:
+        try:
+            super()._write_all(content)  # type: ignore[misc]
+        except (EOFError, OSError) as error:
+            raise Broken(str(error) or type(error).__name__) from error
+
+    def _log(self, level: int, message: Any, *arguments: Any) -> None:
+        """Say nothing of single requests: paramiko formats a line for each even where nobody reads it."""
+        if level > DEBUG:
+            super()._log(level, message, *arguments)  # type: ignore[misc]
+
+    # -- files -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def opened(self, path: str, how: How) -> Iterator[bytes]:
+        """The handle of an open file; that closing fails is an error, as a full disk may only say so then."""
+        kind, reply = self._request(CMD_OPEN, path, int(how), SFTPAttributes())
+        if kind != CMD_HANDLE:
+            raise SFTPError(f"the server answered the opening of {path} with {kind}")
+        handle = reply.get_binary()
+        try:
+            yield handle
+        except Broken:
+            raise
+        except BaseException:
+            with suppress(Broken, OSError):  # what went wrong before is what is to be told
+                self._request(CMD_CLOSE, handle)
+            raise
+        self._request(CMD_CLOSE, handle)
+
+    def read_from(self, handle: bytes, offset: int) -> Iterator[bytes]:
+        """What an open file holds from `offset` to its end, in order, with several requests on their way."""
+        replies = _Replies()
+        asked: deque[tuple[int, int]] = deque()
+        at, width = offset, _FEW
+        while True:
+            while len(asked) < width:
+                asked.append((self._async_request(replies, CMD_READ, handle, int64(at), BLOCK), at))
+                at += BLOCK
+            number, start = asked.popleft()
+            try:
+                block = self._reply(replies, number, CMD_DATA).get_string()
+            except EOFError:
+                return
+            yield block
+            width = min(width * 2, _MANY)
+            if len(block) < BLOCK:  # the end, or a server of small answers: ask for what follows directly
+                asked.clear()
+                at = start + len(block)
+
+    def write_from(self, handle: bytes, offset: int, blocks: Iterable[bytes]) -> Iterator[int]:
+        """Write blocks of at most :data:`BLOCK` bytes, in order; yields up to which offset the server has them."""
+        replies = _Replies()
+        asked: deque[tuple[int, int]] = deque()
+        at = offset
+        for block in blocks:
+            asked.append((self._async_request(replies, CMD_WRITE, handle, int64(at), block), at + len(block)))
+            at += len(block)
+            if len(asked) >= _MANY:
+                yield self._written(replies, *asked.popleft())
+        while asked:
+            yield self._written(replies, *asked.popleft())
+
+    def write(self, handle: bytes, content: bytes) -> None:
+        """Write a whole small file."""
+        blocks = (content[start : start + BLOCK] for start in range(0, len(content), BLOCK))
+        for _ in self.write_from(handle, 0, blocks):
+            pass
+
+    def fsync(self, handle: bytes, size: int = 0) -> None:
+        """Make an open file of a size, or a folder, survive a power loss, where the server can."""
+        if FSYNC in self.extensions:
+            with self._patient(size):
+                self._request(CMD_EXTENDED, FSYNC, handle)
+
+    def hard_link(self, source: str, target: str) -> None:
+        """Give a file a second name, which must be free."""
+        self._request(CMD_EXTENDED, HARD_LINK, source, target)
+
+    def sha256(self, handle: bytes, size: int) -> str | None:
+        """The hash of an open file as the server counts it; None where it does not (OpenSSH has no such extension)."""
+        if HASH not in self.extensions or not size:
+            return None
+        try:
+            with self._patient(size):
+                kind, reply = self._request(CMD_EXTENDED, HASH, handle, "sha256", int64(0), int64(size), 0)
+        except OSError:  # it has the extension, but not this hash
+            return None
+        if kind != CMD_EXTENDED_REPLY:
+            return None
+        rest = reply.get_remainder()
+        # Some servers repeat the extension's name before the algorithm's, the drafts do not: the hash comes last.
+        return bytes(rest[-32:]).hex() if b"sha256" in rest[:-32] else None
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _patient(self, size: int) -> Iterator[None]:
+        """Wait longer for one answer, for which the server has to go through a whole file."""
+        usual = self.sock.gettimeout()
+        self.sock.settimeout((usual or 0) + size / _SLOW_BYTES)
+        try:
+            yield
+        finally:
+            self.sock.settimeout(usual)
+
+    def _written(self, replies: _Replies, number: int, until: int) -> int:
+        self._reply(replies, number, CMD_STATUS)
+        return until
+
+    def _reply(self, replies: _Replies, number: int, wanted: int) -> Message:
+        while number not in replies.come:
+            self._read_response()
+        kind, reply = replies.come.pop(number)
+        if kind == CMD_STATUS:
+            self._convert_status(reply)
+        if kind != wanted:
+            raise SFTPError(f"the server answered with {kind} instead of {wanted}")
+        return reply
+
+
+class _Replies:
+    """Answers to requests that did not wait for each other; paramiko hands them in by this method's name."""
+
+    def __init__(self) -> None:
+        self.come: dict[int, tuple[int, Message]] = {}
+
+    def _async_response(self, kind: int, reply: Message, number: int) -> None:
+        self.come[number] = (kind, reply)

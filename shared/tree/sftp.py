@@ -1,0 +1,457 @@
+"""A tree behind an SFTP server. What cannot be known from an answer is looked at before it is decided.
+
+A server says no more than "Failure" to a name that is taken, a folder that is not empty and a disk that is full; and a
+link may break after a request was carried out and before its answer came. Both are doubt, and end the same way: look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from shared.files import private_name
+from shared.lifesign import boot_id
+from shared.records.lock import LockRecord
+from shared.records.record import RecordError
+from shared.tree.bandwidth import Bandwidth
+from shared.tree.carrying import Sink, receive, send
+from shared.tree.link import Link
+from shared.tree.session import HARD_LINK, How, Session
+from shared.tree.tree import (
+    MOST_BYTES,
+    AlreadyThere,
+    Carried,
+    Entry,
+    Moved,
+    NoInformation,
+    NotThere,
+    Progress,
+    Sign,
+    TreeTrouble,
+    inside,
+)
+
+T = TypeVar("T")
+
+_SIGN_BYTES = 512  # as in shared/lifesign.py: one write of a fixed width
+_NEW = How.WRITE | How.CREATE | How.TRUNCATE
+_PAUSE_SECONDS = 0.2  # between tries of a request whose answer was lost and which has not happened
+
+
+class SftpTree:
+    """The root that a link leads to. Safe for several threads."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._root = link.remote.folder
+        self._bandwidth = Bandwidth(link.remote.bytes_per_second)
+
+    def __str__(self) -> str:
+        return str(self._link.remote)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def entries(self, folder: PurePosixPath) -> list[Entry]:
+        at = self._at(folder)
+        with _told("list", folder):
+            found = self._link.ask(lambda session: session.listdir_attr(at), f"listing {folder}")
+        return [Entry(entry.filename, stat.S_ISDIR(entry.st_mode or 0)) for entry in found]
+
+    def is_folder(self, path: PurePosixPath) -> bool:
+        return stat.S_ISDIR(self._mode(path) or 0)
+
+    def is_there(self, path: PurePosixPath) -> bool:
+        return self._mode(path, follow=False) is not None
+
+    def size(self, path: PurePosixPath) -> int:
+        at = self._at(path)
+        with _told("look at", path):
+            return self._link.ask(lambda session: session.stat(at), f"looking at {path}").st_size or 0
+
+    def read(self, path: PurePosixPath) -> bytes:
+        at = self._at(path)
+
+        def request(session: Session) -> bytes:
+            content = bytearray()
+            with session.opened(at, How.READ) as handle:
+                for block in session.read_from(handle, 0):
+                    content += block
+                    if len(content) > MOST_BYTES:
+                        raise TreeTrouble(f"{path} is larger than {MOST_BYTES} bytes: it is not read whole")
+            return bytes(content)
+
+        with _told("read", path):
+            return self._link.ask(request, f"reading {path}")
+
+    def is_dead_here(self, path: PurePosixPath, content: bytes | None) -> bool:  # noqa: ARG002
+        """Never: this machine's kernel does not know who holds a far file."""
+        return False
+
+    # -- changing --------------------------------------------------------------------------------
+
+    def create(self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None) -> None:
+        at = self._at(path)
+        temporary = str(private_name(Path(self._at(by / path.name) if by else at)))
+
+        def request(session: Session) -> None:
+            if not self._link_new(session, temporary, at, content):
+                _write(session, at, content, How.WRITE | How.CREATE | How.EXCLUSIVE)
+            _settle_folder(session, at)
+
+        def judge(trouble: OSError) -> bool | None:
+            found = self._read_or_none(path)
+            if found is not None:
+                return isinstance(trouble, NoInformation) and found == content
+            return None
+
+        with _told("create", path):
+            try:
+                mine = self._decide(request, judge, f"creating {path}")
+            finally:
+                with suppress(TreeTrouble, OSError):  # a private name, which nobody reads
+                    self._link.ask(lambda session: _remove_if_there(session, temporary), f"removing {temporary}")
+        if mine is False:
+            raise AlreadyThere(f"Cannot create {path}: the name is taken")
+
+    def replace(
+        self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None, *, durable: bool = True
+    ) -> None:
+        at = self._at(path)
+        temporary = str(private_name(Path(self._at(by / path.name) if by else at)))
+
+        def request(session: Session) -> None:
+            try:
+                _write(session, temporary, content, _NEW, durable=durable)
+                session.posix_rename(temporary, at)
+            except OSError:
+                _remove_if_there(session, temporary)
+                raise
+            if durable:
+                _settle_folder(session, at)
+
+        with _told("write", path):  # doing it twice is doing it once
+            self._link.ask(request, f"writing {path}")
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
+        old, new = self._at(source), self._at(target)
+        doubted = False
+
+        def request(session: Session) -> Moved:
+            session.rename(old, new)
+            for path in dict.fromkeys((new, old)):
+                with suppress(FileNotFoundError):  # the folder it came from may itself have gone on
+                    _settle_folder(session, path)
+            return Moved.DONE
+
+        def judge(trouble: OSError) -> Moved | None:
+            nonlocal doubted
+            # "No such file" is a clear answer, unless an earlier request may have been carried out after all.
+            doubted = doubted or not isinstance(trouble, FileNotFoundError)
+            there = self.is_there(source), self.is_there(target)
+            if there == (True, False):
+                return None
+            if there == (True, True):
+                return Moved.TAKEN
+            return Moved.PERHAPS if there == (False, True) and doubted else Moved.GONE
+
+        with _told("move something to", target):
+            return self._decide(request, judge, f"moving {source} to {target}") or Moved.DONE
+
+    def make_folder(self, path: PurePosixPath) -> None:
+        at = self._at(path)
+
+        def request(session: Session) -> None:
+            session.mkdir(at)
+            _settle_folder(session, at)
+
+        def judge(trouble: OSError) -> bool | None:
+            if isinstance(trouble, NoInformation):
+                return True if self.is_folder(path) else None
+            return False if self.is_there(path) else None
+
+        with _told("make", path):
+            if self._decide(request, judge, f"making {path}") is False:
+                raise AlreadyThere(f"Cannot make {path}: the name is taken")
+
+    def settle(self, folder: PurePosixPath) -> None:
+        """What was carried here is on the disk already; it is asked for in case the folder has gone."""
+        if not self.is_folder(folder):
+            raise NotThere(f"Cannot write {folder}: it is not there")
+
+    def remove(self, path: PurePosixPath) -> bool:
+        at = self._at(path)
+
+        def judge(trouble: OSError) -> bool | None:
+            if self.is_there(path):
+                return None
+            return not isinstance(trouble, FileNotFoundError)
+
+        with _told("remove", path):
+            return self._decide(lambda session: session.remove(at), judge, f"removing {path}") is not False
+
+    def remove_tree(self, path: PurePosixPath) -> None:
+        at = self._at(path)
+        with _told("remove", path):
+            self._link.ask(lambda session: _remove_all(session, at), f"removing {path}")
+
+    def hold(self, path: PurePosixPath, node: str, token: str) -> Sign:
+        # No flock is held and no device known, so that nobody on the server takes the holder for dead too early.
+        record = LockRecord(node=node, token=token, boot=boot_id(), pid=os.getpid(), device=None, counter=1)
+        self.create(path, record.to_bytes().ljust(_SIGN_BYTES))
+        return _FarSign(self, self._link, self._at(path), path, record)
+
+    # -- carrying --------------------------------------------------------------------------------
+
+    def upload(
+        self, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
+    ) -> Carried:
+        inside(target)
+        with _told("carry a file to", target):
+            return send(_Far(self, self._link, self._bandwidth, self._at), source, target, progress, sha256)
+
+    def download(
+        self, source: PurePosixPath, target: Path, *, sha256: str, size: int, progress: Progress | None = None
+    ) -> None:
+        at = self._at(source)
+
+        def fetch(offset: int, sink: Sink) -> None:
+            def request(session: Session) -> None:
+                with session.opened(at, How.READ) as handle:
+                    for block in session.read_from(handle, offset):
+                        sink(block)
+                        self._bandwidth.take(len(block))
+
+            with _told("read", source):
+                self._link.once(request, f"fetching {source}")
+
+        receive(fetch, target, sha256=sha256, size=size, progress=progress)
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _at(self, path: PurePosixPath) -> str:
+        return str(self._root / inside(path))
+
+    def _mode(self, path: PurePosixPath, *, follow: bool = True) -> int | None:
+        """The kind and rights of what has a name, or None."""
+        at = self._at(path)
+
+        def request(session: Session) -> int:
+            return (session.stat(at) if follow else session.lstat(at)).st_mode or 0
+
+        try:
+            with _told("look at", path):
+                return self._link.ask(request, f"looking at {path}")
+        except NotThere:
+            return None
+
+    def _read_or_none(self, path: PurePosixPath) -> bytes | None:
+        try:
+            return self.read(path)
+        except NotThere:
+            return None
+
+    def _decide(self, request: Callable[[Session], T], judge: Callable[[OSError], T | None], doing: str) -> T | None:
+        """Send a request; where it was refused or its answer was lost, have `judge` look what has become of it.
+
+        `judge` gives the answer, or None: it has not happened. Then a refusal is one, and a lost request is sent again.
+        """
+        until = time.monotonic() + self._link.patience.link
+        while True:
+            try:
+                return self._link.once(request, doing)
+            except OSError as error:
+                answer = judge(error)
+                if answer is not None:
+                    return answer
+                if not isinstance(error, NoInformation) or time.monotonic() >= until:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _link_new(self, session: Session, temporary: str, at: str, content: bytes) -> bool:
+        """Write a file aside and give it a second name; False, and nothing is there, where links cannot be had."""
+        if HARD_LINK not in session.extensions:
+            return False
+        _write(session, temporary, content, _NEW)
+        try:
+            session.hard_link(temporary, at)
+        except FileNotFoundError:
+            raise
+        except OSError:  # the name is taken, or the far filesystem has no links
+            if _is_there(session, at):
+                raise
+            return False
+        return True
+
+
+class _FarSign:
+    """A lock file on the server, known again by its token."""
+
+    def __init__(self, tree: SftpTree, link: Link, at: str, path: PurePosixPath, record: LockRecord) -> None:
+        self._tree = tree
+        self._link = link
+        self._at = at
+        self._path = path
+        self._record = record
+        self._released = False
+
+    def beat(self) -> None:
+        if self._released:
+            raise NotThere(f"{self._path} was released")
+        record = self._record.changed(counter=self._record.counter + 1)
+
+        def request(session: Session) -> None:
+            with session.opened(self._at, How.READ | How.WRITE) as handle:
+                self._check(b"".join(session.read_from(handle, 0)))
+                session.write(handle, record.to_bytes().ljust(_SIGN_BYTES))
+
+        with _told("show life in", self._path):
+            self._link.ask(request, f"showing life in {self._path}")
+        self._record = record
+
+    def abandon(self) -> None:
+        self._released = True
+
+    def release(self) -> None:
+        if self._released:
+            return
+        self._released = True
+        try:
+            self._check(self._tree.read(self._path))
+        except NotThere:
+            return
+        self._tree.remove(self._path)
+
+    def _check(self, content: bytes) -> None:
+        try:
+            token = LockRecord.from_bytes(content, str(self._path)).token
+        except RecordError as error:
+            raise NotThere(f"{self._path} is not this worker's any more: {error}") from error
+        if token != self._record.token:
+            raise NotThere(f"{self._path} is not this worker's any more, but has the token {token}")
+
+
+class _Far:
+    """The far end of an upload over a link."""
+
+    def __init__(self, tree: SftpTree, link: Link, bandwidth: Bandwidth, at: Callable[[PurePosixPath], str]) -> None:
+        self._tree = tree
+        self._link = link
+        self._bandwidth = bandwidth
+        self._at = at
+        self.remove = tree.remove
+        self.move = tree.move
+
+    def length(self, path: PurePosixPath) -> int | None:
+        try:
+            return self._tree.size(path)
+        except NotThere:
+            return None
+
+    def append(self, path: PurePosixPath, offset: int, blocks: Iterator[bytes], arrived: Callable[[int], None]) -> None:
+        at = self._at(path)
+
+        def paced(mark: Callable[[], None]) -> Iterator[bytes]:
+            for block in blocks:
+                self._bandwidth.take(len(block))
+                mark()
+                yield block
+
+        def request(session: Session) -> None:
+            with session.opened(at, How.WRITE | How.CREATE) as handle, self._link.watched() as mark:
+                for until in session.write_from(handle, offset, paced(mark)):
+                    mark()
+                    arrived(until)
+
+        self._link.once(request, f"carrying a file to {path}")
+
+    def settle(self, path: PurePosixPath, size: int) -> None:
+        at = self._at(path)
+
+        def request(session: Session) -> None:
+            with session.opened(at, How.READ | How.WRITE) as handle:
+                session.fsync(handle, size)
+
+        self._link.ask(request, f"making {path} durable")
+
+    def sha256(self, path: PurePosixPath, size: int) -> str:
+        """As the server counts it, or of what comes back from it."""
+        at = self._at(path)
+
+        def request(session: Session) -> str:
+            with session.opened(at, How.READ) as handle:
+                counted = session.sha256(handle, size)
+                if counted:
+                    return counted
+                digest = hashlib.sha256()
+                for block in session.read_from(handle, 0):
+                    digest.update(block)
+                    self._bandwidth.take(len(block))
+                return digest.hexdigest()
+
+        return self._link.ask(request, f"checking {path}")
+
+
+def _write(session: Session, at: str, content: bytes, how: How, *, durable: bool = True) -> None:
+    with session.opened(at, how) as handle:
+        session.write(handle, content)
+        if durable:
+            session.fsync(handle)
+
+
+def _settle_folder(session: Session, at: str) -> None:
+    """Make the name of something durable. OpenSSH opens folders as files; what cannot, leaves that to its disk."""
+    try:
+        with session.opened(str(PurePosixPath(at).parent), How.READ) as handle:
+            session.fsync(handle)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return
+
+
+def _is_there(session: Session, at: str) -> bool:
+    try:
+        session.lstat(at)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove_if_there(session: Session, at: str) -> None:
+    with suppress(FileNotFoundError):
+        session.remove(at)
+
+
+def _remove_all(session: Session, at: str) -> None:
+    """Delete something, links as such; what goes meanwhile is fine."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(session.lstat(at).st_mode or 0):
+            session.remove(at)
+            return
+        for entry in session.listdir_attr(at):
+            _remove_all(session, f"{at}/{entry.filename}")
+        session.rmdir(at)
+
+
+@contextmanager
+def _told(doing: str, path: PurePosixPath) -> Iterator[None]:
+    """What a server refuses, in the words of the seam."""
+    try:
+        yield
+    except (NotThere, AlreadyThere, TreeTrouble):
+        raise
+    except FileNotFoundError as error:
+        raise NotThere(f"Cannot {doing} {path}: it, or the folder it should lie in, is not there") from error
+    except PermissionError as error:
+        raise TreeTrouble(f"The server does not allow to {doing} {path}: give its user the right to") from error
+    except OSError as error:
+        raise TreeTrouble(
+            f'The server refused to {doing} {path} and says no more than "{error}": its disk may be full, or the '
+            "name be of another kind"
+        ) from error
