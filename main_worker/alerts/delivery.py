@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from main_worker.alerts.channel import Channel, NotTaken
+from shared.domain.backoff import wait_before
 from shared.log import Logger
 from shared.records.alerts import Alert
 
@@ -78,7 +79,7 @@ class Delivery:
 
     def _deliver(self, alert: Alert) -> bool:
         """Try until it is taken or given up; False where this ends before."""
-        began, pause = time.monotonic(), self._retry_seconds
+        began, tries = time.monotonic(), 0
         while not self._ended.is_set():
             try:
                 self._channel.send(alert)
@@ -86,7 +87,8 @@ class Delivery:
                 if error.is_final or time.monotonic() - began > _GIVE_UP_SECONDS:
                     self._lost(alert, str(error))
                     return True
-                if pause == self._retry_seconds:
+                tries += 1
+                if tries == 1:
                     self._log.warning(f"An alert waits, {self.name}: {error}", name="alert_late", about=alert.title)
             except Exception:  # noqa: BLE001
                 # A fault in telling must not end all telling; this one is told in the log.
@@ -95,8 +97,8 @@ class Delivery:
             else:
                 self._log.debug(f"Told by {self.name}: {alert.title}", name="alert_told")
                 return True
-            self._ended.wait(pause)
-            pause = min(2 * pause, _MOST_SECONDS)
+            # No chance in it: there is one main worker, so nobody comes back together with it.
+            self._ended.wait(wait_before(tries, 1.0, shortest=self._retry_seconds, longest=_MOST_SECONDS))
         return False
 
     def _lost(self, alert: Alert, why: str) -> None:
