@@ -76,7 +76,7 @@ format: $(STAMP)    ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reference: $(STAMP) ## write again what is generated from the code: config.toml, project_root/, docs/schema/
+reference: $(STAMP) ## write again what is generated from the code: config.toml, systemd/, project_root/, docs/schema/
 	$(BIN)/python -m console.reference
 
 articles: $(STAMP)  ## write docs/articles.md: how well the text of real web pages is found (needs realmedia)

@@ -17,11 +17,12 @@ from console.retire import retire
 from console.retry import retry
 from console.run import run
 from console.scan import scan
+from console.service import service
 from console.show import show
 from console.status import status
 from console.tasks import tasks_command
 from console.top import top
-from console.web.server import web
+from console.web.command import web
 from console.where import where
 from console.workers import main_worker, render_worker
 from shared.version import PROGRAM
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 for command in (
-    *(init, main_worker, render_worker, run, scan, demo, doctor),
+    *(init, main_worker, render_worker, run, scan, demo, doctor, service),
     *(status, top, tasks_command, nodes_command, show, where, history, logs, web),
     *(retry, cancel, priority, pause, resume, drain, hours, retire),
 ):

@@ -37,7 +37,7 @@ def work(started: Started) -> int | None:
             return EXIT_FINE if run_once(config, layout, ffmpeg, started.log) else EXIT_FAILED
         log_to_file(config.log, layout.log_file("main_worker"))
         lease = agree_on_lease(Store(layout), config.worker.lease_seconds, config.worker.heartbeat_seconds)
-        worker = MainWorker(config, layout, lease, ffmpeg, started.log)
+        worker = MainWorker(config, layout, lease, ffmpeg, started.log, started.systemd)
         on_stop_signals(worker.stop)
         worker.run(until_idle=started.mode == UNTIL_IDLE)
     return EXIT_FINE

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 
+from main_worker.alerts.alarm import Alarm
 from main_worker.arrival.watch import Events
 from main_worker.arrival.writers import ignore_lease_signals
 from main_worker.mill import Mill, Standing
@@ -28,6 +29,7 @@ from shared.files import as_machine_trouble, overwrite_hint, write_hint
 from shared.leash import can_isolate
 from shared.log import Logger
 from shared.nodes import Nodes
+from shared.notify import Notifier
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import RecordError, utc_now
 from shared.recovery import Caps, Recovery
@@ -42,10 +44,13 @@ _SAY_SECONDS = 1.0  # the record is for people; with a thousand drops it is long
 class MainWorker:
     """The main worker of one root; its caller holds the root's main lock."""
 
-    def __init__(self, config: Config, layout: Layout, lease_seconds: float, ffmpeg: Ffmpeg, log: Logger) -> None:
+    def __init__(
+        self, config: Config, layout: Layout, lease_seconds: float, ffmpeg: Ffmpeg, log: Logger, systemd: Notifier
+    ) -> None:
         self._config = config
         self._layout = layout
         self._log = log
+        self._systemd = systemd
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._changed = threading.Event()
@@ -60,6 +65,7 @@ class MainWorker:
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
         watching = Watching(log, config.worker.min_free_bytes)
         self._handing = Handing(layout, self._store, Nodes(layout, lease_seconds), watching, log)
+        self._alarm = Alarm(config.alerts, layout, Nodes(layout, lease_seconds), log)
         self._said: MainRecord | None = None
         self._said_at = -_SAY_SECONDS
         self._paused_since: str | None = None
@@ -68,6 +74,7 @@ class MainWorker:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
         self._wake.set()
+        self._systemd.stopping()
 
     def run(self, *, until_idle: bool) -> None:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
@@ -81,6 +88,8 @@ class MainWorker:
         watch.start()
         handing = threading.Thread(target=self._handing.keep_watch, args=(self._stop,), name="nodes")
         handing.start()
+        alarm = threading.Thread(target=self._alarm.keep_watch, args=(self._stop,), name="alerts")
+        alarm.start()
         sweeping = threading.Thread(target=self._sweep, name="retention")
         sweeping.start()
         try:
@@ -92,6 +101,7 @@ class MainWorker:
             watch.join()
             handing.join()
             sweeping.join()
+            alarm.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
 
     def _sweep(self) -> None:
@@ -119,6 +129,8 @@ class MainWorker:
                 if until_idle and not (standing.busy or self._changed.is_set()) and self._all_rendered():
                     self._log.info("Nothing is left to do", name="idle")
                     return
+            self._systemd.ready()  # after the first turn, which reads the library and may take long
+            self._systemd.alive()
             self._rest(_BUSY_PAUSE if until_idle else _SAY_SECONDS)
 
     def _rest(self, longest: float) -> None:
@@ -137,6 +149,7 @@ class MainWorker:
         if self._said and record == self._said.changed(updated_at=record.updated_at):
             return
         self._said = record
+        self._systemd.doing(record.words)
         try:
             try:
                 write_hint(self._layout.main_record, record.to_bytes())

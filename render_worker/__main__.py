@@ -54,7 +54,15 @@ def work(started: Started) -> None:
         log_to_file(config.log, layout.log_file("render_worker", node))
         found = Ways(chosen, measured)
         worker = RenderWorker(
-            config, layout, node, lease, ffmpeg, found, started.log, self_test=lambda: _works(trials, codecs)
+            config,
+            layout,
+            node,
+            lease,
+            ffmpeg,
+            found,
+            started.log,
+            started.systemd,
+            self_test=lambda: _works(trials, codecs),
         )
         on_stop_signals(worker.stop)
         if not stop.is_set():

@@ -38,6 +38,7 @@ from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.log import Logger
 from shared.nodes import Nodes
+from shared.notify import Notifier
 from shared.records.reason import CANCELLED, Reason
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
@@ -62,6 +63,7 @@ class RenderWorker:
         ffmpeg: Ffmpeg,
         ways: Ways,
         log: Logger,
+        systemd: Notifier,
         *,
         self_test: Callable[[], bool],
     ) -> None:
@@ -71,6 +73,7 @@ class RenderWorker:
         self._ffmpeg = ffmpeg
         self._ways = ways
         self._log = log
+        self._systemd = systemd
         self._store = Store(layout)
         self._stop = threading.Event()
         self._rest_until = 0.0
@@ -79,7 +82,9 @@ class RenderWorker:
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
         self._pace = Pace()
-        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, ways, self._pace, ffmpeg.version)
+        self._pulse = Pulse(
+            self._store, node, config.worker.heartbeat_seconds, ways, self._pace, ffmpeg.version, systemd.doing
+        )
         self._duty = Duty(self._store, node, log)
         self._health = Health(self._store, node, time.monotonic)
         self._self_test = self_test
@@ -92,6 +97,7 @@ class RenderWorker:
     def stop(self) -> None:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
+        self._systemd.stopping()
 
     def run(self) -> None:
         """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
@@ -103,12 +109,14 @@ class RenderWorker:
         self._cache.tidy()
         self._duty.begin()
         self._pulse.start()
+        self._systemd.ready()
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
         try:
             while not self._stop.is_set():
                 if not (self._work_once() or self._work_ahead()):
-                    self._stop.wait(self._config.worker.poll_seconds)
+                    self._systemd.rest(self._stop, self._config.worker.poll_seconds)
+                self._systemd.alive()
         finally:
             self._stop.set()
             watch.join()
@@ -155,6 +163,7 @@ class RenderWorker:
 
     def _is_wanted(self) -> bool:
         """Whether there is something better to do than conforming ahead of need."""
+        self._systemd.alive()
         return self._stop.is_set() or self._duty.look() is not None or self._choosing.has_new()
 
     def _may_work(self) -> bool:
@@ -316,7 +325,8 @@ class RenderWorker:
         return record
 
     def _must_stop(self) -> bool:
-        """Whether a render has to end before it is done."""
+        """Whether a render has to end before it is done. Who asks is alive; what it waits for has limits of its own."""
+        self._systemd.alive()
         if self._stop.is_set() or self._pulse.lost:
             return True
         off = self._duty.look()

@@ -7,6 +7,7 @@ import platform
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -35,13 +36,26 @@ class Doing:
 
 
 class Pulse:
-    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours."""
+    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours.
 
-    def __init__(self, store: Store, node: str, heartbeat_seconds: float, ways: Ways, pace: Pace, ffmpeg: str) -> None:
+    `tell` gets in words, every second, what the node's record says.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        heartbeat_seconds: float,
+        ways: Ways,
+        pace: Pace,
+        ffmpeg: str,
+        tell: Callable[[str], None],
+    ) -> None:
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
         self._ways = ways
+        self._tell = tell
         self._pace = pace
         self._ffmpeg = ffmpeg
         self._ended = threading.Event()
@@ -132,5 +146,6 @@ class Pulse:
             free_bytes=shutil.disk_usage(self._store.layout.root).free,
             updated_at=utc_now(),
         )
+        self._tell(record.words)
         place = self._store.at(self._store.layout.node_record(self._node))
         self._store.tree.replace(place, record.to_bytes(), durable=False)

@@ -17,10 +17,7 @@ from shared.records.record import RecordError
 
 def show(layout: Layout, metadata: Metadata) -> Path:
     """Link a finished task under its story's name, unless a newer version of the chapter stands there."""
-    named = (metadata.category, metadata.story_name, metadata.chapter)
-    titles = metadata.titles if len(metadata.titles) == len(named) else named
-    category, story, chapter = map(_one_component, titles)
-    view = functools.partial(layout.story_view, category, story, chapter, metadata.render.profile)
+    view = functools.partial(layout.story_view, *_titles(metadata), metadata.render.profile)
     link = view(metadata.render.output_format)
     link.parent.mkdir(parents=True, exist_ok=True)
     final = layout.task(TaskState.FINISHED, metadata.task_id) / final_name(metadata.render.output_format)
@@ -35,6 +32,18 @@ def show(layout: Layout, metadata: Metadata) -> Path:
         if older != link:
             older.unlink(missing_ok=True)
     return link
+
+
+def link_of(layout: Layout, metadata: Metadata) -> Path:
+    """Where :func:`show` links a finished task."""
+    return layout.story_view(*_titles(metadata), metadata.render.profile, metadata.render.output_format)
+
+
+def _titles(metadata: Metadata) -> tuple[str, str, str]:
+    """Category, story and chapter, each as one path component."""
+    named = (metadata.category, metadata.story_name, metadata.chapter)
+    category, story, chapter = metadata.titles if len(metadata.titles) == len(named) else named
+    return _one_component(category), _one_component(story), _one_component(chapter)
 
 
 def hide(layout: Layout, task_ids: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""``reelmill web``: serves the page."""
+"""Serves the page: where it listens, who may come in, and how it ends."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 import os
 import socket
 import sys
-from pathlib import Path
 
 import click
 import uvicorn
+from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from console.options import config_option, plain_errors, root_option, root_to_change
 from console.web.app import application
 from console.web.guard import Guard, is_loopback, read_token
-from shared.config import load_config
+from shared.config import Config, ConfigError
 from shared.domain.errors import MachineTrouble
+from shared.domain.layout import Layout
 from shared.log import log_to_file, open_log
-from shared.process import EXIT_FAILED, config_path
+from shared.process import EXIT_FAILED
 from shared.settings import Web
 
 _HEADER_SECONDS = 10.0  # a browser sends its request in one go
@@ -38,16 +38,23 @@ class _Impatient(H11Protocol):
             self.transport.close()
 
 
-@click.command("web")
-@click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of web.listen.")
-@root_option
-@config_option
-@plain_errors
-def web(listen: str | None, given_root: Path | None, config: Path | None) -> None:
-    """Serve a page that shows the farm, on this machine only unless web.listen says otherwise."""
-    layout = root_to_change(given_root, config)
-    settings = load_config(config_path(layout, str(config) if config else None))
-    chosen = Web.model_validate({**settings.web.model_dump(), **({"listen": listen} if listen else {})})
+def serve(layout: Layout, settings: Config, listen: str | None) -> None:
+    """Serve the page of a root until a signal comes.
+
+    Args:
+        listen: HOST:PORT instead of the configured one.
+
+    Raises:
+        ConfigError: `listen` is no such thing.
+        RootError: the token cannot be used.
+        MachineTrouble: it cannot listen there.
+    """
+    chosen = settings.web
+    if listen:
+        try:
+            chosen = Web(listen=listen, names=settings.web.names)
+        except ValidationError:
+            raise ConfigError("--listen", (f"{listen} is not HOST:PORT, such as 127.0.0.1:8420",)) from None
     host, _, port = chosen.listen.rpartition(":")
     host = host.strip("[]")
     log = open_log("web", settings.log)

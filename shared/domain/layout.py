@@ -128,6 +128,11 @@ class Layout:
         return self.farm / "mounts.json"
 
     @property
+    def alerts(self) -> Path:
+        """What the main worker has told people, and what it still has to."""
+        return self.farm / "alerts.json"
+
+    @property
     def main_record(self) -> Path:
         """What the main worker last said about itself: waiting voices, drops in work, trouble."""
         return self.farm / "main_worker.json"

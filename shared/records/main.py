@@ -56,3 +56,11 @@ class MainRecord(Record):
     waiting_count: int = 0
     nodes: tuple[NodeVerdict, ...] = Field((), description="Nodes with which something is wrong.")
     updated_at: str
+
+    @property
+    def words(self) -> str:
+        """What the main worker does, on one line."""
+        parts = [f"{self.state}: {self.trouble}" if self.trouble else self.state]
+        parts += [f"{self.pending_count} in raw/"] if self.pending_count else []
+        parts += [f"{self.waiting_count} waiting for material"] if self.waiting_count else []
+        return ", ".join(parts)

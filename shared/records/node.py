@@ -39,3 +39,12 @@ class NodeRecord(Record):
     eta_seconds: float | None = None
     free_bytes: int | None = None
     updated_at: str
+
+    @property
+    def words(self) -> str:
+        """What the node does, on one line; names from outside stand in it as they are."""
+        if self.percent is None:
+            return ": ".join(filter(None, (self.state, self.label or self.why)))
+        speed = f" at {self.fps:.0f} fps" if self.fps else ""
+        left = f", {self.eta_seconds:.0f} s left" if self.eta_seconds is not None else ""
+        return f"{self.phase} {self.label or ''} {self.percent:.0f} %{speed}{left}"

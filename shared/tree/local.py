@@ -56,8 +56,13 @@ class LocalTree:
     # -- looking ---------------------------------------------------------------------------------
 
     def entries(self, folder: PurePosixPath) -> list[Entry]:
-        with _told("list", folder), os.scandir(self._at(folder)) as found:
-            return [Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        try:
+            with _told("list", folder), os.scandir(self._at(folder)) as found:
+                return [Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        except NotThere:
+            if is_there(self._at(folder)):  # nobody must take that for a folder that holds nothing
+                raise TreeTrouble(f"Cannot list {folder}: it is not a folder") from None
+            raise
 
     def is_folder(self, path: PurePosixPath) -> bool:
         with _told("look at", path):

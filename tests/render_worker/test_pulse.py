@@ -31,7 +31,7 @@ def store(farm: Layout) -> Store:
 @pytest.fixture
 def pulse(store: Store) -> Iterator[Pulse]:
     """A pulse that beats ten times a second."""
-    pulse = Pulse(store, "a", 0.1, WAYS, Pace(), "ffmpeg 7")
+    pulse = Pulse(store, "a", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None)
     pulse.start()
     yield pulse
     pulse.stop()
@@ -121,7 +121,7 @@ def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, wait_unt
 
 def test_a_pulse_that_stops_removes_the_record(store: Store, farm: Layout, wait_until: WaitUntil) -> None:
     """A node that left is not a dead node."""
-    pulse = Pulse(store, "b", 0.1, WAYS, Pace(), "ffmpeg 7")
+    pulse = Pulse(store, "b", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None)
     pulse.start()
     wait_until(farm.node_record("b").exists)
     pulse.stop()

@@ -64,7 +64,7 @@ class Warrior:
         self._history = os.open(history, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._log = open_log("warrior", Log(file=False))
         ways = Ways({DEFAULT_PROFILE: (Way("libx264"),)})
-        self._pulse = Pulse(self._store, name, HEARTBEAT, ways, Pace(), "")
+        self._pulse = Pulse(self._store, name, HEARTBEAT, ways, Pace(), "", lambda _: None)
         self._duty = Duty(self._store, name, self._log)
         self._recovery = Recovery(self._store, CAPS, LEASE, self._log, time.monotonic)
         self._stop = threading.Event()
