@@ -383,7 +383,7 @@ class RenderWorker:
             [*attempts, Attempted(ending, self._node)],
             max_attempts=worker.max_attempts,
             max_starts=worker.max_starts,
-            crew=self._nodes.crew(claim.metadata.render.profile),
+            crew=self._nodes.crew(claim.metadata.render.profile, afresh=True),  # it may be given up for want of others
         )
         if ending in COUNTED:
             self._health.failed(claim.task_id)

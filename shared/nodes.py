@@ -48,10 +48,10 @@ class Nodes:
         self._seen: dict[str, Seen] = {}
         self._looked = float("-inf")
 
-    def look(self) -> dict[str, Seen]:
-        """All nodes by name; read again once a second at most. One whose record cannot be read stays as it was."""
+    def look(self, *, afresh: bool = False) -> dict[str, Seen]:
+        """All nodes by name; read again once a second at most, or now. What cannot be read stays as it was."""
         now = self._clock()
-        if now < self._looked + _SECONDS:
+        if now < self._looked + _SECONDS and not afresh:
             return self._seen
         self._looked = now
         try:
@@ -72,9 +72,9 @@ class Nodes:
                 )
         return self._seen
 
-    def crew(self, profile: str) -> Crew:
+    def crew(self, profile: str, *, afresh: bool = False) -> Crew:
         """Who can make videos of a profile, and who is set aside."""
-        living = [seen.record for seen in self.look().values() if seen.life is not Life.DEAD]
+        living = [seen.record for seen in self.look(afresh=afresh).values() if seen.life is not Life.DEAD]
         return Crew(
             frozenset(record.node for record in living if record.profiles is None or profile in record.profiles),
             frozenset(record.node for record in living if record.state == NodeState.UNHEALTHY.value),

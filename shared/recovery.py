@@ -169,7 +169,7 @@ class Recovery:
         """Who else could render a task; nobody is known where its metadata cannot be read."""
         with suppress(OSError, RecordError):
             if self.nodes:
-                return self.nodes.crew(self.store.metadata(TaskState.PROCESSING, task_id).render.profile)
+                return self.nodes.crew(self.store.metadata(TaskState.PROCESSING, task_id).render.profile, afresh=True)
         return Crew()
 
     def _clear_lock(self, name: str) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import uvicorn
@@ -18,12 +20,23 @@ from shared.config import Config, ConfigError
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
 from shared.log import log_to_file, open_log
-from shared.process import EXIT_FAILED
+from shared.process import EXIT_FAILED, on_stop_signals
 from shared.settings import Web
 
 _HEADER_SECONDS = 10.0  # a browser sends its request in one go
 _MOST_CONNECTIONS = 200
 _STOP_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """One that ends well when it is asked to end, instead of by the signal that asked."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
 
 
 class _Impatient(H11Protocol):
@@ -86,7 +99,9 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     log.info(f"Serving {layout.root} at {address}", name="web_started")
     if sys.stdout.isatty():
         click.echo(f"{address}#token={token}")
-    uvicorn.Server(served).run(sockets=[listening])
+    server = _Server(served)
+    on_stop_signals(server.stop)
+    server.run(sockets=[listening])
     log.info("The page has stopped", name="web_stopped")
     if not os.path.isdir(layout.root):  # noqa: PTH112 - False where it cannot be reached
         sys.exit(EXIT_FAILED)
