@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size contact-sheet clean
+        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size contact-sheet screenshots clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -99,6 +99,9 @@ bench-size: $(STAMP) ## how many nodes one root carries, by simulation (some min
 
 contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in contact-sheet.jpg (needs realmedia)
 	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg
+
+screenshots: $(STAMP) ## pictures of the page, in docs/ (needs chromium and chromedriver)
+	REELMILL_SCREENSHOTS=docs $(BIN)/pytest -q tests/system/test_page.py -k followed
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
