@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ _REQUESTS = {3: "open", 4: "close", 5: "read", 6: "write", 7: "lstat", 9: "setst
     13: "remove", 14: "mkdir", 15: "rmdir", 16: "realpath", 17: "stat", 18: "rename", 200: "extended"
 }  # fmt: skip
 
+_MOMENT = 0.02  # seconds; long enough for another session to come in between
+
 
 @dataclass
 class Ways:
@@ -36,6 +39,8 @@ class Ways:
         creates_again: an exclusive create opens what is there.
         makes_again: making a folder that is there is fine.
         vague: what is not there is a "Failure".
+        gap: replacing removes first and renames then.
+        looks_first: it looks whether a name is free, takes its time, and then takes it.
         extensions: what it offers besides.
         stops: called before (False) and after (True) each request is carried out, with its name and count; True cuts.
     """
@@ -46,6 +51,8 @@ class Ways:
     creates_again: bool = False
     makes_again: bool = False
     vague: bool = False
+    gap: bool = False
+    looks_first: bool = False
     extensions: tuple[str, ...] = ("posix-rename@openssh.com",)
     stops: Callable[[str, int, bool], bool] | None = None
     requests: list[str] = field(default_factory=list)
@@ -104,6 +111,9 @@ class _Files(paramiko.SFTPServerInterface):
         return _answered(lambda: paramiko.SFTPAttributes.from_stat(Path(path).lstat()), self._ways)
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:  # noqa: ARG002
+        if self._ways.looks_first and flags & os.O_EXCL and not os.path.lexists(path):
+            time.sleep(_MOMENT)
+            flags &= ~os.O_EXCL
         if self._ways.creates_again:
             flags &= ~os.O_EXCL
         return _answered(lambda: _Handle(path, flags), self._ways)
@@ -121,7 +131,13 @@ class _Files(paramiko.SFTPServerInterface):
         return self._done("rename", step)
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
-        return self._done("posix_rename", lambda: Path(oldpath).replace(newpath) and None)
+        def step() -> None:
+            if self._ways.gap:
+                Path(newpath).unlink(missing_ok=True)
+                time.sleep(_MOMENT)
+            Path(oldpath).replace(newpath)
+
+        return self._done("posix_rename", step)
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:  # noqa: ARG002
         return self._done("mkdir", lambda: Path(path).mkdir(exist_ok=self._ways.makes_again))
@@ -149,7 +165,7 @@ class _Server(paramiko.SFTPServer):
         for extension in self._ways.extensions:
             hello.add_string(extension)
             hello.add_string("1")
-        self._send_packet(CMD_VERSION, hello)  # type: ignore[attr-defined]
+        self._send_packet(CMD_VERSION, hello)
 
     def _process(self, kind: int, number: int, message: Message) -> None:
         name = _REQUESTS.get(kind, str(kind))
@@ -225,6 +241,7 @@ class StrangeServer:
                 end, _ = self._listener.accept()
             except OSError:
                 return
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = paramiko.Transport(end)
             transport.add_server_key(self._key)
             transport.set_subsystem_handler("sftp", _Server, _Files, self.ways)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -174,7 +175,11 @@ class Link:
                     auth_timeout=seconds,
                     channel_timeout=seconds,
                 )
-            _transport(client).set_keepalive(max(1, int(self.patience.keep_alive)))
+            transport = _transport(client)
+            transport.set_keepalive(max(1, int(self.patience.keep_alive)))
+            # Else a small request of one thread waits until that of another has been acknowledged (Nagle).
+            if isinstance(transport.sock, socket.socket):
+                transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except BaseException as error:
             client.close()
             refusal = self._refusal(error)
