@@ -34,6 +34,12 @@ def sshd_path() -> str:
     return found
 
 
+def make_key(path: Path, passphrase: str = "") -> None:
+    """A key pair at `path` and `path`.pub."""
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", path.name, "-f", str(path)]
+    subprocess.run(command, check=True)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -56,8 +62,7 @@ class Sshd:
         self._as_root = account.pw_uid == 0
         self.user, self.owner = ("node", _NODE_ID) if self._as_root else (account.pw_name, account.pw_uid)
         for name in ("host", "client"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(home / name)]
-            subprocess.run(command, check=True)
+            make_key(home / name)
         shutil.copy(home / "client.pub", home / "authorized_keys")
         self.known_hosts = home / "known_hosts"
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {(home / 'host.pub').read_text('ascii')}")
@@ -213,6 +218,11 @@ class Cable:
         """Let new connections through; what was frozen is lost."""
         self.cut()
         self._flows.set()
+
+    def mend(self) -> None:
+        """Make it whole again, whatever was done to it."""
+        self.plug_in()
+        self.thaw()
 
     def after(self, amount: int, happens: Callable[[], None]) -> None:
         """Have something happen when so many bytes more have been carried, in both directions together."""

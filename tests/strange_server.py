@@ -17,7 +17,7 @@ import paramiko
 from paramiko import sftp_server
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.message import Message
-from paramiko.sftp import CMD_INIT, CMD_VERSION, SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
+from paramiko.sftp import CMD_EXTENDED, CMD_INIT, CMD_STATUS, CMD_VERSION, SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from shared.tree.remote import Remote
 
@@ -75,6 +75,9 @@ class _Handle(paramiko.SFTPHandle):
     def write(self, offset: int, data: Any) -> int:
         os.pwrite(self._file, data, offset)
         return SFTP_OK
+
+    def sync(self) -> None:
+        os.fsync(self._file)
 
     def stat(self) -> paramiko.SFTPAttributes | int:
         return paramiko.SFTPAttributes.from_stat(os.fstat(self._file))
@@ -177,9 +180,29 @@ class _Server(paramiko.SFTPServer):
             return
         if stops and stops(name, count, True):
             self._mute = True
-        super()._process(kind, number, message)  # type: ignore[misc]
+        if not self._is_extension(kind, number, message):
+            super()._process(kind, number, message)  # type: ignore[misc]
         if getattr(self, "_mute", False):
             self._cut()
+
+    def _is_extension(self, kind: int, number: int, message: Message) -> bool:
+        """Carry out what paramiko's server does not know."""
+        if kind != CMD_EXTENDED:
+            return False
+        tag = message.get_text()
+        if tag == "hardlink@openssh.com":
+            source, target = message.get_text(), message.get_text()
+            code = _answered(lambda: Path(target).hardlink_to(source), self._ways)
+        elif tag == "fsync@openssh.com":
+            opened = self.file_table[message.get_binary()]
+            assert isinstance(opened, _Handle)
+            code = _answered(opened.sync, self._ways)
+        else:
+            message.rewind()
+            message.get_int()
+            return False
+        self._response(number, CMD_STATUS, code, "", "")  # type: ignore[attr-defined]
+        return True
 
     def _send_packet(self, kind: int, packet: Message) -> None:
         if not getattr(self, "_mute", False):

@@ -26,10 +26,11 @@ from shared.tree.tree import (
     NotThere,
     Progress,
     TreeTrouble,
+    Unreachable,
 )
 
 _TRIES = 2  # what was begun by somebody else, or before a power loss, may be wrong: begun anew, it is not
-_FRUITLESS = 3  # breaks in a row without one byte more; each has already waited for the link
+_FRUITLESS = 3  # breaks in a row without one byte more, each of a link that had come back
 _READ_BYTES = 1 << 20
 
 Sink = Callable[[bytes], None]
@@ -161,8 +162,8 @@ def _fill(far: FarEnd, source: Path, partial: PurePosixPath, size: int, progress
         breaks, best = (0, at or 0) if (at or 0) > best else (breaks + 1, best)
         try:
             far.append(partial, at or 0, blocks_of(source, at or 0, size), arrived)
-        except NoInformation:
-            if breaks >= _FRUITLESS:
+        except NoInformation as error:
+            if breaks >= _FRUITLESS or isinstance(error, Unreachable):
                 raise
         else:
             if far.length(partial) != size:
@@ -195,9 +196,9 @@ def _read_in(fetch: Callable[[int, Sink], None], handle: int, size: int, progres
             fetch(at, sink)
         except _TooMuch:
             return None
-        except NoInformation:
+        except NoInformation as error:
             breaks = 0 if at > before else breaks + 1
-            if breaks > _FRUITLESS:
+            if breaks > _FRUITLESS or isinstance(error, Unreachable):
                 raise
         else:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import socket
 import threading
@@ -19,10 +20,11 @@ from shared.domain.backoff import wait_before
 from shared.tree.hosts import LinkRefused, Strangers
 from shared.tree.remote import Remote
 from shared.tree.session import Broken, Session
-from shared.tree.tree import NoInformation
+from shared.tree.tree import NoInformation, Unreachable
 
 T = TypeVar("T")
 
+_UNHEARD = logging.NullHandler()  # what paramiko logs, with tracebacks, is raised as well, and told in words
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 
@@ -57,12 +59,14 @@ class Link:
         self._client: SSHClient | None = None
         self._of_thread = threading.local()
         self._closed = False
+        logging.getLogger("paramiko").addHandler(_UNHEARD)
 
     def ask(self, request: Callable[[Session], T], doing: str) -> T:
         """Have a request answered that may be repeated, over a new connection if the link breaks.
 
         Raises:
-            NoInformation: there was no link, or none that lasted for the answer.
+            Unreachable: there was no link.
+            NoInformation: there was none that lasted for the answer.
             LinkRefused: the server is a stranger, or does not let us in.
             OSError: the server refused.
         """
@@ -70,15 +74,16 @@ class Link:
         while True:
             try:
                 return self.once(request, doing, patience)
-            except NoInformation:
-                if time.monotonic() >= patience:
+            except NoInformation as error:
+                if isinstance(error, Unreachable) or time.monotonic() >= patience:
                     raise
 
     def once(self, request: Callable[[Session], T], doing: str, until: float | None = None) -> T:
         """Send a request that must not be repeated unseen, once there is a link (until then: monotonic seconds).
 
         Raises:
-            NoInformation: as for :meth:`ask`; the request may have been carried out.
+            Unreachable: there was no link; it was not sent.
+            NoInformation: the link broke; it may have been carried out.
             LinkRefused, OSError: as for :meth:`ask`.
         """
         client, session = self._session(doing, self.patience.link + time.monotonic() if until is None else until)
@@ -140,7 +145,7 @@ class Link:
                 chance = random.random()  # noqa: S311 - spreads nodes out, keeps no secret
                 wait = wait_before(tries, chance, shortest=_SHORTEST_WAIT, longest=_LONGEST_WAIT)
                 if self._closed or time.monotonic() + wait >= until:
-                    raise NoInformation(
+                    raise Unreachable(
                         f"{self.remote} cannot be reached for {doing} ({error or type(error).__name__}), after "
                         f"{tries} tries. Check the network and the server; it is tried again by itself",
                         everywhere=True,

@@ -137,13 +137,16 @@ class Session(SFTPClient):
             raise
         self._request(CMD_CLOSE, handle)
 
-    def read_from(self, handle: bytes, offset: int) -> Iterator[bytes]:
-        """What an open file holds from `offset` to its end, in order, with several requests on their way."""
+    def read_from(self, handle: bytes, offset: int, size: int | None = None) -> Iterator[bytes]:
+        """What an open file holds from `offset` to its end, in order, with several requests on their way.
+
+        Of a file that should have a size, no more is asked for than tells whether it goes on behind that.
+        """
         replies = _Replies()
         asked: deque[tuple[int, int]] = deque()
         at, width = offset, _FEW
         while True:
-            while len(asked) < width:
+            while len(asked) < width and (not asked or size is None or at <= size):
                 asked.append((self._async_request(replies, CMD_READ, handle, int64(at), BLOCK), at))
                 at += BLOCK
             number, start = asked.popleft()
@@ -155,7 +158,7 @@ class Session(SFTPClient):
             width = min(width * 2, _MANY)
             if len(block) < BLOCK:  # the end, or a server of small answers: ask for what follows directly
                 asked.clear()
-                at = start + len(block)
+                at, width = start + len(block), 1
 
     def write_from(self, handle: bytes, offset: int, blocks: Iterable[bytes]) -> Iterator[int]:
         """Write blocks of at most :data:`BLOCK` bytes, in order; yields up to which offset the server has them."""

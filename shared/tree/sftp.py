@@ -34,6 +34,7 @@ from shared.tree.tree import (
     Progress,
     Sign,
     TreeTrouble,
+    Unreachable,
     inside,
 )
 
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 _SIGN_BYTES = 512  # as in shared/lifesign.py: one write of a fixed width
 _NEW = How.WRITE | How.CREATE | How.TRUNCATE
-_PAUSE_SECONDS = 0.2  # between tries of a request whose answer was lost and which has not happened
+_PAUSE_SECONDS = 0.05  # between tries of a request whose answer was lost and which has not happened
 
 
 class SftpTree:
@@ -216,7 +217,7 @@ class SftpTree:
         def fetch(offset: int, sink: Sink) -> None:
             def request(session: Session) -> None:
                 with session.opened(at, How.READ) as handle:
-                    for block in session.read_from(handle, offset):
+                    for block in session.read_from(handle, offset, size):
                         sink(block)
                         self._bandwidth.take(len(block))
 
@@ -258,6 +259,8 @@ class SftpTree:
         while True:
             try:
                 return self._link.once(request, doing)
+            except Unreachable:
+                raise
             except OSError as error:
                 answer = judge(error)
                 if answer is not None:
@@ -382,7 +385,7 @@ class _Far:
                 if counted:
                     return counted
                 digest = hashlib.sha256()
-                for block in session.read_from(handle, 0):
+                for block in session.read_from(handle, 0, size):
                     digest.update(block)
                     self._bandwidth.take(len(block))
                 return digest.hexdigest()
