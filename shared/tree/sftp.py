@@ -134,8 +134,13 @@ class SftpTree:
             if durable:
                 _settle_folder(session, at)
 
+        def judge(trouble: OSError) -> bool | None:
+            if isinstance(trouble, FileNotFoundError):
+                return None
+            return True if self._read_or_none(path) == content else None
+
         with _told("write", path):  # doing it twice is doing it once
-            self._link.ask(request, f"writing {path}")
+            self._decide(request, judge, f"writing {path}")
 
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         old, new = self._at(source), self._at(target)
