@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,7 @@ from shared.tree.tree import (
 _TRIES = 2  # what was begun by somebody else, or before a power loss, may be wrong: begun anew, it is not
 _FRUITLESS = 3  # breaks in a row without one byte more, each of a link that had come back
 _READ_BYTES = 1 << 20
+_LOOK_SECONDS = 0.05  # between looks whether somebody else has finished the same file
 
 Sink = Callable[[bytes], None]
 AnyPath = TypeVar("AnyPath", Path, PurePosixPath)
@@ -231,15 +233,17 @@ def _held(partial: Path, target: Path) -> Iterator[int]:
             raise FileExistsError
         handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            lock_descriptor(handle)  # whoever holds it is alive: the kernel lets go for the dead
-            if _is_named(handle, partial):
-                yield handle
-                return
+            # Whoever holds it is alive: the kernel lets go for the dead. He may keep it under its final name.
+            while is_named(handle, partial):
+                if lock_descriptor(handle, blocking=False) and is_named(handle, partial):
+                    yield handle
+                    return
+                time.sleep(_LOOK_SECONDS)
         finally:
             os.close(handle)
 
 
-def _is_named(handle: int, path: Path) -> bool:
+def is_named(handle: int, path: Path) -> bool:
     """Whether a path still leads to an open file."""
     try:
         found = path.stat()
