@@ -53,8 +53,9 @@ class Sshd:
     everybody else's lets in who runs the tests.
     """
 
-    def __init__(self, home: Path, lines: str) -> None:
+    def __init__(self, home: Path, lines: str, view: tuple[str, ...] = ()) -> None:
         self.home = home
+        self._view = view
         self.port = free_port()
         self._lines = lines
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,10 +90,10 @@ class Sshd:
         )
         command = [sshd_path(), "-D", "-f", str(config), "-E", str(self.home / "log")]
         if self._as_root:
-            view = "mount -t tmpfs none /run && mkdir -m 755 /run/sshd"
-            for name in ("passwd", "group", "shadow"):
-                view += f" && mount --bind {self.home}/{name} /etc/{name}"
-            command = ["unshare", "-m", "sh", "-c", f'{view} && exec "$@"', "sh", *command]
+            view = ["mount -t tmpfs none /run", "mkdir -m 755 /run/sshd"]
+            view += [f"mount --bind {self.home}/{name} /etc/{name}" for name in ("passwd", "group", "shadow")]
+            view += [line.replace("HOME", str(self.home)) for line in self._view]
+            command = ["unshare", "-m", "sh", "-c", f'{" && ".join(view)} && exec "$@"', "sh", *command]
         self._process = subprocess.Popen(command)
         deadline = time.monotonic() + _READY_SECONDS
         while not _answers(self.port):
@@ -155,13 +156,20 @@ def _children_of(pid: int) -> list[int]:
 
 
 @contextmanager
-def running_sshd(lines: str) -> Iterator[Sshd]:
-    """An sshd for as long as it is needed; skips where there is none."""
+def running_sshd(
+    lines: str, view: tuple[str, ...] = (), prepare: Callable[[Sshd], object] = lambda _: None
+) -> Iterator[Sshd]:
+    """An sshd for as long as it is needed; skips where there is none.
+
+    `view` are commands that change what root's sees of the system, and nobody else; HOME stands for its folder, which
+    `prepare` may fill before.
+    """
     sshd_path()
     with TemporaryDirectory(prefix="reelmill-sshd-") as name:
         home = Path(name)
         home.chmod(0o755)
-        sshd = Sshd(home, lines)
+        sshd = Sshd(home, lines, view)
+        prepare(sshd)
         sshd.start()
         try:
             yield sshd

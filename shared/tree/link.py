@@ -225,8 +225,14 @@ class Link:
                 channel.settimeout(self.patience.reply)
                 channel.invoke_subsystem("sftp")
                 session = Session(channel)
-        except (OSError, EOFError, SSHException, Broken):
+        except (OSError, EOFError, SSHException, Broken) as error:
+            living = _is_alive(client)
             self._drop(client)
+            if living and isinstance(error, SSHException) and "Channel closed" in str(error):
+                raise LinkRefused(
+                    f"{self.remote} lets us in, but has no SFTP for us: its sshd_config needs a line such as "
+                    "Subsystem sftp internal-sftp (docs/sftp.md)"
+                ) from error
             raise
         self._of_thread.kept = (client, session)
         return session

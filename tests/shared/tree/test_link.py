@@ -321,6 +321,12 @@ def test_without_key_or_agent_there_is_nothing_to_show(sshd: Sshd, root: Path, m
     assert "There is no key to show" in refusal(sshd.remote(root, key=None))
 
 
+def test_a_server_without_sftp_is_told() -> None:
+    """It lets us in, and that is all."""
+    with running_sshd("") as sshd:
+        assert "has no SFTP for us" in refusal(sshd.remote(sshd.folder("root")))
+
+
 def test_an_agent_may_have_the_key(sshd: Sshd, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that no file without a passphrase has."""
     place = tmp_path / "agent"
