@@ -193,6 +193,7 @@ class Cable:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.carried = 0
+        self.bytes_per_second: float | None = None
         self._ends: list[socket.socket] = []
         self._mutex = threading.Lock()
         self._flows = threading.Event()
@@ -266,6 +267,8 @@ class Cable:
             while block := source.recv(16384):
                 self._flows.wait()
                 self.carried += len(block)
+                if self.bytes_per_second:
+                    time.sleep(len(block) / self.bytes_per_second)
                 if self._at and self.carried >= self._at[0]:
                     _, happens = self._at
                     self._at = None

@@ -68,8 +68,9 @@ def send(
     far: FarEnd, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
 ) -> Carried:
     """Carry a file of this machine to a far name that must be free; see :meth:`shared.tree.tree.Tree.upload`."""
-    size = source.stat().st_size
-    digest = sha256 or sha256_of(source)
+    with _own_trouble(f"Cannot read {source}"):
+        size = source.stat().st_size
+        digest = sha256 or sha256_of(source)
     carried = Carried(size, digest)
     if _is_same(far, target, carried):
         return carried
@@ -125,9 +126,15 @@ def sha256_of(path: Path) -> str:
 
 def blocks_of(path: Path, offset: int, until: int) -> Iterator[bytes]:
     """What a file of this machine holds between two offsets, in blocks for the wire."""
-    with path.open("rb") as stream:
-        stream.seek(offset)
-        while offset < until and (block := stream.read(min(BLOCK, until - offset))):
+    with _own_trouble(f"Cannot read {path}"):
+        stream = path.open("rb")
+    with stream:
+        while offset < until:
+            with _own_trouble(f"Cannot read {path}"):
+                stream.seek(offset)
+                block = stream.read(min(BLOCK, until - offset))
+            if not block:
+                return
             offset += len(block)
             yield block
 
@@ -184,7 +191,7 @@ def _read_in(fetch: Callable[[int, Sink], None], handle: int, size: int, progres
         nonlocal at
         if at + len(block) > size:
             raise _TooMuch
-        with _own_trouble():
+        with _own_trouble("Cannot write what arrives"):
             os.pwrite(handle, block, at)
         digest.update(block)
         at += len(block)
@@ -212,12 +219,12 @@ class _TooMuch(Exception):
 
 
 @contextmanager
-def _own_trouble() -> Iterator[None]:
+def _own_trouble(doing: str) -> Iterator[None]:
     """Tell this machine's own errors from those of a server, which are OSErrors too."""
     try:
         yield
     except OSError as error:
-        trouble = as_machine_trouble(error, "Cannot write what arrives")
+        trouble = as_machine_trouble(error, doing)
         raise TreeTrouble(str(trouble), everywhere=trouble.everywhere) from error
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from paramiko import AuthenticationException, BadHostKeyException, SSHClient, SSHException
+from paramiko.sftp import SFTPError
 from paramiko.ssh_exception import PasswordRequiredException
 from paramiko.transport import Transport
 
@@ -89,12 +90,17 @@ class Link:
         client, session = self._session(doing, self.patience.link + time.monotonic() if until is None else until)
         try:
             return request(session)
-        except Broken as error:
+        except (Broken, SFTPError, SSHException, EOFError) as error:
             self._drop(client)
             raise NoInformation(
                 f"The link to {self.remote} broke while {doing} ({error}): whether it happened is not known",
                 everywhere=True,
             ) from error
+        except Exception:
+            raise
+        except BaseException:  # interrupted, perhaps in the middle of an answer
+            self._drop(client)
+            raise
 
     @contextmanager
     def watched(self) -> Iterator[Callable[[], None]]:

@@ -61,8 +61,8 @@ class SftpTree:
     def entries(self, folder: PurePosixPath) -> list[Entry]:
         at = self._at(folder)
         with _told("list", folder):
-            found = self._link.ask(lambda session: session.listdir_attr(at), f"listing {folder}")
-        return [Entry(entry.filename, stat.S_ISDIR(entry.st_mode or 0)) for entry in found]
+            found = self._link.ask(lambda session: session.entries(at), f"listing {folder}")
+        return [Entry(name, stat.S_ISDIR(mode)) for name, mode in found]
 
     def is_folder(self, path: PurePosixPath) -> bool:
         return stat.S_ISDIR(self._mode(path) or 0)
@@ -435,8 +435,8 @@ def _remove_all(session: Session, at: str) -> None:
         if not stat.S_ISDIR(session.lstat(at).st_mode or 0):
             session.remove(at)
             return
-        for entry in session.listdir_attr(at):
-            _remove_all(session, f"{at}/{entry.filename}")
+        for name, _ in session.entries(at):
+            _remove_all(session, f"{at}/{name}")
         session.rmdir(at)
 
 

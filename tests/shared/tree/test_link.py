@@ -223,6 +223,32 @@ def test_a_heartbeat_goes_on_beside_an_upload(sshd: Sshd, root: Path, film: Path
     assert 0 < slowest < 1.5
 
 
+def test_a_heartbeat_gets_through_on_a_slow_line(sshd: Sshd, cable: Cable, root: Path, tmp_path: Path) -> None:
+    """No more of a file is on its way than is through in a moment, so that an answer never takes too long."""
+    (tmp_path / "film.mp4").write_bytes(FILM[: 1 << 20])
+    beats: list[float] = []
+    ended = threading.Event()
+    with tree_at(sshd.remote(root, cable.port), Patience(connect=5, reply=3, link=3, keep_alive=1)) as tree:
+        sign = tree.hold(P("tasks/lock"), "node-a", "ab12")
+
+        def beat_on() -> None:
+            while not ended.wait(0.1):
+                began = time.monotonic()
+                sign.beat()
+                beats.append(time.monotonic() - began)
+
+        cable.bytes_per_second = 250_000
+        thread = threading.Thread(target=beat_on)
+        thread.start()
+        told: list[int] = []
+        tree.upload(tmp_path / "film.mp4", P("output/final.mp4"), lambda done, _: told.append(done))
+        ended.set()
+        thread.join()
+    assert told == sorted(set(told)), "it was not begun twice"
+    assert len(beats) > 2
+    assert max(beats) < 3
+
+
 def test_a_limit_holds_for_all_threads_together(sshd: Sshd, root: Path, tmp_path: Path) -> None:
     """Two downloads share it."""
     rate = 4 << 20
