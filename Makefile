@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power fuzz-ingest fuzz-ingest-sample \
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power torture-sftp fuzz-ingest fuzz-ingest-sample \
         bench-ingest bench-claims bench-render bench-quality bench-scales bench-size contact-sheet screenshots clean
 
 help:            ## list the targets
@@ -59,6 +59,9 @@ fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with rea
 
 fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
 	$(BIN)/python -m tests.torture.fuzz_ingest --files 100 --batch 25 --seconds 50
+
+torture-sftp: $(STAMP) ## cut the link to an SFTP server at every single request (two minutes)
+	REELMILL_EVERY_REQUEST=1 $(BIN)/pytest -q tests/shared/tree/test_breaks.py
 
 bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
 	$(BIN)/python -m benchmarks.ingest

@@ -34,6 +34,12 @@ def sshd_path() -> str:
     return found
 
 
+def make_key(path: Path, passphrase: str = "") -> None:
+    """A key pair at `path` and `path`.pub."""
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", path.name, "-f", str(path)]
+    subprocess.run(command, check=True)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -47,8 +53,9 @@ class Sshd:
     everybody else's lets in who runs the tests.
     """
 
-    def __init__(self, home: Path, lines: str) -> None:
+    def __init__(self, home: Path, lines: str, view: tuple[str, ...] = ()) -> None:
         self.home = home
+        self._view = view
         self.port = free_port()
         self._lines = lines
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,8 +63,7 @@ class Sshd:
         self._as_root = account.pw_uid == 0
         self.user, self.owner = ("node", _NODE_ID) if self._as_root else (account.pw_name, account.pw_uid)
         for name in ("host", "client"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(home / name)]
-            subprocess.run(command, check=True)
+            make_key(home / name)
         shutil.copy(home / "client.pub", home / "authorized_keys")
         self.known_hosts = home / "known_hosts"
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {(home / 'host.pub').read_text('ascii')}")
@@ -84,10 +90,10 @@ class Sshd:
         )
         command = [sshd_path(), "-D", "-f", str(config), "-E", str(self.home / "log")]
         if self._as_root:
-            view = "mount -t tmpfs none /run && mkdir -m 755 /run/sshd"
-            for name in ("passwd", "group", "shadow"):
-                view += f" && mount --bind {self.home}/{name} /etc/{name}"
-            command = ["unshare", "-m", "sh", "-c", f'{view} && exec "$@"', "sh", *command]
+            view = ["mount -t tmpfs none /run", "mkdir -m 755 /run/sshd"]
+            view += [f"mount --bind {self.home}/{name} /etc/{name}" for name in ("passwd", "group", "shadow")]
+            view += [line.replace("HOME", str(self.home)) for line in self._view]
+            command = ["unshare", "-m", "sh", "-c", f'{" && ".join(view)} && exec "$@"', "sh", *command]
         self._process = subprocess.Popen(command)
         deadline = time.monotonic() + _READY_SECONDS
         while not _answers(self.port):
@@ -150,13 +156,20 @@ def _children_of(pid: int) -> list[int]:
 
 
 @contextmanager
-def running_sshd(lines: str) -> Iterator[Sshd]:
-    """An sshd for as long as it is needed; skips where there is none."""
+def running_sshd(
+    lines: str, view: tuple[str, ...] = (), prepare: Callable[[Sshd], object] = lambda _: None
+) -> Iterator[Sshd]:
+    """An sshd for as long as it is needed; skips where there is none.
+
+    `view` are commands that change what root's sees of the system, and nobody else; HOME stands for its folder, which
+    `prepare` may fill before.
+    """
     sshd_path()
     with TemporaryDirectory(prefix="reelmill-sshd-") as name:
         home = Path(name)
         home.chmod(0o755)
-        sshd = Sshd(home, lines)
+        sshd = Sshd(home, lines, view)
+        prepare(sshd)
         sshd.start()
         try:
             yield sshd
@@ -180,6 +193,7 @@ class Cable:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.carried = 0
+        self.bytes_per_second: float | None = None
         self._ends: list[socket.socket] = []
         self._mutex = threading.Lock()
         self._flows = threading.Event()
@@ -213,6 +227,11 @@ class Cable:
         """Let new connections through; what was frozen is lost."""
         self.cut()
         self._flows.set()
+
+    def mend(self) -> None:
+        """Make it whole again, whatever was done to it."""
+        self.plug_in()
+        self.thaw()
 
     def after(self, amount: int, happens: Callable[[], None]) -> None:
         """Have something happen when so many bytes more have been carried, in both directions together."""
@@ -248,6 +267,8 @@ class Cable:
             while block := source.recv(16384):
                 self._flows.wait()
                 self.carried += len(block)
+                if self.bytes_per_second:
+                    time.sleep(len(block) / self.bytes_per_second)
                 if self._at and self.carried >= self._at[0]:
                     _, happens = self._at
                     self._at = None

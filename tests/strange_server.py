@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,13 +17,15 @@ import paramiko
 from paramiko import sftp_server
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.message import Message
-from paramiko.sftp import CMD_INIT, CMD_VERSION, SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
+from paramiko.sftp import CMD_EXTENDED, CMD_INIT, CMD_STATUS, CMD_VERSION, SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from shared.tree.remote import Remote
 
 _REQUESTS = {3: "open", 4: "close", 5: "read", 6: "write", 7: "lstat", 9: "setstat", 11: "opendir", 12: "readdir"} | {
     13: "remove", 14: "mkdir", 15: "rmdir", 16: "realpath", 17: "stat", 18: "rename", 200: "extended"
 }  # fmt: skip
+
+_MOMENT = 0.02  # seconds; long enough for another session to come in between
 
 
 @dataclass
@@ -36,6 +39,8 @@ class Ways:
         creates_again: an exclusive create opens what is there.
         makes_again: making a folder that is there is fine.
         vague: what is not there is a "Failure".
+        gap: replacing removes first and renames then.
+        looks_first: it looks whether a name is free, takes its time, and then takes it.
         extensions: what it offers besides.
         stops: called before (False) and after (True) each request is carried out, with its name and count; True cuts.
     """
@@ -46,6 +51,8 @@ class Ways:
     creates_again: bool = False
     makes_again: bool = False
     vague: bool = False
+    gap: bool = False
+    looks_first: bool = False
     extensions: tuple[str, ...] = ("posix-rename@openssh.com",)
     stops: Callable[[str, int, bool], bool] | None = None
     requests: list[str] = field(default_factory=list)
@@ -68,6 +75,9 @@ class _Handle(paramiko.SFTPHandle):
     def write(self, offset: int, data: Any) -> int:
         os.pwrite(self._file, data, offset)
         return SFTP_OK
+
+    def sync(self) -> None:
+        os.fsync(self._file)
 
     def stat(self) -> paramiko.SFTPAttributes | int:
         return paramiko.SFTPAttributes.from_stat(os.fstat(self._file))
@@ -104,6 +114,9 @@ class _Files(paramiko.SFTPServerInterface):
         return _answered(lambda: paramiko.SFTPAttributes.from_stat(Path(path).lstat()), self._ways)
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:  # noqa: ARG002
+        if self._ways.looks_first and flags & os.O_EXCL and not os.path.lexists(path):
+            time.sleep(_MOMENT)
+            flags &= ~os.O_EXCL
         if self._ways.creates_again:
             flags &= ~os.O_EXCL
         return _answered(lambda: _Handle(path, flags), self._ways)
@@ -121,7 +134,13 @@ class _Files(paramiko.SFTPServerInterface):
         return self._done("rename", step)
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
-        return self._done("posix_rename", lambda: Path(oldpath).replace(newpath) and None)
+        def step() -> None:
+            if self._ways.gap:
+                Path(newpath).unlink(missing_ok=True)
+                time.sleep(_MOMENT)
+            Path(oldpath).replace(newpath)
+
+        return self._done("posix_rename", step)
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:  # noqa: ARG002
         return self._done("mkdir", lambda: Path(path).mkdir(exist_ok=self._ways.makes_again))
@@ -161,9 +180,29 @@ class _Server(paramiko.SFTPServer):
             return
         if stops and stops(name, count, True):
             self._mute = True
-        super()._process(kind, number, message)  # type: ignore[misc]
+        if not self._is_extension(kind, number, message):
+            super()._process(kind, number, message)  # type: ignore[misc]
         if getattr(self, "_mute", False):
             self._cut()
+
+    def _is_extension(self, kind: int, number: int, message: Message) -> bool:
+        """Carry out what paramiko's server does not know."""
+        if kind != CMD_EXTENDED:
+            return False
+        tag = message.get_text()
+        if tag == "hardlink@openssh.com":
+            source, target = message.get_text(), message.get_text()
+            code = _answered(lambda: Path(target).hardlink_to(source), self._ways)
+        elif tag == "fsync@openssh.com":
+            opened = self.file_table[message.get_binary()]
+            assert isinstance(opened, _Handle)
+            code = _answered(opened.sync, self._ways)
+        else:
+            message.rewind()
+            message.get_int()
+            return False
+        self._response(number, CMD_STATUS, code, "", "")  # type: ignore[attr-defined]
+        return True
 
     def _send_packet(self, kind: int, packet: Message) -> None:
         if not getattr(self, "_mute", False):
@@ -225,6 +264,7 @@ class StrangeServer:
                 end, _ = self._listener.accept()
             except OSError:
                 return
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = paramiko.Transport(end)
             transport.add_server_key(self._key)
             transport.set_subsystem_handler("sftp", _Server, _Files, self.ways)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -26,11 +27,13 @@ from shared.tree.tree import (
     NotThere,
     Progress,
     TreeTrouble,
+    Unreachable,
 )
 
 _TRIES = 2  # what was begun by somebody else, or before a power loss, may be wrong: begun anew, it is not
-_FRUITLESS = 3  # breaks in a row without one byte more; each has already waited for the link
+_FRUITLESS = 3  # breaks in a row without one byte more, each of a link that had come back
 _READ_BYTES = 1 << 20
+_LOOK_SECONDS = 0.05  # between looks whether somebody else has finished the same file
 
 Sink = Callable[[bytes], None]
 AnyPath = TypeVar("AnyPath", Path, PurePosixPath)
@@ -65,8 +68,9 @@ def send(
     far: FarEnd, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
 ) -> Carried:
     """Carry a file of this machine to a far name that must be free; see :meth:`shared.tree.tree.Tree.upload`."""
-    size = source.stat().st_size
-    digest = sha256 or sha256_of(source)
+    with _own_trouble(f"Cannot read {source}"):
+        size = source.stat().st_size
+        digest = sha256 or sha256_of(source)
     carried = Carried(size, digest)
     if _is_same(far, target, carried):
         return carried
@@ -122,9 +126,15 @@ def sha256_of(path: Path) -> str:
 
 def blocks_of(path: Path, offset: int, until: int) -> Iterator[bytes]:
     """What a file of this machine holds between two offsets, in blocks for the wire."""
-    with path.open("rb") as stream:
-        stream.seek(offset)
-        while offset < until and (block := stream.read(min(BLOCK, until - offset))):
+    with _own_trouble(f"Cannot read {path}"):
+        stream = path.open("rb")
+    with stream:
+        while offset < until:
+            with _own_trouble(f"Cannot read {path}"):
+                stream.seek(offset)
+                block = stream.read(min(BLOCK, until - offset))
+            if not block:
+                return
             offset += len(block)
             yield block
 
@@ -161,8 +171,8 @@ def _fill(far: FarEnd, source: Path, partial: PurePosixPath, size: int, progress
         breaks, best = (0, at or 0) if (at or 0) > best else (breaks + 1, best)
         try:
             far.append(partial, at or 0, blocks_of(source, at or 0, size), arrived)
-        except NoInformation:
-            if breaks >= _FRUITLESS:
+        except NoInformation as error:
+            if breaks >= _FRUITLESS or isinstance(error, Unreachable):
                 raise
         else:
             if far.length(partial) != size:
@@ -181,7 +191,7 @@ def _read_in(fetch: Callable[[int, Sink], None], handle: int, size: int, progres
         nonlocal at
         if at + len(block) > size:
             raise _TooMuch
-        with _own_trouble():
+        with _own_trouble("Cannot write what arrives"):
             os.pwrite(handle, block, at)
         digest.update(block)
         at += len(block)
@@ -195,9 +205,9 @@ def _read_in(fetch: Callable[[int, Sink], None], handle: int, size: int, progres
             fetch(at, sink)
         except _TooMuch:
             return None
-        except NoInformation:
+        except NoInformation as error:
             breaks = 0 if at > before else breaks + 1
-            if breaks > _FRUITLESS:
+            if breaks > _FRUITLESS or isinstance(error, Unreachable):
                 raise
         else:
             break
@@ -209,12 +219,12 @@ class _TooMuch(Exception):
 
 
 @contextmanager
-def _own_trouble() -> Iterator[None]:
+def _own_trouble(doing: str) -> Iterator[None]:
     """Tell this machine's own errors from those of a server, which are OSErrors too."""
     try:
         yield
     except OSError as error:
-        trouble = as_machine_trouble(error, "Cannot write what arrives")
+        trouble = as_machine_trouble(error, doing)
         raise TreeTrouble(str(trouble), everywhere=trouble.everywhere) from error
 
 
@@ -230,15 +240,17 @@ def _held(partial: Path, target: Path) -> Iterator[int]:
             raise FileExistsError
         handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            lock_descriptor(handle)  # whoever holds it is alive: the kernel lets go for the dead
-            if _is_named(handle, partial):
-                yield handle
-                return
+            # Whoever holds it is alive: the kernel lets go for the dead. He may keep it under its final name.
+            while is_named(handle, partial):
+                if lock_descriptor(handle, blocking=False) and is_named(handle, partial):
+                    yield handle
+                    return
+                time.sleep(_LOOK_SECONDS)
         finally:
             os.close(handle)
 
 
-def _is_named(handle: int, path: Path) -> bool:
+def is_named(handle: int, path: Path) -> bool:
     """Whether a path still leads to an open file."""
     try:
         found = path.stat()

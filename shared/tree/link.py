@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from paramiko import AuthenticationException, BadHostKeyException, SSHClient, SSHException
+from paramiko.sftp import SFTPError
 from paramiko.ssh_exception import PasswordRequiredException
 from paramiko.transport import Transport
 
@@ -18,10 +21,11 @@ from shared.domain.backoff import wait_before
 from shared.tree.hosts import LinkRefused, Strangers
 from shared.tree.remote import Remote
 from shared.tree.session import Broken, Session
-from shared.tree.tree import NoInformation
+from shared.tree.tree import NoInformation, Unreachable
 
 T = TypeVar("T")
 
+_UNHEARD = logging.NullHandler()  # what paramiko logs, with tracebacks, is raised as well, and told in words
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 
@@ -56,12 +60,14 @@ class Link:
         self._client: SSHClient | None = None
         self._of_thread = threading.local()
         self._closed = False
+        logging.getLogger("paramiko").addHandler(_UNHEARD)
 
     def ask(self, request: Callable[[Session], T], doing: str) -> T:
         """Have a request answered that may be repeated, over a new connection if the link breaks.
 
         Raises:
-            NoInformation: there was no link, or none that lasted for the answer.
+            Unreachable: there was no link.
+            NoInformation: there was none that lasted for the answer.
             LinkRefused: the server is a stranger, or does not let us in.
             OSError: the server refused.
         """
@@ -69,26 +75,32 @@ class Link:
         while True:
             try:
                 return self.once(request, doing, patience)
-            except NoInformation:
-                if time.monotonic() >= patience:
+            except NoInformation as error:
+                if isinstance(error, Unreachable) or time.monotonic() >= patience:
                     raise
 
     def once(self, request: Callable[[Session], T], doing: str, until: float | None = None) -> T:
         """Send a request that must not be repeated unseen, once there is a link (until then: monotonic seconds).
 
         Raises:
-            NoInformation: as for :meth:`ask`; the request may have been carried out.
+            Unreachable: there was no link; it was not sent.
+            NoInformation: the link broke; it may have been carried out.
             LinkRefused, OSError: as for :meth:`ask`.
         """
         client, session = self._session(doing, self.patience.link + time.monotonic() if until is None else until)
         try:
             return request(session)
-        except Broken as error:
+        except (Broken, SFTPError, SSHException, EOFError) as error:
             self._drop(client)
             raise NoInformation(
                 f"The link to {self.remote} broke while {doing} ({error}): whether it happened is not known",
                 everywhere=True,
             ) from error
+        except Exception:
+            raise
+        except BaseException:  # interrupted, perhaps in the middle of an answer
+            self._drop(client)
+            raise
 
     @contextmanager
     def watched(self) -> Iterator[Callable[[], None]]:
@@ -139,7 +151,7 @@ class Link:
                 chance = random.random()  # noqa: S311 - spreads nodes out, keeps no secret
                 wait = wait_before(tries, chance, shortest=_SHORTEST_WAIT, longest=_LONGEST_WAIT)
                 if self._closed or time.monotonic() + wait >= until:
-                    raise NoInformation(
+                    raise Unreachable(
                         f"{self.remote} cannot be reached for {doing} ({error or type(error).__name__}), after "
                         f"{tries} tries. Check the network and the server; it is tried again by itself",
                         everywhere=True,
@@ -174,7 +186,11 @@ class Link:
                     auth_timeout=seconds,
                     channel_timeout=seconds,
                 )
-            _transport(client).set_keepalive(max(1, int(self.patience.keep_alive)))
+            transport = _transport(client)
+            transport.set_keepalive(max(1, int(self.patience.keep_alive)))
+            # Else a small request of one thread waits until that of another has been acknowledged (Nagle).
+            if isinstance(transport.sock, socket.socket):
+                transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except BaseException as error:
             client.close()
             refusal = self._refusal(error)
@@ -215,8 +231,14 @@ class Link:
                 channel.settimeout(self.patience.reply)
                 channel.invoke_subsystem("sftp")
                 session = Session(channel)
-        except (OSError, EOFError, SSHException, Broken):
+        except (OSError, EOFError, SSHException, Broken) as error:
+            living = _is_alive(client)
             self._drop(client)
+            if living and isinstance(error, SSHException) and "Channel closed" in str(error):
+                raise LinkRefused(
+                    f"{self.remote} lets us in, but has no SFTP for us: its sshd_config needs a line such as "
+                    "Subsystem sftp internal-sftp (docs/sftp.md)"
+                ) from error
             raise
         self._of_thread.kept = (client, session)
         return session

@@ -7,6 +7,8 @@ not wait for each other, without the threads that paramiko's own prefetching lea
 
 from __future__ import annotations
 
+import os
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +26,9 @@ from paramiko.sftp import (
     CMD_HANDLE,
     CMD_INIT,
     CMD_OPEN,
+    CMD_OPENDIR,
     CMD_READ,
+    CMD_READDIR,
     CMD_STATUS,
     CMD_VERSION,
     CMD_WRITE,
@@ -43,6 +47,7 @@ from shared.tree.tree import BLOCK
 
 _VERSION = 3
 _SLOW_BYTES = 20e6  # a disk that works off fewer bytes per second than this is taken for one that stands still
+_LAG_SECONDS = 0.5  # an answer that takes longer tells that more is on its way than the line carries
 _FEW, _MANY = 2, 64  # requests on their way: a record needs two; 2 MiB keep 40 MB/s going over 50 ms
 POSIX_RENAME, HARD_LINK, FSYNC, HASH = (
     "posix-rename@openssh.com",
@@ -113,17 +118,43 @@ class Session(SFTPClient):
         except (EOFError, OSError) as error:
             raise Broken(str(error) or type(error).__name__) from error
 
+    def _adjust_cwd(self, path: str | bytes) -> bytes:
+        """A name as bytes, be they valid UTF-8 or not, as Python has them of this machine's files."""
+        return os.fsencode(path)
+
     def _log(self, level: int, message: Any, *arguments: Any) -> None:
         """Say nothing of single requests: paramiko formats a line for each even where nobody reads it."""
         if level > DEBUG:
             super()._log(level, message, *arguments)  # type: ignore[misc]
+
+    # -- folders ---------------------------------------------------------------------------------
+
+    def entries(self, path: str) -> list[tuple[str, int]]:
+        """The names in a folder and their modes, links as such; paramiko's own listing fails at names not in UTF-8."""
+        kind, reply = self._request(CMD_OPENDIR, self._adjust_cwd(path))
+        if kind != CMD_HANDLE:
+            raise SFTPError(f"the server answered the opening of {path} with {kind}")
+        handle = reply.get_binary()
+        found = []
+        try:
+            while True:
+                _, reply = self._request(CMD_READDIR, handle)
+                for _ in range(reply.get_int()):
+                    name = os.fsdecode(reply.get_binary())
+                    reply.get_binary()  # the line that ls -l would print
+                    mode = SFTPAttributes._from_msg(reply).st_mode or 0  # type: ignore[attr-defined]  # noqa: SLF001
+                    if name not in (".", ".."):
+                        found.append((name, mode))
+        except EOFError:
+            self._request(CMD_CLOSE, handle)
+        return found
 
     # -- files -----------------------------------------------------------------------------------
 
     @contextmanager
     def opened(self, path: str, how: How) -> Iterator[bytes]:
         """The handle of an open file; that closing fails is an error, as a full disk may only say so then."""
-        kind, reply = self._request(CMD_OPEN, path, int(how), SFTPAttributes())
+        kind, reply = self._request(CMD_OPEN, self._adjust_cwd(path), int(how), SFTPAttributes())
         if kind != CMD_HANDLE:
             raise SFTPError(f"the server answered the opening of {path} with {kind}")
         handle = reply.get_binary()
@@ -137,38 +168,39 @@ class Session(SFTPClient):
             raise
         self._request(CMD_CLOSE, handle)
 
-    def read_from(self, handle: bytes, offset: int) -> Iterator[bytes]:
-        """What an open file holds from `offset` to its end, in order, with several requests on their way."""
-        replies = _Replies()
-        asked: deque[tuple[int, int]] = deque()
-        at, width = offset, _FEW
+    def read_from(self, handle: bytes, offset: int, size: int | None = None) -> Iterator[bytes]:
+        """What an open file holds from `offset` to its end, in order, with several requests on their way.
+
+        Of a file that should have a size, no more is asked for than tells whether it goes on behind that.
+        """
+        flight = _Flight()
+        at = offset
         while True:
-            while len(asked) < width:
-                asked.append((self._async_request(replies, CMD_READ, handle, int64(at), BLOCK), at))
+            while flight.has_room and (flight.is_empty or size is None or at <= size):
+                flight.sent(self._async_request(flight, CMD_READ, handle, int64(at), BLOCK), at)
                 at += BLOCK
-            number, start = asked.popleft()
+            number, start = flight.next()
             try:
-                block = self._reply(replies, number, CMD_DATA).get_string()
+                block = self._reply(flight, number, CMD_DATA).get_string()
             except EOFError:
                 return
             yield block
-            width = min(width * 2, _MANY)
             if len(block) < BLOCK:  # the end, or a server of small answers: ask for what follows directly
-                asked.clear()
+                flight = _Flight(1)
                 at = start + len(block)
 
     def write_from(self, handle: bytes, offset: int, blocks: Iterable[bytes]) -> Iterator[int]:
         """Write blocks of at most :data:`BLOCK` bytes, in order; yields up to which offset the server has them."""
-        replies = _Replies()
-        asked: deque[tuple[int, int]] = deque()
+        flight = _Flight()
         at = offset
         for block in blocks:
-            asked.append((self._async_request(replies, CMD_WRITE, handle, int64(at), block), at + len(block)))
+            number = self._async_request(flight, CMD_WRITE, handle, int64(at), block)
             at += len(block)
-            if len(asked) >= _MANY:
-                yield self._written(replies, *asked.popleft())
-        while asked:
-            yield self._written(replies, *asked.popleft())
+            flight.sent(number, at)
+            while not flight.has_room:
+                yield self._written(flight)
+        while not flight.is_empty:
+            yield self._written(flight)
 
     def write(self, handle: bytes, content: bytes) -> None:
         """Write a whole small file."""
@@ -184,7 +216,7 @@ class Session(SFTPClient):
 
     def hard_link(self, source: str, target: str) -> None:
         """Give a file a second name, which must be free."""
-        self._request(CMD_EXTENDED, HARD_LINK, source, target)
+        self._request(CMD_EXTENDED, HARD_LINK, self._adjust_cwd(source), self._adjust_cwd(target))
 
     def sha256(self, handle: bytes, size: int) -> str | None:
         """The hash of an open file as the server counts it; None where it does not (OpenSSH has no such extension)."""
@@ -213,14 +245,15 @@ class Session(SFTPClient):
         finally:
             self.sock.settimeout(usual)
 
-    def _written(self, replies: _Replies, number: int, until: int) -> int:
-        self._reply(replies, number, CMD_STATUS)
+    def _written(self, flight: _Flight) -> int:
+        number, until = flight.next()
+        self._reply(flight, number, CMD_STATUS)
         return until
 
-    def _reply(self, replies: _Replies, number: int, wanted: int) -> Message:
-        while number not in replies.come:
+    def _reply(self, flight: _Flight, number: int, wanted: int) -> Message:
+        while number not in flight.come:
             self._read_response()
-        kind, reply = replies.come.pop(number)
+        kind, reply = flight.come.pop(number)
         if kind == CMD_STATUS:
             self._convert_status(reply)
         if kind != wanted:
@@ -228,11 +261,36 @@ class Session(SFTPClient):
         return reply
 
 
-class _Replies:
-    """Answers to requests that did not wait for each other; paramiko hands them in by this method's name."""
+class _Flight:
+    """Requests on their way that do not wait for each other, as many as are answered within a moment.
 
-    def __init__(self) -> None:
+    More would only queue up on a slow line, where a heartbeat has to get through as well.
+    """
+
+    def __init__(self, width: int = _FEW) -> None:
         self.come: dict[int, tuple[int, Message]] = {}
+        self._asked: deque[tuple[int, int, float]] = deque()
+        self._width = width
+        self._since = 0.0
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._asked) < self._width
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._asked
+
+    def sent(self, number: int, offset: int) -> None:
+        self._asked.append((number, offset, time.monotonic()))
+
+    def next(self) -> tuple[int, int]:
+        """The oldest request and its offset, to be waited for."""
+        number, offset, self._since = self._asked.popleft()
+        return number, offset
 
     def _async_response(self, kind: int, reply: Message, number: int) -> None:
+        """Called by paramiko, by this name, with each answer."""
         self.come[number] = (kind, reply)
+        fast = time.monotonic() - self._since < _LAG_SECONDS
+        self._width = min(self._width + 1, _MANY) if fast else max(self._width // 2, 1)

@@ -34,6 +34,7 @@ from shared.tree.tree import (
     Progress,
     Sign,
     TreeTrouble,
+    Unreachable,
     inside,
 )
 
@@ -41,7 +42,7 @@ T = TypeVar("T")
 
 _SIGN_BYTES = 512  # as in shared/lifesign.py: one write of a fixed width
 _NEW = How.WRITE | How.CREATE | How.TRUNCATE
-_PAUSE_SECONDS = 0.2  # between tries of a request whose answer was lost and which has not happened
+_PAUSE_SECONDS = 0.05  # between tries of a request whose answer was lost and which has not happened
 
 
 class SftpTree:
@@ -60,8 +61,8 @@ class SftpTree:
     def entries(self, folder: PurePosixPath) -> list[Entry]:
         at = self._at(folder)
         with _told("list", folder):
-            found = self._link.ask(lambda session: session.listdir_attr(at), f"listing {folder}")
-        return [Entry(entry.filename, stat.S_ISDIR(entry.st_mode or 0)) for entry in found]
+            found = self._link.ask(lambda session: session.entries(at), f"listing {folder}")
+        return [Entry(name, stat.S_ISDIR(mode)) for name, mode in found]
 
     def is_folder(self, path: PurePosixPath) -> bool:
         return stat.S_ISDIR(self._mode(path) or 0)
@@ -135,8 +136,13 @@ class SftpTree:
             if durable:
                 _settle_folder(session, at)
 
+        def judge(trouble: OSError) -> bool | None:
+            if isinstance(trouble, FileNotFoundError):
+                return None
+            return True if self._read_or_none(path) == content else None
+
         with _told("write", path):  # doing it twice is doing it once
-            self._link.ask(request, f"writing {path}")
+            self._decide(request, judge, f"writing {path}")
 
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         old, new = self._at(source), self._at(target)
@@ -223,7 +229,7 @@ class SftpTree:
         def fetch(offset: int, sink: Sink) -> None:
             def request(session: Session) -> None:
                 with session.opened(at, How.READ) as handle:
-                    for block in session.read_from(handle, offset):
+                    for block in session.read_from(handle, offset, size):
                         sink(block)
                         self._bandwidth.take(len(block))
 
@@ -265,6 +271,8 @@ class SftpTree:
         while True:
             try:
                 return self._link.once(request, doing)
+            except Unreachable:
+                raise
             except OSError as error:
                 answer = judge(error)
                 if answer is not None:
@@ -389,7 +397,7 @@ class _Far:
                 if counted:
                     return counted
                 digest = hashlib.sha256()
-                for block in session.read_from(handle, 0):
+                for block in session.read_from(handle, 0, size):
                     digest.update(block)
                     self._bandwidth.take(len(block))
                 return digest.hexdigest()
@@ -434,8 +442,8 @@ def _remove_all(session: Session, at: str) -> None:
         if not stat.S_ISDIR(session.lstat(at).st_mode or 0):
             session.remove(at)
             return
-        for entry in session.listdir_attr(at):
-            _remove_all(session, f"{at}/{entry.filename}")
+        for name, _ in session.entries(at):
+            _remove_all(session, f"{at}/{name}")
         session.rmdir(at)
 
 

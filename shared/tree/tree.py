@@ -41,6 +41,10 @@ class NoInformation(TreeTrouble):
     """The link or the disk gave no answer: nothing can be concluded, and what was asked for may have happened."""
 
 
+class Unreachable(NoInformation):
+    """There was no link for as long as one waits for it."""
+
+
 class Damaged(TreeTrouble):
     """What arrived is not what was to be carried."""
 

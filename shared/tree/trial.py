@@ -6,17 +6,17 @@ done it. With such a one two nodes would render one task, or one would lose anot
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from shared.domain.errors import RootError
+from shared.domain.layout import Layout
 from shared.tree.link import Link
 from shared.tree.session import FSYNC, HARD_LINK, HASH, POSIX_RENAME, How, Session
 from shared.tree.sftp import SftpTree
@@ -24,11 +24,11 @@ from shared.tree.tree import NoInformation, NotThere, TreeTrouble
 
 T = TypeVar("T")
 
-FARM = PurePosixPath(".farm")
+_FARM = PurePosixPath(Layout(Path()).farm)
 _ROUNDS = 20  # of two that race; a server that looks first and acts then loses within a few
 _STALE_SECONDS = 10.0  # longer than any attribute cache of a network filesystem is by default for a folder's names
 _NEW = How.WRITE | How.CREATE | How.TRUNCATE
-_OLD_TEXT, _NEW_TEXT = b"old" * 1000, b"new" * 1000
+_OLD_TEXT, _NEW_TEXT, _LAST_TEXT = b"old" * 1000, b"new" * 1000, b"last" * 1000
 
 
 class UnfitServer(RootError):
@@ -54,8 +54,8 @@ class Findings:
     hashes: bool
 
 
-def try_out(link: Link) -> Findings:
-    """Try out the server a link leads to, in a folder under ``.farm/`` that is removed again.
+def try_out(link: Link, node: str) -> Findings:
+    """Try out the server a link leads to, in a folder of the node's own under ``.farm/`` that is removed again.
 
     Raises:
         UnfitServer: it could harm the farm, or there is no project root at its folder.
@@ -63,17 +63,20 @@ def try_out(link: Link) -> Findings:
         TreeTrouble: it refuses what every node has to do, such as writing.
     """
     tree = SftpTree(link)
-    if not tree.is_folder(FARM):
+    if not tree.is_folder(_FARM):
         raise UnfitServer(
-            f"{link.remote} is not a project root: there is no folder .farm in {link.remote.folder}. Give the folder "
-            "that holds raw/, tasks/ and output/, as this user sees it (within a chroot it may be /)"
+            f"{link.remote} is not a project root: there is no folder {_FARM} in {link.remote.folder}. Give the folder "
+            "that holds raw/, tasks/ and output/, as this user sees it (within a chroot of OpenSSH's it may be /)"
         )
-    folder = FARM / f"probe-{secrets.token_hex(4)}"
+    folder = _FARM / f"probe-{node}"
+    trial = _Trial(link, str(link.remote.folder / folder))
+    trial.says_what_is_missing()
+    tree.remove_tree(folder)  # what a crash left of an earlier trial
     tree.make_folder(folder)
     try:
-        return _Trial(link, str(link.remote.folder / folder)).findings()
+        return trial.findings()
     finally:
-        with suppress(TreeTrouble, NotThere):  # an empty probe folder harms nobody, and the next words matter more
+        with suppress(TreeTrouble, NotThere):  # the next trial removes it, and what was found matters more
             tree.remove_tree(folder)
 
 
@@ -84,13 +87,26 @@ class _Trial:
         self._link = link
         self._folder = folder
 
+    def says_what_is_missing(self) -> None:
+        """What is not there must be called so: else "not there" and "no answer" cannot be told apart, here neither.
+
+        Raises:
+            UnfitServer: it says something else.
+        """
+        try:
+            self._ask(lambda session: session.lstat(self._path("never-made")))
+        except FileNotFoundError:
+            return
+        except NoInformation:
+            raise
+        except OSError as error:
+            raise self._unfit(f'of a file that is not there it says "{error}" instead of "no such file"') from error
+        raise self._unfit("it shows a file that was never made")
+
     def findings(self) -> Findings:
         problems = [sentence for check in self._checks() if (sentence := check())]
         if problems:
-            raise UnfitServer(
-                f"{self._link.remote} cannot be used for a farm: {'; '.join(problems)}. Use OpenSSH's sftp-server or "
-                "internal-sftp (docs/sftp.md), or mount the folder instead"
-            )
+            raise self._unfit("; ".join(problems))
         extensions = self._link.ask(lambda session: session.extensions, "asking what it can do")
         return Findings(
             stale_seconds=self._staleness(),
@@ -108,7 +124,6 @@ class _Trial:
             self._folder_rename,
             self._one_winner,
             self._replacing,
-            self._no_such_file,
         )
 
     # -- what must hold --------------------------------------------------------------------------
@@ -124,7 +139,7 @@ class _Trial:
 
     def _make_folder(self) -> str | None:
         path = self._path("folder")
-        self._ask(lambda session: session.mkdir(path))
+        self._make(path)
         if self._does(lambda session: session.mkdir(path)):
             return "it makes a folder that is there already"
         return None
@@ -144,7 +159,7 @@ class _Trial:
     def _folder_rename(self) -> str | None:
         old, full = self._path("folder-old"), self._path("folder-full")
         for path in (old, full):
-            self._ask(lambda session, path=path: session.mkdir(path))  # type: ignore[misc]
+            self._make(path)
         self._put(f"{full}/kept", _OLD_TEXT, _NEW)
         self._put(f"{old}/mine", _NEW_TEXT, _NEW)
         said = self._does(lambda session: session.rename(old, full))
@@ -169,7 +184,7 @@ class _Trial:
         with ThreadPoolExecutor(2) as pool:
             for turn in range(_ROUNDS):
                 create, home, away = (self._path(f"{word}-{turn}") for word in ("race", "home", "away"))
-                self._ask(lambda session, home=home: session.mkdir(home))  # type: ignore[misc]
+                self._make(home)
                 start = threading.Barrier(2)
 
                 def create_it(start: threading.Barrier = start, path: str = create) -> bool:
@@ -198,24 +213,14 @@ class _Trial:
             try:
                 for turn in range(_ROUNDS):
                     temporary = self._path(f"record-{turn}")
-                    self._put(temporary, (_NEW_TEXT, _OLD_TEXT)[turn % 2], _NEW)
-                    self._ask(lambda session, temporary=temporary: session.posix_rename(temporary, path))  # type: ignore[misc]
+                    self._put(temporary, _LAST_TEXT if turn == _ROUNDS - 1 else (_NEW_TEXT, _OLD_TEXT)[turn % 2], _NEW)
+                    self._replace(temporary, path)
             finally:
                 ended.set()
             seen = reader.result()
-        if self._get(path) != _OLD_TEXT:
+        if self._get(path) != _LAST_TEXT:
             return f"{POSIX_RENAME} does not replace a file"
         return seen
-
-    def _no_such_file(self) -> str | None:
-        """What is not there must be called so: else "not there" and "no answer" cannot be told apart."""
-        try:
-            self._ask(lambda session: session.stat(self._path("never-made")))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            return f'of a file that is not there it says "{error}" instead of "no such file"'
-        return "it shows a file that was never made"
 
     # -- what is measured ------------------------------------------------------------------------
 
@@ -232,10 +237,7 @@ class _Trial:
             start = time.monotonic()
             while not pool.submit(self._ask, lists).result():
                 if time.monotonic() - start > _STALE_SECONDS:
-                    raise UnfitServer(
-                        f"{self._link.remote} cannot be used for a farm: after {_STALE_SECONDS:g} s a second session "
-                        "does not see in a listing what a first has made. Turn off the server's cache of folders"
-                    )
+                    raise self._unfit(f"after {_STALE_SECONDS:g} s a listing does not show what another session made")
                 time.sleep(0.05)
             return time.monotonic() - start
 
@@ -251,13 +253,19 @@ class _Trial:
         """Read a file that is being replaced, all the time; what was wrong with it, if anything."""
         while not ended.is_set():
             try:
-                if self._get(path) not in (_OLD_TEXT, _NEW_TEXT):
+                if self._get(path) not in (_OLD_TEXT, _NEW_TEXT, _LAST_TEXT):
                     return f"{POSIX_RENAME} lets a reader see half a file"
             except FileNotFoundError:
                 return f"{POSIX_RENAME} lets a file be missing for a moment"
         return None
 
     # -- steps -----------------------------------------------------------------------------------
+
+    def _unfit(self, problems: str) -> UnfitServer:
+        return UnfitServer(
+            f"{self._link.remote} cannot be used for a farm: {problems}. Use OpenSSH's sftp-server or internal-sftp "
+            "(docs/sftp.md), or mount the folder instead"
+        )
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
@@ -274,6 +282,12 @@ class _Trial:
         except OSError:
             return False
         return True
+
+    def _make(self, folder: str) -> None:
+        self._ask(lambda session: session.mkdir(folder))
+
+    def _replace(self, temporary: str, path: str) -> None:
+        self._ask(lambda session: session.posix_rename(temporary, path))
 
     def _put(self, path: str, content: bytes, how: How) -> None:
         self._ask(lambda session: _put(session, path, content, how))

@@ -51,6 +51,19 @@ def test_a_long_listing_is_whole(place: Place) -> None:
     assert {entry.name for entry in place.tree.entries(P("long"))} == names
 
 
+def test_a_name_that_is_no_text_is_listed_and_removed(place: Place, request: pytest.FixtureRequest) -> None:
+    """Somebody's old disk has such names; one of them must not hide a whole folder."""
+    if "no extensions" in request.node.name:
+        pytest.skip("paramiko's server cannot tell such names")
+    (place.root / "odd").mkdir()
+    os.chown(place.root / "odd", place.root.stat().st_uid, -1)
+    Path(os.fsdecode(os.fsencode(place.root / "odd") + b"/caf\xe9")).write_bytes(b"")
+    (place.root / "odd/caf\u00e9").write_bytes(b"")
+    assert {os.fsencode(entry.name) for entry in place.tree.entries(P("odd"))} == {b"caf\xe9", "caf\u00e9".encode()}
+    place.tree.remove_tree(P("odd"))
+    assert not (place.root / "odd").exists()
+
+
 def test_what_is_not_there_is_called_so(place: Place) -> None:
     """Which is not the same as no answer."""
     gone = P("tasks-of-nobody/one")
@@ -283,6 +296,9 @@ def test_a_second_upload_of_the_same_file_is_done_at_once(place: Place, tmp_path
     assert (place.root / "final.mp4").read_bytes() == b"film"
     with pytest.raises(NotThere):
         place.tree.upload(tmp_path / "film.mp4", P("nowhere/final.mp4"))
+    with pytest.raises(TreeTrouble, match="Cannot read") as caught:
+        place.tree.upload(tmp_path / "missing.mp4", P("final2.mp4"))
+    assert not isinstance(caught.value, (NotThere, NoInformation))
 
 
 def test_an_upload_goes_on_where_it_stopped(place: Place, tmp_path: Path) -> None:
