@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"SKIPPED: no second machine can be had here: {reason}")
         print('RESULT {"tasks": 0, "skipped": true}')
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # networks and mounts have to be taken down again
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="reelmill-two-", dir="/var/tmp") as name, ExitStack() as stack:
         folder = Path(name)
