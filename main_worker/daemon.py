@@ -17,10 +17,9 @@ from main_worker.mill import Mill, Standing
 from main_worker.nodes.handing import Handing
 from main_worker.nodes.watching import Watching
 from main_worker.retention import Retention
+from main_worker.showing import Showing
 from main_worker.turns import most_at_once
-from shared import by_story
 from shared.config import Config
-from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
@@ -31,7 +30,7 @@ from shared.log import Logger
 from shared.nodes import Nodes
 from shared.notify import Notifier
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
-from shared.records.record import RecordError, utc_now
+from shared.records.record import utc_now
 from shared.recovery import Caps, Recovery
 from shared.store import Store
 from shared.version import PROGRAM
@@ -64,7 +63,9 @@ class MainWorker:
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
         self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
         watching = Watching(log, config.worker.min_free_bytes)
-        self._handing = Handing(layout, self._store, Nodes(layout, lease_seconds), watching, log)
+        self._handing = Handing(
+            layout, self._store, Nodes(layout, lease_seconds), watching, Showing(self._store, log), log
+        )
         self._alarm = Alarm(config.alerts, layout, Nodes(layout, lease_seconds), log)
         self._said: MainRecord | None = None
         self._said_at = -_SAY_SECONDS
@@ -82,7 +83,6 @@ class MainWorker:
         if not can_isolate():
             self._log.warning("This system lets tools that read drops keep their network access", name="no_isolation")
         ignore_lease_signals()
-        self._refresh_view()
         self._events.start(self._layout.raw, self._config.ingest.watch, self._log)
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
@@ -175,16 +175,3 @@ class MainWorker:
             nodes=self._handing.verdicts,
             updated_at=utc_now(),
         )
-
-    def _refresh_view(self) -> None:
-        """Link finished videos that a crash left without a link under their story's name."""
-        try:
-            finished = self._store.ids(TaskState.FINISHED)
-        except OSError as error:
-            self._log.warning(str(as_machine_trouble(error, "cannot look for finished videos")), name="view_late")
-            return
-        for task_id in finished:
-            try:
-                by_story.show(self._layout, self._store.metadata(TaskState.FINISHED, task_id))
-            except (OSError, RecordError, MachineTrouble) as error:
-                self._log.warning(f"Cannot link output/{task_id} by its story: {error}", name="view_late")

@@ -12,6 +12,7 @@ from render_worker.commands.encoders import HARDWARE, SOFTWARE, Way, encoders_of
 from render_worker.daemon import RenderWorker
 from render_worker.identity import node_identity
 from render_worker.plans import print_plans
+from render_worker.root import Root, rooted
 from render_worker.trials import Trials, ways
 from render_worker.ways import Ways
 from shared.config import Config
@@ -20,13 +21,17 @@ from shared.ffmpeg import find_ffmpeg
 from shared.log import log_to_file
 from shared.process import Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
-from shared.store import Store
 
 DRY_RUN, ENCODERS = "dry-run", "encoders"
 
 
 def work(started: Started) -> None:
-    config, layout = started.config, started.layout
+    with rooted(started) as root:
+        _work(started, root)
+
+
+def _work(started: Started, root: Root) -> None:
+    config, layout = root.config, started.layout
     ffmpeg = find_ffmpeg(config.ffmpeg.path)
     codecs = tuple(dict.fromkeys(config.profile(name).render.codec for name in config.profile_names))
     stop = threading.Event()
@@ -49,7 +54,7 @@ def work(started: Started) -> None:
         started.log.warning(
             f'Leaving videos of the profile "{name}" to other nodes: {trouble}', name="profile_left_out", profile=name
         )
-    lease = agree_on_lease(Store(layout), config.worker.lease_seconds, config.worker.heartbeat_seconds)
+    lease = agree_on_lease(root.store, config.worker.lease_seconds, config.worker.heartbeat_seconds)
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
         found = Ways(chosen, measured)
@@ -62,6 +67,8 @@ def work(started: Started) -> None:
             found,
             started.log,
             started.systemd,
+            store=root.store,
+            hauling=root.hauling,
             self_test=lambda: _works(trials, codecs),
         )
         on_stop_signals(worker.stop)

@@ -12,6 +12,7 @@ from render_worker.duty import Duty
 from render_worker.explanation import explain
 from render_worker.fitting import Fitting
 from render_worker.gate import GateClosed
+from render_worker.hauling import Hauling, Mounted
 from render_worker.health import Health
 from render_worker.idle import Ahead
 from render_worker.job import Job
@@ -65,6 +66,8 @@ class RenderWorker:
         log: Logger,
         systemd: Notifier,
         *,
+        store: Store,
+        hauling: Hauling,
         self_test: Callable[[], bool],
     ) -> None:
         self._config = config
@@ -74,7 +77,8 @@ class RenderWorker:
         self._ways = ways
         self._log = log
         self._systemd = systemd
-        self._store = Store(layout)
+        self._store = store
+        self._hauling = hauling
         self._stop = threading.Event()
         self._rest_until = 0.0
         self._rest_seconds = _TROUBLE_SECONDS
@@ -88,11 +92,12 @@ class RenderWorker:
         self._duty = Duty(self._store, node, log)
         self._health = Health(self._store, node, time.monotonic)
         self._self_test = self_test
-        self._nodes = Nodes(layout, lease_seconds)
+        self._nodes = Nodes(layout, lease_seconds, tree=store.tree)
         fitting = Fitting(config, layout, ffmpeg, ways, self._cache, self._room)
         self._choosing = Choosing(self._store, node, fitting, self._nodes, log)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
-        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
+        observed = Nodes(layout, lease_seconds, tree=store.tree)
+        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, observed)
 
     def stop(self) -> None:
         """Ask the worker to end soon; safe to call from a signal handler."""
@@ -235,11 +240,13 @@ class RenderWorker:
             self._rest(as_machine_trouble(error, f"cannot finish task {claim.task_id}"))
         finally:
             self._pulse.let_go()
+            self._hauling.let_go(claim)
 
     def _why_lost(self, claim: Claim, error: HoldLost) -> str:
         """Why a task is not ours any more: in an operator's words, where one cancelled it."""
         with suppress(OSError, RecordError):
-            reason = Reason.read(self._layout.task(TaskState.FAILED, claim.task_id) / REASON)
+            path = self._layout.task(TaskState.FAILED, claim.task_id) / REASON
+            reason = Reason.from_bytes(self._store.tree.read(self._store.at(path)), str(path))
             if reason.code == CANCELLED:
                 return reason.reason
         return str(error)
@@ -247,6 +254,7 @@ class RenderWorker:
     def _render_and_publish(self, claim: Claim, label: str) -> None:
         try:
             record = self._render(claim, label)
+            self._hauling.deliver(claim, self._carried(claim, label))
         except Stopped:
             if self._pulse.lost:
                 self._store.withdraw(claim)
@@ -271,13 +279,24 @@ class RenderWorker:
         else:
             self._publish(claim, label, record)
 
+    def _carried(self, claim: Claim, label: str) -> Callable[[Report], None]:
+        """Tells how far a transfer is, and ends it where the task must not go on."""
+
+        def on_report(report: Report) -> None:
+            if self._must_stop():
+                raise Stopped(f"stopped while {report.phase}")
+            self._pulse.say(Doing(NodeState.RENDERING, None, claim.task_id, label, report))
+
+        return on_report
+
     def _render(self, claim: Claim, label: str) -> RenderRecord:
+        self._hauling.bring(claim, self._carried(claim, label))
         scratch = claim.folder / SCRATCH
         scratch.mkdir()
         job = Job(
             metadata=claim.metadata,
             task=self._layout.task(TaskState.PROCESSING, claim.task_id),
-            library=(self._layout.scanned, self._layout.assets),
+            library=self._hauling.library,
             folder=claim.folder,
             scratch=scratch,
             attempt=claim.attempt,
@@ -369,6 +388,11 @@ class RenderWorker:
                 name="glyphs_missing",
                 task=claim.task_id,
             )
+        if isinstance(self._hauling, Mounted):  # on a far root the main worker does it
+            self._show(claim)
+
+    def _show(self, claim: Claim) -> None:
+        """Link a video by its story's name."""
         try:
             by_story.show(self._layout, claim.metadata)
         except OSError as error:  # the view is rebuilt by the main worker; the video is safe
@@ -376,6 +400,7 @@ class RenderWorker:
 
     def _end(self, claim: Claim, label: str, ending: Ending, error: Exception) -> None:
         """Fail or requeue a task whose attempt ended without a video."""
+        self._hauling.explain(claim)
         before = self._store.attempts(TaskState.PROCESSING, claim.task_id)
         attempts = [Attempted(one.ended or Ending.DIED, one.node) for one in before if one.number < claim.attempt]
         worker = self._config.worker

@@ -33,6 +33,7 @@ class Started:
     log: Logger
     mode: str | None
     systemd: Notifier
+    remote: str | None = None
 
 
 def run_worker(
@@ -66,7 +67,7 @@ def run_worker(
     try:
         for problem in [] if options.mode == changes_nothing else share(layout, config.files):
             log.warning(problem, name="not_shared")
-        return work(Started(config, layout, log, options.mode, systemd)) or EXIT_FINE
+        return work(Started(config, layout, log, options.mode, systemd, options.remote)) or EXIT_FINE
     except RootError as error:
         log.error(str(error), name="cannot_start")
         return EXIT_USAGE
@@ -144,6 +145,7 @@ def _options(component: str, arguments: Sequence[str], *, modes: tuple[str, ...]
     parser = argparse.ArgumentParser(prog=component, description=f"Reelmill's {component.replace('_', ' ')}.")
     parser.add_argument("--root", required=True)
     parser.add_argument("--config")
+    parser.add_argument("--remote")  # the root is a home of this node's own, and the farm's root lies there
     parser.set_defaults(mode=None)
     for mode in modes:
         parser.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode)

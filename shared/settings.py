@@ -409,6 +409,18 @@ class Web(Section):
     )
 
 
+class Remote(Section):
+    """A node that reaches the root over SFTP (reelmill render --remote ADDRESS)."""
+
+    key: str = Field("", description="Private key it shows, without a passphrase; empty asks the SSH agent.")
+    known_hosts: str = Field("~/.ssh/known_hosts", description="File with the host keys that are believed.")
+    trust_first: bool = Field(False, description="Whether a host that is in no such file is believed the first time.")
+    bytes_per_second: int = Field(0, ge=0, description="Most that is carried in a second, both ways; 0 is no limit.")
+    inputs_bytes: int = Field(
+        50_000_000_000, ge=0, description="Room for inputs that were fetched, in bytes; the oldest go first."
+    )
+
+
 class Ffmpeg(Section):
     """The ffmpeg that does the work."""
 
@@ -432,3 +444,4 @@ class Tables(Section):
     log: Log = Log()
     ffmpeg: Ffmpeg = Ffmpeg()
     web: Web = Web()
+    remote: Remote = Remote()

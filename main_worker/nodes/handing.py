@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from itertools import islice
 
 from main_worker.nodes.assignment import Offer, Wish, assign
 from main_worker.nodes.watching import Watching
+from main_worker.showing import Showing
 from shared.domain.layout import Layout
 from shared.domain.node import TAKES_TASKS, Life
 from shared.domain.task import TaskState
@@ -22,6 +24,7 @@ from shared.records.record import RecordError, utc_now
 from shared.store import Store
 
 _SECONDS = 2.0
+_SHARE = 20
 _EACH = 10  # tasks on a list; it is written again long before they are rendered
 _MOST_LISTED = 3000  # on all lists; with more nodes they are shorter
 _AHEAD = 3  # times as many tasks are looked at as can be handed out, since not every node makes all
@@ -30,11 +33,15 @@ _AHEAD = 3  # times as many tasks are looked at as can be handed out, since not 
 class Handing:
     """One main worker's care for its nodes."""
 
-    def __init__(self, layout: Layout, store: Store, nodes: Nodes, watching: Watching, log: Logger) -> None:
+    def __init__(
+        self, layout: Layout, store: Store, nodes: Nodes, watching: Watching, showing: Showing, log: Logger
+    ) -> None:
         self._layout = layout
         self._store = store
         self._nodes = nodes
         self._watching = watching
+        self._showing = showing
+        self._show_at = 0.0
         self._log = log
         self._queue = Queue(store)
         self._wishes: dict[str, Wish] = {}
@@ -47,6 +54,7 @@ class Handing:
         while True:
             try:
                 self.look()
+                self._show()
             except OSError as error:
                 trouble = str(as_machine_trouble(error, "cannot look after the nodes"))
                 if trouble != self._said:
@@ -54,6 +62,12 @@ class Handing:
                 self._said = trouble
             if ended.wait(_SECONDS):
                 return
+
+    def _show(self) -> None:
+        """Link new videos, as rarely as a twentieth of the time allows: there may be a hundred thousand."""
+        if (started := time.monotonic()) >= self._show_at:
+            self._showing.look()
+            self._show_at = time.monotonic() + max(_SECONDS, _SHARE * (time.monotonic() - started))
 
     def look(self) -> None:
         """Judge the nodes, and write their lists where these have changed."""

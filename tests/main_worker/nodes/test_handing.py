@@ -10,6 +10,7 @@ import pytest
 
 from main_worker.nodes.handing import Handing
 from main_worker.nodes.watching import Watching
+from main_worker.showing import Showing
 from shared.domain.layout import METADATA, Layout
 from shared.domain.node import NodeState
 from shared.log import Logger, open_log
@@ -50,7 +51,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def handing(layout: Layout, clock: Clock, log: Logger) -> Handing:
-    return Handing(layout, Store(layout), Nodes(layout, LEASE, clock), Watching(log, 10**9), log)
+    store = Store(layout)
+    return Handing(layout, store, Nodes(layout, LEASE, clock), Watching(log, 10**9), Showing(store, log), log)
 
 
 @pytest.fixture

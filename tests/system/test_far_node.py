@@ -1,0 +1,228 @@
+"""Nodes that reach the root over a real sshd as an ordinary user: a whole farm, whose files they never mount."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.init import lay_out
+from shared.child import Limits
+from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD, SHEET, Layout
+from shared.domain.retry import Ending
+from shared.domain.task import TaskState
+from shared.ffmpeg import find_ffmpeg
+from shared.orders import Orders
+from shared.records.node import NodeRecord
+from shared.records.orders import Order
+from shared.records.render import RenderRecord
+from shared.store import Store
+from tests.farside import Sshd, running_sshd
+from tests.system.test_farm import check_video, never
+
+REELMILL = str(Path(sys.executable).with_name("reelmill"))
+PATIENCE = 120.0
+SPEECH = "aevalsrc='0.2*(sin(2*PI*150*t)+sin(6*PI*150*t))*pow(0.52-0.48*cos(8*PI*t),2)':s=44100:d=3"
+CONFIG: dict[str, dict[str, Any]] = {
+    "ingest": {"quiet_seconds": 0.2, "rescan_seconds": 0.5, "unfinished_seconds": 0},
+    "render": {"resolution": "320x180", "preset": "ultrafast", "encoder": "software"},
+    "worker": {"lease_seconds": 15.0, "heartbeat_seconds": 1.0, "poll_seconds": 0.2, "retry_seconds": 0.5},
+}
+
+
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[Sshd]:
+    with running_sshd("Subsystem sftp internal-sftp -u 000") as sshd:
+        yield sshd
+
+
+@pytest.fixture
+def layout(sshd: Sshd, request: pytest.FixtureRequest) -> Iterator[Layout]:
+    """A root at the server, of which the nodes' user may write everything, as a shared group would have it."""
+    root = sshd.folder(f"farm-{abs(hash(request.node.nodeid))}") / "root"
+    layout = lay_out(root, CONFIG)
+    for folder, names, files in os.walk(root):
+        for path in [Path(folder), *(Path(folder, name) for name in (*names, *files))]:
+            path.chmod(0o777 if path.is_dir() else 0o666)
+    yield layout
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def start(layout: Layout, sshd: Sshd, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts the main worker of the root, or a node that works on it over SFTP with a home of its own."""
+    running: list[subprocess.Popen[bytes]] = []
+    remote = sshd.remote(layout.root)
+
+    def run(node: str | None = None, **settings: object) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **{f"REELMILL_{name.upper()}": str(value) for name, value in settings.items()}}
+        if node is None:
+            words = ["main", "--root", str(layout.root)]
+        else:
+            words = ["render", "--remote", str(remote), "--home", str(tmp_path / node)]
+            environment |= {
+                "REELMILL_WORKER__NODE": node,
+                "REELMILL_REMOTE__KEY": str(sshd.home / "client"),
+                "REELMILL_REMOTE__KNOWN_HOSTS": str(sshd.known_hosts),
+            }
+        with (tmp_path / "log").open("ab") as log:
+            code = f"import os; os.umask(0); os.execv({REELMILL!r}, {[REELMILL, *words]!r})"
+            running.append(subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=log, stdout=log))
+        return running[-1]
+
+    yield run
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.wait(60)
+
+
+@pytest.fixture
+def said(tmp_path: Path) -> Callable[[str], list[str]]:
+    return lambda name: [line for line in (tmp_path / "log").read_text().splitlines() if f"event={name}" in line]
+
+
+def drop(layout: Layout, where: str, *source: str) -> None:
+    made = layout.root / f"made-{Path(where).name}"
+    ended, _ = find_ffmpeg("").run(["-f", "lavfi", *source, str(made)], limits=Limits(total_seconds=60), stopping=never)
+    assert ended.code == 0, ended.errors
+    path = layout.raw / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(path)
+
+
+def drop_all(layout: Layout, *chapters: str) -> None:
+    drop(layout, "video/tales/a.mp4", "-i", "testsrc2=size=320x180:rate=30:duration=2", "-pix_fmt", "yuv420p")
+    drop(layout, "video/tales/b.mp4", "-i", "testsrc2=size=320x240:rate=25:duration=2", "-pix_fmt", "yuv420p")
+    drop(layout, "music/tales/tune.mp3", "-i", "anoisesrc=c=pink:r=44100:a=0.3:d=5")
+    for number, chapter in enumerate(chapters):
+        drop(layout, f"story/tales/orla/voice/{chapter}.mp3", "-i", SPEECH.replace("150", f"{150 + number}"))
+    (layout.raw / f"story/tales/orla/voice/{chapters[0]}.txt").write_text("Es war einmal ein Drache. Er flog.", "utf-8")
+
+
+def outputs(layout: Layout) -> list[str]:
+    return Store(layout).ids(TaskState.FINISHED)
+
+
+def test_a_whole_farm_with_two_far_nodes(
+    layout: Layout, start: Callable[..., object], said: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    """Every voice becomes one right video; inputs are fetched once per node; nothing is left anywhere."""
+    start()
+    start("attic")
+    start("cellar")
+    chapters = ("one", "two", "three", "four")
+    drop_all(layout, *chapters)
+    until(lambda: len(outputs(layout)) == len(chapters))
+    for task_id in outputs(layout):
+        folder = layout.task(TaskState.FINISHED, task_id)
+        record = RenderRecord.read(folder / RENDER_RECORD)
+        assert record.node in ("attic", "cellar")
+        assert {FINAL, METADATA, POSTER, SHEET, RENDER_RECORD} <= {path.name for path in folder.iterdir()}
+        check_video(folder / FINAL, (320, 180), 30.0, record.seconds)
+    until(lambda: len(list((layout.by_story / "tales/orla").glob("*.mp4"))) == len(chapters))
+    until(lambda: not list(layout.state(TaskState.PROCESSING).iterdir()) and not list(layout.locks.glob("*.*.lock")))
+    assert not list(layout.removed.iterdir())
+    for node in ("attic", "cellar"):
+        assert not list((tmp_path / node / "processing").iterdir())
+    assert len(said("task_finished")) == len(chapters)
+
+
+def test_inputs_are_fetched_once(layout: Layout, start: Callable[..., object], tmp_path: Path) -> None:
+    """The second task of the same clips and music brings its own voice only."""
+    start()
+    start("attic")
+    drop_all(layout, "one")
+    until(lambda: len(outputs(layout)) == 1)
+    cache = tmp_path / "attic" / ".farm/cache/inputs"
+    before = {path.name: path.stat().st_ino for path in cache.iterdir()}
+    drop(layout, "story/tales/orla/voice/two.mp3", "-i", SPEECH.replace("150", "170"))
+    until(lambda: len(outputs(layout)) == 2)
+    after = {path.name: path.stat().st_ino for path in cache.iterdir()}
+    assert before.items() <= after.items()
+    assert len(after) == len(before) + 1
+
+
+def test_a_far_node_obeys_and_its_task_is_taken_over(
+    layout: Layout, start: Callable[..., subprocess.Popen[bytes]], said: Callable[[str], list[str]]
+) -> None:
+    """Paused over SFTP it takes nothing; killed in a render its task goes back after the lease, and another ends it."""
+    start()
+    Orders(layout).pause(Order(by="ann", when="now"))
+    worker = start("attic", render__preset="veryslow")
+    drop_all(layout, "one")
+    store = Store(layout)
+    until(lambda: store.ids(TaskState.WAITING))
+    record = layout.node_record("attic")
+    until(lambda: record.exists() and NodeRecord.read(record).state == "paused")
+    Orders(layout).resume()
+    until(lambda: store.ids(TaskState.PROCESSING))
+    (task_id,) = store.ids(TaskState.PROCESSING)
+    until(lambda: store.attempts(TaskState.PROCESSING, task_id))
+    os.kill(worker.pid, signal.SIGKILL)
+    if store.is_finished(task_id):
+        pytest.skip("the render ended before it could be killed")
+    start("cellar")
+    until(lambda: store.is_finished(task_id))
+    assert store.rendered_by(task_id) == "cellar"
+    assert any("showed no life" in line for line in said("task_requeued"))
+
+
+def test_a_render_that_fails_on_a_far_node_explains_itself(
+    layout: Layout, start: Callable[..., object], tmp_path: Path
+) -> None:
+    """What ffmpeg said there lies in trash/failed/ on the root."""
+    script = tmp_path / "ffmpeg"
+    real = find_ffmpeg("").path
+    script.write_text(
+        f'#!/bin/sh\ncase "$*" in *testsrc2*|*-version*|*lavfi*) exec {real} "$@";; esac\necho "rubbish" >&2; exit 1\n'
+    )
+    script.chmod(0o755)
+    start()
+    start("attic", ffmpeg__path=script)
+    drop_all(layout, "one")
+    store = Store(layout)
+    until(lambda: store.ids(TaskState.FAILED))
+    (task_id,) = store.ids(TaskState.FAILED)
+    folder = layout.task(TaskState.FAILED, task_id)
+    assert "rubbish" in (folder / "stderr.log").read_text("utf-8")
+    assert json.loads((folder / "reason.json").read_text("utf-8"))["code"] == "render_failed"
+    assert [one.ending for one in store.attempted(TaskState.FAILED, task_id)] == [Ending.FAILED]
+
+
+def test_what_is_no_root_is_refused_in_words(layout: Layout, sshd: Sshd, tmp_path: Path) -> None:
+    """A folder without a farm, a stranger, and an address with a password."""
+    known = {
+        **os.environ,
+        "REELMILL_REMOTE__KEY": str(sshd.home / "client"),
+        "REELMILL_REMOTE__KNOWN_HOSTS": str(sshd.known_hosts),
+    }
+    (tmp_path / "nobody").write_text("")
+    strange = known | {"REELMILL_REMOTE__KNOWN_HOSTS": str(tmp_path / "nobody")}
+    empty = str(sshd.remote(sshd.folder("empty")))
+    right = str(sshd.remote(layout.root))
+    for address, environment, words in (
+        (empty, known, "is not a project root"),
+        (right, strange, "known_hosts"),
+        (right.replace("@", ":secret@"), known, "password"),
+    ):
+        command = [REELMILL, "render", "--remote", address, "--home", str(tmp_path / "home")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (1, 2), done.stderr
+        assert words in done.stderr
