@@ -16,6 +16,7 @@ from shared.store import Store
 from shared.tree.link import Link
 from shared.tree.remote import Remote
 from shared.tree.sftp import SftpTree
+from shared.tree.tree import NotThere
 from shared.tree.trial import try_out
 
 
@@ -30,6 +31,16 @@ class Root:
     config: Config
     store: Store
     hauling: Hauling
+
+
+def _of_the_farm(store: Store) -> Config:
+    """The configuration of a far root, with what the environment of this node overrides."""
+    path = store.layout.config
+    try:
+        write_atomic(path, store.tree.read(store.at(path)))
+    except NotThere:
+        return load_config(None)
+    return load_config(path)
 
 
 @contextmanager
@@ -60,9 +71,7 @@ def rooted(started: Started) -> Iterator[Root]:
             name="server_tried",
         )
         store = Store(layout, tree)
-        content = tree.read(store.at(layout.config))
-        write_atomic(layout.config, content)
-        config = load_config(layout.config)
+        config = _of_the_farm(store)
         own = started.config.worker  # a box has its own name, room and pace
         changed = {name: getattr(own, name) for name in own.model_fields_set} | {"conform_when_idle": False}
         config = config.model_copy(update={"worker": config.worker.model_copy(update=changed)})

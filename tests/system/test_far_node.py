@@ -215,7 +215,7 @@ def test_what_is_no_root_is_refused_in_words(layout: Layout, sshd: Sshd, tmp_pat
     }
     (tmp_path / "nobody").write_text("")
     strange = known | {"REELMILL_REMOTE__KNOWN_HOSTS": str(tmp_path / "nobody")}
-    empty = str(sshd.remote(sshd.folder("empty")))
+    empty = str(sshd.remote(sshd.folder("empty") / "output"))
     right = str(sshd.remote(layout.root))
     for address, environment, words in (
         (empty, known, "is not a project root"),
