@@ -219,7 +219,7 @@ def test_what_is_no_root_is_refused_in_words(layout: Layout, sshd: Sshd, tmp_pat
     right = str(sshd.remote(layout.root))
     for address, environment, words in (
         (empty, known, "is not a project root"),
-        (right, strange, "known_hosts"),
+        (right, strange, "ssh-keyscan"),
         (right.replace("@", ":secret@"), known, "password"),
     ):
         command = [REELMILL, "render", "--remote", address, "--home", str(tmp_path / "home")]
