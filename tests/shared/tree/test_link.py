@@ -239,7 +239,7 @@ def test_a_heartbeat_goes_on_beside_an_upload(sshd: Sshd, root: Path, film: Path
 
 def test_a_heartbeat_gets_through_on_a_slow_line(sshd: Sshd, cable: Cable, root: Path, tmp_path: Path) -> None:
     """No more of a file is on its way than is through in a moment, so that an answer never takes too long."""
-    (tmp_path / "film.mp4").write_bytes(FILM[: 400_000])
+    (tmp_path / "film.mp4").write_bytes(FILM[:400_000])
     beats: list[float] = []
     ended = threading.Event()
     with tree_at(sshd.remote(root, cable.port), Patience(connect=5, reply=3, link=3, keep_alive=1)) as tree:
