@@ -89,7 +89,10 @@ class LocalTree:
 
     def replace(self, path: PurePosixPath, content: bytes, *, durable: bool = True) -> None:
         with _told("write", path):
-            (write_atomic if durable else write_hint)(self._at(path), content)
+            if durable:
+                write_atomic(self._at(path), content)
+            else:
+                write_hint(self._at(path), content)
 
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         old, new = self._at(source), self._at(target)
