@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample fuzz-ingest fuzz-ingest-sample torture-sftp \
-        bench-ingest bench-render bench-quality contact-sheet clean
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power torture-sftp fuzz-ingest fuzz-ingest-sample \
+        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size contact-sheet screenshots clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -39,6 +39,21 @@ torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (more tha
 torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
 	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
 
+torture-claims: $(STAMP) ## kill and spoil each verb of a task at every single step (half a minute; needs strace)
+	$(BIN)/python -m tests.torture.claims_at_every_step
+
+torture: $(STAMP) ## war over 5,000 tasks: workers are killed, frozen, lied to, their disk is filled (better with faketime)
+	$(BIN)/python -m tests.torture.war
+
+torture-sample: $(STAMP) ## a minute of it, another one every time
+	$(BIN)/python -m tests.torture.war --tasks 400 --most 60
+
+torture-two: $(STAMP) ## the same war between two network namespaces with sshfs mounts of one tree (needs root, sshfs, sshd)
+	$(BIN)/python -m tests.torture.two_machines
+
+torture-power: $(STAMP) ## cut an ext4 off under a farm at work, twelve times (needs root and loop devices)
+	$(BIN)/python -m tests.torture.power_loss
+
 fuzz-ingest: $(STAMP) ## drop 10,000 spoilt files (half an hour; better with realmedia)
 	$(BIN)/python -m tests.torture.fuzz_ingest
 
@@ -51,6 +66,9 @@ torture-sftp: $(STAMP) ## cut the link to an SFTP server at every single request
 bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
 	$(BIN)/python -m benchmarks.ingest
 
+bench-claims: $(STAMP) ## what taking a task costs with 1,000 and with 100,000 waiting, and 32 workers at once (five minutes)
+	$(BIN)/python -m benchmarks.claims
+
 bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
 	$(BIN)/python -m benchmarks.render
 
@@ -61,7 +79,7 @@ format: $(STAMP)    ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reference: $(STAMP) ## write again what is generated from the code: config.toml, project_root/, docs/schema/
+reference: $(STAMP) ## write again what is generated from the code: config.toml, systemd/, project_root/, docs/schema/
 	$(BIN)/python -m console.reference
 
 articles: $(STAMP)  ## write docs/articles.md: how well the text of real web pages is found (needs realmedia)
@@ -76,8 +94,17 @@ loudness: $(STAMP)  ## write docs/loudness.md: how loud real voices with real mu
 corpus: $(STAMP)    ## examine the real media in REELMILL_REALMEDIA and write docs/corpus.md again
 	$(BIN)/python -m benchmarks.corpus > docs/corpus.md.new && mv docs/corpus.md.new docs/corpus.md
 
+bench-scales: $(STAMP) ## which quality of x265 and SVT-AV1 looks like which of x264 (eleven minutes; more with realmedia)
+	$(BIN)/python -m benchmarks.scales
+
+bench-size: $(STAMP) ## how many nodes one root carries, by simulation (some minutes)
+	$(BIN)/python -m benchmarks.farm_size
+
 contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in contact-sheet.jpg (needs realmedia)
 	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg
+
+screenshots: $(STAMP) ## pictures of the page, in docs/ (needs chromium and chromedriver)
+	REELMILL_SCREENSHOTS=docs $(BIN)/pytest -q tests/system/test_page.py -k followed
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,17 +1,37 @@
-"""``reelmill doctor``: which video encoders of this machine work, how fast, and what to do about the others."""
+"""``reelmill doctor``: whether this machine has all that it needs, and what to do about what it has not."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+from pydantic import BaseModel, ConfigDict, Field
 
-from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.checkup import Checkup, Finding
+from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json
 from console.workers import worker_for
+from shared.config import load_config
 from shared.domain.names import readable
+from shared.process import EXIT_FAILED, EXIT_FINE, config_path
 from shared.records.encoders import EncodersRecord, Trial
+
+
+class Diagnosis(BaseModel):
+    """What was found on one machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: str
+    checks: tuple[Finding, ...]
+    encoders: tuple[EncodersRecord, ...] = Field(description="Of each codec that some profile asks for.")
+
+    @property
+    def is_well(self) -> bool:
+        """Whether this machine can take part; an encoder that does not work is no trouble while another one does."""
+        works = all(record.best() for record in self.encoders)
+        return works and all(check.works or not check.matters for check in self.checks)
 
 
 @click.command("doctor")
@@ -20,16 +40,33 @@ from shared.records.encoders import EncodersRecord, Trial
 @json_option
 @plain_errors
 def doctor(given_root: Path | None, config: Path | None, *, as_json: bool) -> None:
-    """Try every video encoder of this machine, and say what works and how fast."""
-    with worker_for("render_worker", chosen_root(given_root), config, "--encoders") as child:
+    """Try everything that this machine needs: ffmpeg, its encoders, the root's filesystem, rights, room, events, clock.
+
+    The exit status is 1 where something is wrong that the farm cannot do without.
+    """
+    layout = root_to_change(given_root, config)
+    settings = load_config(config_path(layout, str(config) if config else None))
+    checks = tuple(Checkup(layout, settings).findings())
+    with worker_for("render_worker", layout, config, "--encoders") as child:
         told = child.stdout.read() if child.stdout else b""
     if child.returncode:
         sys.exit(child.returncode)
-    records = [EncodersRecord.from_bytes(line, "what the render worker said") for line in told.splitlines()]
+    records = tuple(EncodersRecord.from_bytes(line, "what the render worker said") for line in told.splitlines())
+    found = Diagnosis(root=str(layout.root), checks=checks, encoders=records)
     if as_json:
-        show_json([record.model_dump(mode="json", by_alias=True) for record in records])
+        show_json(found)
     else:
-        click.echo("\n".join(line for record in records for line in lines(record)))
+        click.echo("\n".join((*checked(found.checks), *(line for record in records for line in lines(record)))))
+    sys.exit(EXIT_FINE if found.is_well else EXIT_FAILED)
+
+
+def checked(findings: Iterable[Finding]) -> Iterator[str]:
+    """What was tried, in words."""
+    for finding in findings:
+        mark = "fine" if finding.works else "WRONG" if finding.matters else "note"
+        yield f"  {mark:<6} {finding.name:<20} {readable(finding.words)}"
+        if not finding.works and finding.remedy:
+            yield f"         {'':<20} {finding.remedy}"
 
 
 def lines(record: EncodersRecord) -> Iterator[str]:

@@ -69,8 +69,9 @@ future videos by a mark beside it (`<file>.retired`), and `reelmill retire --und
     "output": """\
 # Finished videos
 
-`by-story/<category>/<story>/<chapter>.mp4` are links by name. Each video has a folder of its own with
-`final.mp4`, `poster.jpg`, `metadata.json` (what it was made from) and `render.json` (how, with every check).
+`by-story/<category>/<story>/<chapter>.mp4` (or `.mov`, `.mkv`) are links by name. Each video has a folder of its own
+with `final.mp4` (or `.mov`, `.mkv`), `poster.jpg`, `metadata.json` (what it was made from) and `render.json` (how, with
+every check).
 A folder may be moved away; its video is not made again.
 """,
     "trash": """\

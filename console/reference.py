@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: the repository's config.toml, project_root/ and docs/schema/.
+"""Writes what is generated from the code: the repository's config.toml, systemd/, project_root/ and docs/schema/.
 
 Run by ``make reference``; a test fails when a generated file is not what this would write.
 """
@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console.readmes import README_TEXTS
+from console.units import Place, units_of
 from shared.config_text import default_text
 from shared.domain.layout import Layout
+from shared.records.agenda import AgendaRecord
+from shared.records.alerts import AlertsRecord
 from shared.records.attempt import AttemptRecord
 from shared.records.encoders import EncodersRecord
 from shared.records.lease import LeaseRecord
@@ -20,6 +23,7 @@ from shared.records.main import MainRecord
 from shared.records.metadata import Metadata
 from shared.records.mounts import MountsRecord
 from shared.records.node import NodeRecord
+from shared.records.orders import OrdersRecord
 from shared.records.reason import Reason
 from shared.records.record import Record
 from shared.records.render import RenderRecord
@@ -29,6 +33,8 @@ from shared.records.segment import SegmentRecord
 from shared.records.sidecar import Sidecar
 
 _SCHEMAS: dict[str, type[Record]] = {
+    "agenda": AgendaRecord,
+    "alerts": AlertsRecord,
     "attempt": AttemptRecord,
     "encoders": EncodersRecord,
     "lease": LeaseRecord,
@@ -37,6 +43,7 @@ _SCHEMAS: dict[str, type[Record]] = {
     "metadata": Metadata,
     "mounts": MountsRecord,
     "node": NodeRecord,
+    "orders": OrdersRecord,
     "reason": Reason,
     "render": RenderRecord,
     "retired": RetiredRecord,
@@ -49,6 +56,9 @@ _SCHEMAS: dict[str, type[Record]] = {
 def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file, relative to the repository, with its content."""
     yield Path("config.toml"), default_text()
+    example = Place(Path("/srv/reelmill"), Path("/opt/reelmill/bin/reelmill"), "reelmill", "reelmill")
+    for name, text in units_of(example).items():
+        yield Path("systemd", name), text
     for folder, text in README_TEXTS.items():
         yield Path("project_root", folder, "README.md"), text
     empty = Layout(Path("project_root"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import platform
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,15 +11,21 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.trash import RejectedDrop, rejected_drop, rejected_names
-from shared.domain.layout import FINAL, POSTER, REASON, Layout, reason_of
+from shared.domain.layout import POSTER, REASON, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
+from shared.nodes import is_gone_here
+from shared.orders import Orders
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
 from shared.records.node import NodeRecord
+from shared.records.orders import Order, OrdersRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.store import Store
+
+MOST_FAILED = 20
+"""Failed tasks that a snapshot tells of; each costs reading its explanation."""
 
 
 class _Shown(BaseModel):
@@ -49,10 +56,12 @@ class DropView(_Shown):
 
 
 class NodeView(_Shown):
-    """A render worker and whether it lives on this host."""
+    """A render worker, whether it lives on this host, and what the main worker or an operator says of it."""
 
     record: NodeRecord
     running: bool | None = Field(description="Unknown for workers of other hosts.")
+    verdict: str | None = Field(None, description="What is wrong with it, as the main worker sees it, in words.")
+    orders: OrdersRecord = Field(OrdersRecord(), description="What operators have told it.")
 
 
 class Snapshot(_Shown):
@@ -68,9 +77,10 @@ class Snapshot(_Shown):
     waiting_voices: tuple[WaitingVoice, ...]
     waiting_count: int = Field(0, description="All waiting voices; only the first are listed.")
     nodes: tuple[NodeView, ...]
+    farm_pause: Order | None = Field(None, description="Who has paused the whole farm, when and why.")
     counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
     processing: tuple[TaskView, ...]
-    failed: tuple[TaskView, ...]
+    failed: tuple[TaskView, ...] = Field(description="The newest failed tasks.")
     rejected: tuple[DropView, ...] = Field((), description="The newest rejected drops, newest first.")
 
 
@@ -97,12 +107,19 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         pending_count=main.pending_count if main else 0,
         waiting_voices=main.waiting if main else (),
         waiting_count=main.waiting_count if main else 0,
-        nodes=tuple(_nodes(layout)),
+        nodes=nodes(layout),
+        farm_pause=_orders(layout, None).pause,
         counts=counts,
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
-        failed=tasks(layout, store, TaskState.FAILED, ids[TaskState.FAILED]),
+        failed=tasks(layout, store, TaskState.FAILED, newest(layout, store, TaskState.FAILED, MOST_FAILED)),
         rejected=_newest_rejected(layout, rejected, most_rejected),
     )
+
+
+def newest(layout: Layout, store: Store, state: TaskState, most: int) -> list[str]:
+    """The tasks of a state that came to it last, newest first."""
+    ids = ((_changed_at(layout.task(state, task_id)), task_id) for task_id in store.ids(state))
+    return [task_id for _, task_id in heapq.nlargest(most, ids)]
 
 
 def _newest_rejected(layout: Layout, names: Iterable[str], most: int) -> tuple[DropView, ...]:
@@ -149,7 +166,7 @@ def tasks(layout: Layout, store: Store, state: TaskState, ids: Iterable[str]) ->
                 seconds=metadata.voice_duration,
                 # A task that is tried again still has the reason of its last failure.
                 reason=_reason(folder / REASON) if state is TaskState.FAILED else None,
-                video=str(layout.relative(folder / FINAL)) if finished else None,
+                video=str(layout.relative(store.video(task_id))) if finished else None,
                 poster=str(layout.relative(folder / POSTER)) if finished else None,
             )
         )
@@ -180,12 +197,30 @@ def _read_main(layout: Layout) -> MainRecord | None:
     return None
 
 
-def _nodes(layout: Layout) -> Iterable[NodeView]:
-    for path in sorted(layout.nodes.glob("*.json")):
+def _orders(layout: Layout, node: str | None) -> OrdersRecord:
+    with suppress(RecordError):
+        return Orders(layout).read(node)
+    return OrdersRecord()
+
+
+def nodes(layout: Layout) -> tuple[NodeView, ...]:
+    """Every render worker that has a record, by name."""
+    running = layout.main_lock.exists() and not is_free(layout.main_lock)
+    return tuple(_nodes(layout, _read_main(layout) if running else None))
+
+
+def _nodes(layout: Layout, main: MainRecord | None) -> Iterable[NodeView]:
+    verdicts = {verdict.node: verdict.words for verdict in main.nodes} if main else {}
+    for path in sorted(layout.nodes.glob("[!.]*.json")):
         with suppress(RecordError, FileNotFoundError):
             record = NodeRecord.read(path)
             here = record.host == platform.node()
-            yield NodeView(record=record, running=not is_free(layout.node_lock(record.node)) if here else None)
+            yield NodeView(
+                record=record,
+                running=not is_gone_here(layout, record) if here else None,
+                verdict=verdicts.get(record.node),
+                orders=_orders(layout, record.node),
+            )
 
 
 def _reason(path: Path) -> str | None:

@@ -7,9 +7,14 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from console.live import named
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.snapshot import NodeView, Snapshot, take_snapshot
+from console.why import why
+from shared.domain.layout import Layout
 from shared.domain.names import readable
+from shared.domain.task import TaskState
+from shared.store import Store
 
 _MOST_REJECTED = 10
 
@@ -18,9 +23,13 @@ _MOST_REJECTED = 10
 @root_option
 @config_option
 @json_option
+@click.option("--why", "task", metavar="TASK", help="Why this task is where it is: its id, or category/story/chapter.")
 @plain_errors
-def status(given_root: Path | None, config: Path | None, *, as_json: bool) -> None:  # noqa: ARG001 - all take --config
+def status(given_root: Path | None, config: Path | None, task: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - all take --config
     """Say what the farm is doing, and why what waits is waiting."""
+    if task:
+        click.echo("\n".join(_why_lines(chosen_root(given_root), task)))
+        return
     snapshot = take_snapshot(chosen_root(given_root), most_rejected=_MOST_REJECTED)
     if as_json:
         show_json(snapshot)
@@ -28,10 +37,19 @@ def status(given_root: Path | None, config: Path | None, *, as_json: bool) -> No
         click.echo("\n".join(lines(snapshot)))
 
 
+def _why_lines(layout: Layout, word: str) -> Iterator[str]:
+    for task in named(Store(layout), [word], tuple(TaskState)):
+        yield f"{readable(task.label)} ({task.task_id})"
+        yield from (f"  {sentence}" for sentence in why(layout, task.task_id, task.state))
+
+
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """The snapshot in words; names from outside cannot upset the terminal."""
     counts = snapshot.counts
     yield from _main_lines(snapshot)
+    if pause := snapshot.farm_pause:
+        words = f": {readable(pause.why)}" if pause.why else ""
+        yield f"Farm          PAUSED by {readable(pause.by)} since {pause.when}{words}; go on with: reelmill resume"
     yield f"Render nodes  {len(snapshot.nodes) or 'none (start one with: reelmill render)'}"
     for node in snapshot.nodes:
         yield f"  {_node_line(node)}"
@@ -41,6 +59,7 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     )
     for task in snapshot.failed:
         yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
+    yield from _more(counts["trash/failed"] - len(snapshot.failed), "failed earlier")
     if snapshot.failed:
         yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
     for drop in snapshot.pending:
@@ -80,8 +99,11 @@ def _node_line(node: NodeView) -> str:
     record = node.record
     if node.running is False:
         return f"{record.node}: not running any more"
+    if node.verdict:
+        return f"{record.node}: {node.verdict}"
     if record.percent is None:
-        return f"{record.node}: {readable(record.state)}"
+        why = f": {readable(record.why)}" if record.why else ""
+        return f"{record.node}: {readable(record.state)}{why}"
     left = f", {record.eta_seconds:.0f} s left" if record.eta_seconds is not None else ""
     speed = f" at {record.fps:.0f} fps" if record.fps else ""
     return f"{record.node}: {record.phase} {readable(record.label or '')} {record.percent:.0f} %{speed}{left}"

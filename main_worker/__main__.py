@@ -20,6 +20,7 @@ from shared.lifesign import hold
 from shared.log import log_to_file
 from shared.process import EXIT_FAILED, EXIT_FINE, Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
+from shared.store import Store
 
 UNTIL_IDLE, ONCE, DRY_RUN = "until-idle", "once", "dry-run"
 
@@ -35,8 +36,8 @@ def work(started: Started) -> int | None:
         if started.mode == ONCE:
             return EXIT_FINE if run_once(config, layout, ffmpeg, started.log) else EXIT_FAILED
         log_to_file(config.log, layout.log_file("main_worker"))
-        lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
-        worker = MainWorker(config, layout, lease, ffmpeg, started.log)
+        lease = agree_on_lease(Store(layout), config.worker.lease_seconds, config.worker.heartbeat_seconds)
+        worker = MainWorker(config, layout, lease, ffmpeg, started.log, started.systemd)
         on_stop_signals(worker.stop)
         worker.run(until_idle=started.mode == UNTIL_IDLE)
     return EXIT_FINE

@@ -10,9 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 
+from main_worker.alerts.alarm import Alarm
 from main_worker.arrival.watch import Events
 from main_worker.arrival.writers import ignore_lease_signals
 from main_worker.mill import Mill, Standing
+from main_worker.nodes.handing import Handing
+from main_worker.nodes.watching import Watching
 from main_worker.retention import Retention
 from main_worker.turns import most_at_once
 from shared import by_story
@@ -25,6 +28,8 @@ from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble, overwrite_hint, write_hint
 from shared.leash import can_isolate
 from shared.log import Logger
+from shared.nodes import Nodes
+from shared.notify import Notifier
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import RecordError, utc_now
 from shared.recovery import Caps, Recovery
@@ -39,10 +44,13 @@ _SAY_SECONDS = 1.0  # the record is for people; with a thousand drops it is long
 class MainWorker:
     """The main worker of one root; its caller holds the root's main lock."""
 
-    def __init__(self, config: Config, layout: Layout, lease_seconds: float, ffmpeg: Ffmpeg, log: Logger) -> None:
+    def __init__(
+        self, config: Config, layout: Layout, lease_seconds: float, ffmpeg: Ffmpeg, log: Logger, systemd: Notifier
+    ) -> None:
         self._config = config
         self._layout = layout
         self._log = log
+        self._systemd = systemd
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._changed = threading.Event()
@@ -54,7 +62,10 @@ class MainWorker:
         )
         self._events = Events(self._raw_changed)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
-        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
+        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
+        watching = Watching(log, config.worker.min_free_bytes)
+        self._handing = Handing(layout, self._store, Nodes(layout, lease_seconds), watching, log)
+        self._alarm = Alarm(config.alerts, layout, Nodes(layout, lease_seconds), log)
         self._said: MainRecord | None = None
         self._said_at = -_SAY_SECONDS
         self._paused_since: str | None = None
@@ -63,6 +74,7 @@ class MainWorker:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
         self._wake.set()
+        self._systemd.stopping()
 
     def run(self, *, until_idle: bool) -> None:
         """Work until :meth:`stop`, or with `until_idle` until nothing is left to do on this root."""
@@ -74,6 +86,10 @@ class MainWorker:
         self._events.start(self._layout.raw, self._config.ingest.watch, self._log)
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
+        handing = threading.Thread(target=self._handing.keep_watch, args=(self._stop,), name="nodes")
+        handing.start()
+        alarm = threading.Thread(target=self._alarm.keep_watch, args=(self._stop,), name="alerts")
+        alarm.start()
         sweeping = threading.Thread(target=self._sweep, name="retention")
         sweeping.start()
         try:
@@ -83,7 +99,9 @@ class MainWorker:
             self._events.stop()
             self._mill.close()
             watch.join()
+            handing.join()
             sweeping.join()
+            alarm.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
 
     def _sweep(self) -> None:
@@ -111,6 +129,8 @@ class MainWorker:
                 if until_idle and not (standing.busy or self._changed.is_set()) and self._all_rendered():
                     self._log.info("Nothing is left to do", name="idle")
                     return
+            self._systemd.ready()  # after the first turn, which reads the library and may take long
+            self._systemd.alive()
             self._rest(_BUSY_PAUSE if until_idle else _SAY_SECONDS)
 
     def _rest(self, longest: float) -> None:
@@ -129,6 +149,7 @@ class MainWorker:
         if self._said and record == self._said.changed(updated_at=record.updated_at):
             return
         self._said = record
+        self._systemd.doing(record.words)
         try:
             try:
                 write_hint(self._layout.main_record, record.to_bytes())
@@ -151,6 +172,7 @@ class MainWorker:
             pending_count=len(standing.pending),
             waiting=standing.waiting.first,
             waiting_count=standing.waiting.count,
+            nodes=self._handing.verdicts,
             updated_at=utc_now(),
         )
 

@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 import threading
+from collections.abc import Sequence
 
 from render_worker.commands.encoders import HARDWARE, SOFTWARE, Way, encoders_of
 from render_worker.daemon import RenderWorker
@@ -19,6 +20,7 @@ from shared.ffmpeg import find_ffmpeg
 from shared.log import log_to_file
 from shared.process import Started, on_stop_signals, run_worker
 from shared.recovery import agree_on_lease
+from shared.store import Store
 
 DRY_RUN, ENCODERS = "dry-run", "encoders"
 
@@ -35,7 +37,7 @@ def work(started: Started) -> None:
             for codec in codecs:
                 sys.stdout.write(json.dumps(trials.tried(codec).model_dump(mode="json", by_alias=True)) + "\n")
             return
-        chosen, troubles = _chosen(trials, config)
+        chosen, measured, troubles = _chosen(trials, config)
     except Stopped:
         return
     if started.mode == DRY_RUN:
@@ -47,11 +49,21 @@ def work(started: Started) -> None:
         started.log.warning(
             f'Leaving videos of the profile "{name}" to other nodes: {trouble}', name="profile_left_out", profile=name
         )
-    lease = agree_on_lease(layout, config.worker.lease_seconds, config.worker.heartbeat_seconds)
+    lease = agree_on_lease(Store(layout), config.worker.lease_seconds, config.worker.heartbeat_seconds)
     with node_identity(layout, config.worker.node) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
-        found = Ways(chosen)
-        worker = RenderWorker(config, layout, node, lease, ffmpeg, found, started.log)
+        found = Ways(chosen, measured)
+        worker = RenderWorker(
+            config,
+            layout,
+            node,
+            lease,
+            ffmpeg,
+            found,
+            started.log,
+            started.systemd,
+            self_test=lambda: _works(trials, codecs),
+        )
         on_stop_signals(worker.stop)
         if not stop.is_set():
             worker.run()
@@ -60,18 +72,28 @@ def work(started: Started) -> None:
             trials.forget(codec)
 
 
-def _chosen(trials: Trials, config: Config) -> tuple[dict[str, tuple[Way, ...]], dict[str, MachineTrouble]]:
-    """What this machine encodes each profile with, and why it cannot encode the others."""
+def _works(trials: Trials, codecs: Sequence[str]) -> bool:
+    """Whether this machine encodes something of each codec, tried just now."""
+    return all(any(trial.works for trial in trials.tried(codec).trials) for codec in codecs)
+
+
+def _chosen(
+    trials: Trials, config: Config
+) -> tuple[dict[str, tuple[Way, ...]], dict[str, float], dict[str, MachineTrouble]]:
+    """What this machine encodes each profile with, how fast its encoders are, and why it cannot encode the others."""
     remembered = functools.cache(trials.remembered)
     chosen, troubles = {}, {}
+    measured: dict[str, float] = {}
     for name in config.profile_names:
         render = config.profile(name).render
         families = (*HARDWARE, SOFTWARE) if render.encoder == "auto" else (render.encoder,)
         try:
-            chosen[name] = ways(remembered(render.codec, families), render.encoder, config.table_of(name))
+            record = remembered(render.codec, families)
+            measured |= {trial.encoder: trial.fps for trial in record.trials if trial.fps is not None}
+            chosen[name] = ways(record, render.encoder, config.table_of(name))
         except MachineTrouble as error:
             troubles[name] = error
-    return chosen, troubles
+    return chosen, measured, troubles
 
 
 def _where_they_work(config: Config) -> dict[str, tuple[Way, ...]]:

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
+from render_worker.choosing import Choosing
+from render_worker.duty import Duty
 from render_worker.explanation import explain
+from render_worker.fitting import Fitting
 from render_worker.gate import GateClosed
+from render_worker.health import Health
 from render_worker.idle import Ahead
 from render_worker.job import Job
-from render_worker.planning import plan_of, profile_of, wants_segments
+from render_worker.pace import Pace
+from render_worker.planning import profile_of
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
 from render_worker.render import InputMissing, render_task
 from render_worker.room import Room
 from render_worker.segments.cache import SegmentCache
-from render_worker.segments.uses import uses_of
 from render_worker.tool import RenderFailed, Tool
 from render_worker.ways import MOST_STEPS_DOWN, Ways
 from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
-from shared.domain.layout import FINAL, SCRATCH, Layout
+from shared.domain.layout import REASON, SCRATCH, Layout
 from shared.domain.names import readable
+from shared.domain.node import NodeState
 from shared.domain.plan import PlanError
-from shared.domain.retry import Ending, GiveUp, decide
+from shared.domain.retry import COUNTED, Attempted, Ending, GiveUp, decide
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.log import Logger
+from shared.nodes import Nodes
+from shared.notify import Notifier
+from shared.records.reason import CANCELLED, Reason
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.recovery import Caps, Recovery
@@ -45,7 +55,17 @@ class RenderWorker:
     """One render worker process."""
 
     def __init__(
-        self, config: Config, layout: Layout, node: str, lease_seconds: float, ffmpeg: Ffmpeg, ways: Ways, log: Logger
+        self,
+        config: Config,
+        layout: Layout,
+        node: str,
+        lease_seconds: float,
+        ffmpeg: Ffmpeg,
+        ways: Ways,
+        log: Logger,
+        systemd: Notifier,
+        *,
+        self_test: Callable[[], bool],
     ) -> None:
         self._config = config
         self._layout = layout
@@ -53,21 +73,31 @@ class RenderWorker:
         self._ffmpeg = ffmpeg
         self._ways = ways
         self._log = log
+        self._systemd = systemd
         self._store = Store(layout)
         self._stop = threading.Event()
         self._rest_until = 0.0
         self._rest_seconds = _TROUBLE_SECONDS
-        self._passed_over: frozenset[str] = frozenset()
         self._cache = SegmentCache(layout, node, config.worker.cache_bytes)
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
-        self._pulse = Pulse(self._store, node, config.worker.heartbeat_seconds, ways)
+        self._pace = Pace()
+        self._pulse = Pulse(
+            self._store, node, config.worker.heartbeat_seconds, ways, self._pace, ffmpeg.version, systemd.doing
+        )
+        self._duty = Duty(self._store, node, log)
+        self._health = Health(self._store, node, time.monotonic)
+        self._self_test = self_test
+        self._nodes = Nodes(layout, lease_seconds)
+        fitting = Fitting(config, layout, ffmpeg, ways, self._cache, self._room)
+        self._choosing = Choosing(self._store, node, fitting, self._nodes, log)
         caps = Caps(config.worker.max_attempts, config.worker.max_starts)
-        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic)
+        self._recovery = Recovery(self._store, caps, lease_seconds, log, time.monotonic, Nodes(layout, lease_seconds))
 
     def stop(self) -> None:
         """Ask the worker to end soon; safe to call from a signal handler."""
         self._stop.set()
+        self._systemd.stopping()
 
     def run(self) -> None:
         """Work until :meth:`stop`; a task that is being rendered then goes back to the queue."""
@@ -77,13 +107,16 @@ class RenderWorker:
             node=self._node,
         )
         self._cache.tidy()
+        self._duty.begin()
         self._pulse.start()
+        self._systemd.ready()
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
         try:
             while not self._stop.is_set():
                 if not (self._work_once() or self._work_ahead()):
-                    self._stop.wait(self._config.worker.poll_seconds)
+                    self._systemd.rest(self._stop, self._config.worker.poll_seconds)
+                self._systemd.alive()
         finally:
             self._stop.set()
             watch.join()
@@ -99,48 +132,22 @@ class RenderWorker:
             return False
 
     def _take_one(self) -> bool:
-        seen = frozenset(self._store.ids(TaskState.WAITING))
-        for task_id in self._store.waiting():
+        for ticket in self._choosing.candidates():
             if self._stop.is_set():
                 return False
-            if not self._fits(task_id):
-                continue
-            claim = self._claim(task_id)
+            claim = self._claim(ticket.task_id)
+            self._choosing.taken(ticket, by_us=claim is not None)
             if claim is not None:
                 self._work(claim)
                 return True
-        self._passed_over = seen
-        self._room.forget_all_but(seen)
-        self._pulse.say(Doing("idle"))
+        self._pulse.say(Doing(NodeState.IDLE))
         return False
-
-    def _fits(self, task_id: str) -> bool:
-        """Whether this node can encode a task, and has room; what else is wrong is found out once it is claimed."""
-        now = time.monotonic()
-        if not self._room.may_hold(task_id, now):
-            return False
-        try:
-            metadata = self._store.metadata(TaskState.WAITING, task_id)
-            render = profile_of(metadata, self._config).render
-            if not (ways := self._ways.of(metadata.render.profile)):
-                return False
-            plan = plan_of(metadata, self._config, ways[0].encoder)
-            if self._room.surely_holds(plan):
-                return True
-            task = self._layout.task(TaskState.WAITING, task_id)
-            version, has = self._ffmpeg.version, self._cache.has
-            is_joined = wants_segments(plan, render)
-            uses = uses_of(plan, metadata, task, version, has) if is_joined else []
-        except (OSError, RecordError, PlanError):
-            return True
-        segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}
-        return self._room.holds(task_id, metadata.label, plan, segments, now)
 
     def _work_ahead(self) -> bool:
         """Without a task, conform a clip of the library; False when there is none to conform, or no time for it."""
         if not (self._config.worker.conform_when_idle and self._room.has_plenty):
             return False
-        if time.monotonic() < self._rest_until:
+        if time.monotonic() < self._rest_until or self._duty.look() or self._health.is_set_aside or self._stop.is_set():
             return False
         try:
             wanted = self._ahead.next(time.monotonic())
@@ -148,7 +155,7 @@ class RenderWorker:
                 return False
             label = wanted.source
             return self._ahead.make(
-                wanted, lambda report: self._pulse.say(Doing("conforming", label=label, report=report))
+                wanted, lambda report: self._pulse.say(Doing(NodeState.CONFORMING, label=label, report=report))
             )
         except (MachineTrouble, ToolError, OSError) as error:
             self._rest(as_machine_trouble(error, "cannot conform") if isinstance(error, OSError) else error)
@@ -156,15 +163,49 @@ class RenderWorker:
 
     def _is_wanted(self) -> bool:
         """Whether there is something better to do than conforming ahead of need."""
-        return self._stop.is_set() or not self._passed_over.issuperset(self._store.ids(TaskState.WAITING))
+        self._systemd.alive()
+        return self._stop.is_set() or self._duty.look() is not None or self._choosing.has_new()
 
     def _may_work(self) -> bool:
-        if time.monotonic() < self._rest_until:
+        if off := self._duty.look():
+            self._pulse.say(Doing(off.state, off.why))
+            if off.state is NodeState.DRAINING:
+                self._drain()
+            return False
+        if time.monotonic() < self._rest_until or not self._is_healthy():
             return False
         if self._room.look():
             return True
-        self._pulse.say(Doing("low on disk space"))
+        self._pulse.say(Doing(NodeState.LOW_DISK))
         return False
+
+    def _drain(self) -> None:
+        """What was to be finished is; the worker ends, and the order is carried out."""
+        self._duty.end()
+        self._log.info(f"Node {self._node} has nothing left to finish and ends", name="node_drained", node=self._node)
+        self._stop.set()
+
+    def _is_healthy(self) -> bool:
+        """Whether this node may be trusted with tasks; one that is set aside tests itself when that is due."""
+        if self._health.look():
+            self._log.error(f"Node {self._node} is set aside: {self._health.why}", name="node_set_aside")
+        if not self._health.is_set_aside:
+            return True
+        self._pulse.say(Doing(NodeState.UNHEALTHY, self._health.why))
+        if self._health.is_test_due:
+            well = self._test()
+            self._health.tested(well=well)
+            if well:
+                self._log.info(f"Node {self._node} has tested itself and works again", name="node_back")
+            else:
+                self._log.error(f"Node {self._node} still fails its own test", name="node_test_failed")
+        return not self._health.is_set_aside
+
+    def _test(self) -> bool:
+        try:
+            return self._self_test()
+        except Stopped:
+            return False
 
     def _claim(self, task_id: str) -> Claim | None:
         try:
@@ -188,12 +229,20 @@ class RenderWorker:
         try:
             self._render_and_publish(claim, label)
         except HoldLost as error:
-            self._log.warning(f"Left {label}: {error}", name="task_lost", task=claim.task_id)
+            self._log.warning(f"Left {label}: {self._why_lost(claim, error)}", name="task_lost", task=claim.task_id)
         except OSError as error:
             claim.sign.abandon()  # recovery on this host then judges the task at once
             self._rest(as_machine_trouble(error, f"cannot finish task {claim.task_id}"))
         finally:
             self._pulse.let_go()
+
+    def _why_lost(self, claim: Claim, error: HoldLost) -> str:
+        """Why a task is not ours any more: in an operator's words, where one cancelled it."""
+        with suppress(OSError, RecordError):
+            reason = Reason.read(self._layout.task(TaskState.FAILED, claim.task_id) / REASON)
+            if reason.code == CANCELLED:
+                return reason.reason
+        return str(error)
 
     def _render_and_publish(self, claim: Claim, label: str) -> None:
         try:
@@ -202,14 +251,18 @@ class RenderWorker:
             if self._pulse.lost:
                 self._store.withdraw(claim)
                 raise HoldLost(f"task {claim.task_id} was taken away") from None
-            self._end(claim, label, Ending.GIVEN_BACK, Stopped("its worker was asked to stop"))
+            off = None if self._stop.is_set() else self._duty.look()
+            why = off.why if off else "its worker was asked to stop"
+            self._end(claim, label, Ending.GIVEN_BACK, Stopped(why))
         except (MachineTrouble, ToolError, OSError) as error:
             trouble = as_machine_trouble(error, "cannot render") if isinstance(error, OSError) else error
             self._end(claim, label, Ending.NODE_TROUBLE, trouble)
             self._rest(trouble)
         except ChildTimeout as error:
             self._end(claim, label, Ending.STALLED, error)
-        except (RenderFailed, GateClosed, PlanError, InputMissing) as error:
+        except PlanError as error:
+            self._end(claim, label, Ending.BAD_INPUT, error)
+        except (RenderFailed, GateClosed, InputMissing) as error:
             self._end(claim, label, Ending.FAILED, error)
         except Exception as error:  # noqa: BLE001
             # One task must not stop all others, whatever it made us stumble over.
@@ -235,7 +288,7 @@ class RenderWorker:
             node=self._node,
             scratch=scratch,
             stall_seconds=profile_of(claim.metadata, self._config).render.stall_seconds,
-            stopping=lambda: self._stop.is_set() or self._pulse.lost,
+            stopping=self._must_stop,
             errors_to=self._layout.attempt_stderr(claim.task_id, claim.attempt),
         )
         next_line = _REPORT_STEP
@@ -243,7 +296,7 @@ class RenderWorker:
 
         def on_report(report: Report) -> None:
             nonlocal next_line
-            self._pulse.say(Doing("rendering", claim.task_id, label, report, stepped_down))
+            self._pulse.say(Doing(NodeState.RENDERING, None, claim.task_id, label, report, stepped_down))
             if report.percent >= next_line:
                 next_line = report.percent - report.percent % _REPORT_STEP + _REPORT_STEP
                 self._log_progress(claim.task_id, label, report)
@@ -258,7 +311,7 @@ class RenderWorker:
                 node=self._node,
             )
 
-        self._pulse.say(Doing("rendering", claim.task_id, label))
+        self._pulse.say(Doing(NodeState.RENDERING, None, claim.task_id, label))
         profile = claim.metadata.render.profile
         record = render_task(job, self._config, self._ways.of(profile), self._cache, tool, on_report, on_step_down)
         if given_up := self._ways.note(profile, stepped_down=stepped_down is not None):
@@ -270,6 +323,14 @@ class RenderWorker:
             )
             self._ahead.look_again()
         return record
+
+    def _must_stop(self) -> bool:
+        """Whether a render has to end before it is done. Who asks is alive; what it waits for has limits of its own."""
+        self._systemd.alive()
+        if self._stop.is_set() or self._pulse.lost:
+            return True
+        off = self._duty.look()
+        return off is not None and off.at_once
 
     def _log_progress(self, task_id: str, label: str, report: Report) -> None:
         left = f", about {report.eta_seconds:.0f} s left" if report.eta_seconds else ""
@@ -283,7 +344,9 @@ class RenderWorker:
     def _publish(self, claim: Claim, label: str, record: RenderRecord) -> None:
         self._store.publish(claim)
         self._rest_seconds = _TROUBLE_SECONDS
-        final = self._layout.task(TaskState.FINISHED, claim.task_id) / FINAL
+        self._health.succeeded()
+        self._pace.note(claim.metadata, record.seconds, sum(record.timings.values()))
+        final = self._store.video(claim.task_id)
         self._log.info(
             f"Finished {label}: {self._layout.relative(final)}, {record.seconds:.1f} s of video in "
             f"{sum(record.timings.values()):.1f} s",
@@ -313,10 +376,17 @@ class RenderWorker:
 
     def _end(self, claim: Claim, label: str, ending: Ending, error: Exception) -> None:
         """Fail or requeue a task whose attempt ended without a video."""
-        attempts = self._store.attempts(TaskState.PROCESSING, claim.task_id)
-        endings = [record.ended or Ending.DIED for record in attempts if record.number < claim.attempt] + [ending]
+        before = self._store.attempts(TaskState.PROCESSING, claim.task_id)
+        attempts = [Attempted(one.ended or Ending.DIED, one.node) for one in before if one.number < claim.attempt]
         worker = self._config.worker
-        decision = decide(endings, max_attempts=worker.max_attempts, max_starts=worker.max_starts)
+        decision = decide(
+            [*attempts, Attempted(ending, self._node)],
+            max_attempts=worker.max_attempts,
+            max_starts=worker.max_starts,
+            crew=self._nodes.crew(claim.metadata.render.profile, afresh=True),  # it may be given up for want of others
+        )
+        if ending in COUNTED:
+            self._health.failed(claim.task_id)
         if isinstance(decision, GiveUp):
             self._store.fail(claim, ending, explain(claim.task_id, decision.code, error))
             self._log.error(f"Failed {label}: {error}", name="task_failed", task=claim.task_id, code=decision.code)
@@ -329,5 +399,5 @@ class RenderWorker:
         seconds = self._rest_seconds
         self._rest_until = time.monotonic() + seconds
         self._rest_seconds = min(2 * seconds, _MOST_TROUBLE_SECONDS)
-        self._pulse.say(Doing(f"resting: {trouble}"))
+        self._pulse.say(Doing(NodeState.RESTING, str(trouble)))
         self._log.error(f"Taking no task for {seconds:.0f} s: {trouble}", name="node_trouble", node=self._node)

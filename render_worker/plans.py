@@ -17,6 +17,7 @@ from shared.domain.layout import Layout
 from shared.domain.plan import PlanError
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
+from shared.queue import Queue
 from shared.records.metadata import Metadata
 from shared.records.record import RecordError
 from shared.store import Store
@@ -25,7 +26,7 @@ from shared.store import Store
 def print_plans(config: Config, layout: Layout, ffmpeg: Ffmpeg, ways: Ways) -> None:
     """Print one JSON object per waiting task, a line each, in the order in which they would be taken."""
     store, cache = Store(layout), SegmentCache(layout, "", 0)
-    for task_id in store.waiting():
+    for task_id in Queue(store).waiting():
         try:
             metadata = store.metadata(TaskState.WAITING, task_id)
             told = _told(config, layout, metadata, cache, ffmpeg, ways)

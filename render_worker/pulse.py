@@ -7,12 +7,14 @@ import platform
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from render_worker.pace import Pace
 from render_worker.progress import Report
 from render_worker.ways import Ways
-from shared.files import write_hint
+from shared.domain.node import NodeState
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.store import Claim, Store
@@ -25,7 +27,8 @@ _SECONDS = 1.0  # the contract: a holder checks its hold every second
 class Doing:
     """What a node is doing, for people."""
 
-    state: str
+    state: NodeState
+    why: str | None = None
     task_id: str | None = None
     label: str | None = None
     report: Report | None = None
@@ -33,18 +36,33 @@ class Doing:
 
 
 class Pulse:
-    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours."""
+    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours.
 
-    def __init__(self, store: Store, node: str, heartbeat_seconds: float, ways: Ways) -> None:
+    `tell` gets in words, every second, what the node's record says.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        heartbeat_seconds: float,
+        ways: Ways,
+        pace: Pace,
+        ffmpeg: str,
+        tell: Callable[[str], None],
+    ) -> None:
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
         self._ways = ways
+        self._tell = tell
+        self._pace = pace
+        self._ffmpeg = ffmpeg
         self._ended = threading.Event()
         self._mutex = threading.Lock()
         self._claim: Claim | None = None
         self._lost = False
-        self._doing = Doing("starting")
+        self._doing = Doing(NodeState.STARTING)
         self._counter = 0
         self._thread = threading.Thread(target=self._beat_on, name="pulse", daemon=True)
 
@@ -55,7 +73,8 @@ class Pulse:
         """End the thread and remove the node's record: a node that left is not a dead node."""
         self._ended.set()
         self._thread.join()
-        self._store.layout.node_record(self._node).unlink(missing_ok=True)
+        with suppress(OSError):  # others see that it is gone as well
+            self._store.tree.remove(self._store.at(self._store.layout.node_record(self._node)))
 
     def hold(self, claim: Claim) -> None:
         """Keep this claim alive from now on."""
@@ -106,7 +125,13 @@ class Pulse:
             host=platform.node(),
             pid=os.getpid(),
             program=PROGRAM,
-            state=doing.state,
+            ffmpeg=self._ffmpeg,
+            state=doing.state.value,
+            why=doing.why,
+            profiles=self._ways.profiles,
+            measured_fps=self._ways.measured,
+            pace=self._pace.speed,
+            clips=self._pace.clips,
             counter=self._counter,
             encoder=self._ways.usual.encoder,
             decoder=self._ways.usual.decoder,
@@ -121,4 +146,6 @@ class Pulse:
             free_bytes=shutil.disk_usage(self._store.layout.root).free,
             updated_at=utc_now(),
         )
-        write_hint(self._store.layout.node_record(self._node), record.to_bytes())
+        self._tell(record.words)
+        place = self._store.at(self._store.layout.node_record(self._node))
+        self._store.tree.replace(place, record.to_bytes(), durable=False)

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from render_worker.commands.encoders import Way
+from render_worker.commands.outputs import timescale
+from render_worker.container import CONTAINERS, rewrap
 from render_worker.film import Film, Filming
 from render_worker.gate import GateClosed, SoundClosed
 from render_worker.job import Job
@@ -20,7 +22,7 @@ from render_worker.tool import RenderFailed, Tool
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import ReelmillError, Stopped, ToolKilled
-from shared.domain.layout import CAPTIONS, FINAL, METADATA, RENDER_RECORD
+from shared.domain.layout import CAPTIONS, FINAL, METADATA, RENDER_RECORD, final_name
 from shared.files import remove_tree
 from shared.records.record import utc_now
 from shared.records.render import RenderRecord
@@ -82,6 +84,13 @@ def render_task(
     else:
         way, clock = ways[-1], Stopwatch()
         film = make(way, clock)
+    final = job.folder / final_name(job.metadata.render.output_format)
+    sha256, checks = film.sha256, film.checks
+    if container := CONTAINERS.get(job.metadata.render.output_format):
+        language = job.metadata.captions.language if job.metadata.captions else "und"
+        sha256, wrapped = rewrap(job.folder / FINAL, final, container, timescale(film.plan.canvas.rate), language, tool)
+        checks += wrapped
+        clock.lap("container")
     shutil.rmtree(job.scratch)
     record = RenderRecord(
         task_id=job.metadata.task_id,
@@ -95,9 +104,9 @@ def render_task(
         stepped_down=tuple(stepped_down),
         mode=film.mode,
         plan=plain(asdict(film.plan)),
-        checks=film.checks,
-        sha256=film.sha256,
-        size=(job.folder / FINAL).stat().st_size,
+        checks=checks,
+        sha256=sha256,
+        size=final.stat().st_size,
         seconds=film.plan.seconds,
         frames=film.plan.frames,
         fallback=film.fallback,

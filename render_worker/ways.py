@@ -12,9 +12,14 @@ MOST_STEPS_DOWN = 3
 
 
 class Ways:
-    """The ways of each profile: with the first of them a task is encoded, with the next what the one before failed."""
+    """The ways of each profile: with the first of them a task is encoded, with the next what the one before failed.
 
-    def __init__(self, by_profile: Mapping[str, tuple[Way, ...]]) -> None:
+    Attributes:
+        measured: frames of 1080p that each encoder made in a second when it was tried.
+    """
+
+    def __init__(self, by_profile: Mapping[str, tuple[Way, ...]], measured: Mapping[str, float] | None = None) -> None:
+        self.measured = dict(measured or {})
         self._left = dict(by_profile)
         self._steps_down: Counter[Way] = Counter()
         self._given_up = 0
@@ -22,6 +27,11 @@ class Ways:
     def of(self, profile: str) -> tuple[Way, ...]:
         """The ways of a profile; none where this node cannot encode it."""
         return self._left.get(profile, ())
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles that this node can encode."""
+        return tuple(self._left)
 
     @property
     def usual(self) -> Way:

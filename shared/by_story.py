@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from shared.domain.layout import FINAL, METADATA, Layout
+from shared.domain.layout import FORMATS, METADATA, Layout, final_name
 from shared.domain.task import TaskState
 from shared.records.metadata import Metadata
 from shared.records.record import RecordError
@@ -16,19 +17,33 @@ from shared.records.record import RecordError
 
 def show(layout: Layout, metadata: Metadata) -> Path:
     """Link a finished task under its story's name, unless a newer version of the chapter stands there."""
-    named = (metadata.category, metadata.story_name, metadata.chapter)
-    titles = metadata.titles if len(metadata.titles) == len(named) else named
-    category, story, chapter = map(_one_component, titles)
-    link = layout.story_view(category, story, chapter, metadata.render.profile)
+    view = functools.partial(layout.story_view, *_titles(metadata), metadata.render.profile)
+    link = view(metadata.render.output_format)
     link.parent.mkdir(parents=True, exist_ok=True)
-    final = layout.task(TaskState.FINISHED, metadata.task_id) / FINAL
+    final = layout.task(TaskState.FINISHED, metadata.task_id) / final_name(metadata.render.output_format)
     target = os.path.relpath(final, link.parent)
-    if link.is_symlink() and _made_at(link) > metadata.created_at:
-        return link
+    there = [other for other in map(view, FORMATS) if other.is_symlink()]
+    if newer := [other for other in there if _made_at(other) > metadata.created_at]:
+        return newer[0]
     fresh = link.with_name(f".{secrets.token_hex(4)}.tmp")
     fresh.symlink_to(target)
     fresh.replace(link)
+    for older in there:  # the same chapter in another container
+        if older != link:
+            older.unlink(missing_ok=True)
     return link
+
+
+def link_of(layout: Layout, metadata: Metadata) -> Path:
+    """Where :func:`show` links a finished task."""
+    return layout.story_view(*_titles(metadata), metadata.render.profile, metadata.render.output_format)
+
+
+def _titles(metadata: Metadata) -> tuple[str, str, str]:
+    """Category, story and chapter, each as one path component."""
+    named = (metadata.category, metadata.story_name, metadata.chapter)
+    category, story, chapter = metadata.titles if len(metadata.titles) == len(named) else named
+    return _one_component(category), _one_component(story), _one_component(chapter)
 
 
 def hide(layout: Layout, task_ids: Collection[str]) -> None:

@@ -138,10 +138,18 @@ def _contradictions(config: Config) -> list[str]:
             f"worker.heartbeat_seconds = {config.worker.heartbeat_seconds:g}: "
             f"must be at most a third of worker.lease_seconds ({config.worker.lease_seconds:g})"
         )
+    alerts = config.alerts
+    problems += [
+        f'alerts.{key} = "": must be set where alerts.mail_to is'
+        for key in ("mail_from", "smtp_host")
+        if alerts.mail_to and not getattr(alerts, key)
+    ]
     for name in config.profile_names:
         render, table = config.profile(name).render, config.table_of(name)
         if (render.encoder, render.codec) == ("videotoolbox", "av1"):
             problems.append(f'{table}.codec = "av1": must be h264 or hevc for {table}.encoder = "videotoolbox"')
+        if (render.output_format, render.codec) == ("mov", "av1"):
+            problems.append(f'{table}.output_format = "mov": must be mp4 or mkv for {table}.codec = "av1"')
     wanted = {"profiles": config.tasks.profiles}
     wanted |= {f"category_profiles.{category}": names for category, names in config.tasks.category_profiles.items()}
     problems += [

@@ -88,9 +88,13 @@ def make_folder(path: Path) -> None:
         fsync_path(folder.parent)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace or create a file so that a reader sees the old or the new content, whole."""
-    temporary = private_name(path)
+def write_atomic(path: Path, content: bytes, by: Path | None = None) -> None:
+    """Replace or create a file so that a reader sees the old or the new content, whole.
+
+    Args:
+        by: a folder on the same filesystem to make it in, where that of `path` may be moved away at any moment.
+    """
+    temporary = private_name(by / path.name if by else path)
     try:
         _write_new(temporary, content)
         temporary.replace(path)
@@ -129,13 +133,16 @@ def overwrite_hint(path: Path, content: bytes) -> None:
         os.close(handle)
 
 
-def create_exclusive(path: Path, content: bytes) -> None:
+def create_exclusive(path: Path, content: bytes, by: Path | None = None) -> None:
     """Create a file that must not exist yet; a reader finds it whole (where links are refused: or still growing).
+
+    Args:
+        by: as for :func:`write_atomic`.
 
     Raises:
         FileExistsError: somebody else created it first.
     """
-    temporary = private_name(path)
+    temporary = private_name(by / path.name if by else path)
     try:
         _write_new(temporary, content)
         try:
@@ -262,7 +269,7 @@ def put_back(aside: Path, path: Path) -> None:
 def as_machine_trouble(error: OSError, doing: str) -> MachineTrouble:
     """The same error in words for the log."""
     where = f" ({_shown(Path(os.fsdecode(error.filename)))})" if isinstance(error.filename, str | bytes) else ""
-    everywhere = error.errno in _EVERYWHERE
+    everywhere = error.everywhere if isinstance(error, MachineTrouble) else error.errno in _EVERYWHERE
     return MachineTrouble(f"{doing}: {error.strerror or error}{where}", everywhere=everywhere)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from shared.domain.layout import Layout
 from shared.files import as_machine_trouble, is_folder, is_there
 from shared.log import Logger, open_log
 from shared.mountpoints import lost_mounts
+from shared.notify import Notifier
 from shared.sharing import set_umask, share
 
 EXIT_FINE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -30,6 +32,7 @@ class Started:
     layout: Layout
     log: Logger
     mode: str | None
+    systemd: Notifier
 
 
 def run_worker(
@@ -57,10 +60,13 @@ def run_worker(
         return EXIT_FAILED if isinstance(error, MachineTrouble) else EXIT_USAGE
     set_umask(config.files)
     log = open_log(component, config.log)
+    systemd = Notifier.taken_from(os.environ, log)
+    if systemd.watchdog_seconds:  # which ends a wedged process with SIGABRT: the journal then says where it hung
+        faulthandler.enable()
     try:
         for problem in [] if options.mode == changes_nothing else share(layout, config.files):
             log.warning(problem, name="not_shared")
-        return work(Started(config, layout, log, options.mode)) or EXIT_FINE
+        return work(Started(config, layout, log, options.mode, systemd)) or EXIT_FINE
     except RootError as error:
         log.error(str(error), name="cannot_start")
         return EXIT_USAGE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,17 +10,20 @@ from pathlib import Path
 
 from shared.domain.claim import Sighting, is_dead, look
 from shared.domain.errors import RootError
-from shared.domain.layout import Layout
-from shared.domain.retry import GiveUp, decide
+from shared.domain.retry import Crew, Ending, GiveUp, decide
 from shared.domain.task import TaskState, is_task_id
-from shared.files import create_exclusive, remove_tree
-from shared.lifesign import died_here, read_sign
 from shared.log import Logger
+from shared.nodes import Nodes
+from shared.orders import task_of
 from shared.records.lease import LeaseRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
 from shared.settings import HEARTBEATS_PER_LEASE
 from shared.store import Store
+from shared.version import PROGRAM, RULES
+
+_ADVICE_DEAD = "Read attempts/ and stderr.log here; what kills workers is usually a lack of memory."
+_ADVICE = {"cancelled": "To make it after all: reelmill retry."}
 
 _MOST_SECONDS = 5.0  # a worker that died on this host is noticed this soon
 
@@ -43,6 +45,7 @@ class Recovery:
     lease_seconds: float
     log: Logger
     clock: Callable[[], float]
+    nodes: Nodes | None = None
     _seen: dict[str, Sighting] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 
@@ -53,13 +56,15 @@ class Recovery:
                 self._judge(task_id)
             except (OSError, RecordError) as error:  # the others must not wait for it
                 self._complain(f"Cannot look after task {task_id}: {error}")
-        for leftover in list(self.store.layout.removed.iterdir()):
-            remove_tree(leftover)
+        for leftover in self._names(self.store.layout.removed):
+            self.store.tree.remove_tree(self.store.at(self.store.layout.removed / leftover))
         held = set(self.store.ids(TaskState.PROCESSING))
-        orphans = {name for name in os.listdir(self.store.layout.locks) if _is_orphan(name, held)}  # noqa: PTH208
+        orphans = {name for name in self._names(self.store.layout.locks) if _is_orphan(name, held)}
         for name in orphans:
             self._clear_lock(name)
-        for gone in self._seen.keys() - held - orphans:
+        drafts = self._clear_drafts()
+        self._clear_orders()
+        for gone in self._seen.keys() - held - orphans - drafts:
             del self._seen[gone]
 
     def keep_watch(self, ended: threading.Event) -> None:
@@ -77,6 +82,32 @@ class Recovery:
             self._said.add(trouble)
             self.log.warning(trouble, name="recovery_trouble")
 
+    def _clear_drafts(self) -> set[str]:
+        """Remove drafts that have not changed for a lease: whoever began them is dead. Returns those that are there."""
+        names = self._names(self.store.layout.drafts)
+        now = self.clock()
+        for name in names:
+            path = self.store.at(self.store.layout.drafts / name)
+            with suppress(OSError):
+                size = str(self.store.tree.size(path)).encode()
+                sighting = self._seen[name] = look(self._seen.get(name), size, now)
+                if is_dead(sighting, now, self.lease_seconds):
+                    self.store.tree.remove(path)
+        return names
+
+    def _clear_orders(self) -> None:
+        """Forget changed priorities of tasks that have ended."""
+        for name in self._names(self.store.layout.priorities):
+            if self.store.find(task_of(name)) not in (TaskState.WAITING, TaskState.PROCESSING):
+                self.store.tree.remove(self.store.at(self.store.layout.priorities / name))
+
+    def _names(self, folder: Path) -> set[str]:
+        """What lies in a folder; nothing where there is none."""
+        try:
+            return {entry.name for entry in self.store.tree.entries(self.store.at(folder))}
+        except FileNotFoundError:
+            return set()
+
     def _judge(self, task_id: str) -> None:
         if self.store.is_finished(task_id):
             self.store.discard(TaskState.PROCESSING, task_id)
@@ -91,31 +122,41 @@ class Recovery:
     def _why_dead(self, key: str, lock: Path) -> str | None:
         """Look at a lock file once more: why its holder must be taken for dead, or None for one that may live."""
         try:
-            content = read_sign(lock)
+            content = self._read(lock)
         except OSError:
             return None  # no information about the holder
         now = self.clock()
         sighting = self._seen[key] = look(self._seen.get(key), content, now)
-        if died_here(lock, content):
+        if self.store.tree.is_dead_here(self.store.at(lock), content):
             return "its worker on this host is gone"
         if is_dead(sighting, now, self.lease_seconds):
             return f"its worker showed no life for {now - sighting.since:.0f} s"
         return None
 
+    def _read(self, lock: Path) -> bytes | None:
+        """The content of a lock file as an observer compares it; None where it is missing."""
+        try:
+            return self.store.tree.read(self.store.at(lock))
+        except FileNotFoundError:
+            return None
+
     def _take(self, task_id: str, attempt: int, why: str) -> None:
-        endings = self.store.take_from_dead(task_id, attempt, why)
-        if endings is None:
+        attempts = self.store.take_away(task_id, attempt, Ending.DIED, why)
+        if attempts is None:
             return
         self._seen.pop(task_id, None)
         if self.store.is_finished(task_id):
             self.store.discard(TaskState.PROCESSING, task_id)
             return
-        decision = decide(endings, max_attempts=self.caps.max_attempts, max_starts=self.caps.max_starts)
+        caps = self.caps
+        decision = decide(
+            attempts, max_attempts=caps.max_attempts, max_starts=caps.max_starts, crew=self._crew(task_id)
+        )
         if isinstance(decision, GiveUp):
             reason = Reason(
                 code=decision.code,
                 reason=f"The task was given up: {decision.why}.",
-                advice="Read attempts/ and stderr.log here; what kills workers is usually a lack of memory.",
+                advice=_ADVICE.get(decision.code, _ADVICE_DEAD),
                 task_id=task_id,
                 when=utc_now(),
             )
@@ -124,12 +165,19 @@ class Recovery:
         elif self.store.requeue(task_id):
             self.log.warning(f"Put task {task_id} back in the queue: {why}", name="task_requeued", task=task_id)
 
+    def _crew(self, task_id: str) -> Crew:
+        """Who else could render a task; nobody is known where its metadata cannot be read."""
+        with suppress(OSError, RecordError):
+            if self.nodes:
+                return self.nodes.crew(self.store.metadata(TaskState.PROCESSING, task_id).render.profile, afresh=True)
+        return Crew()
+
     def _clear_lock(self, name: str) -> None:
         """Remove the lock file of a dead worker whose task has gone on without it."""
         lock = self.store.layout.locks / name
         if self._why_dead(name, lock) is not None:
             with suppress(OSError):
-                lock.unlink(missing_ok=True)
+                self.store.tree.remove(self.store.at(lock))
 
 
 def _is_orphan(name: str, held: set[str]) -> bool:
@@ -138,19 +186,27 @@ def _is_orphan(name: str, held: set[str]) -> bool:
     return is_task_id(task_id) and rest.endswith(".lock") and task_id not in held
 
 
-def agree_on_lease(layout: Layout, configured: float, heartbeat: float) -> float:
+def agree_on_lease(store: Store, configured: float, heartbeat: float) -> float:
     """The lease of this root, in seconds: the first worker writes it, everybody else follows.
 
     Raises:
         RecordError: the file is damaged.
-        RootError: this worker's heartbeat is too slow for the root's lease, so it would look dead.
+        RootError: this program is too old for the root, or its heartbeat too slow for the root's lease, so that it
+            would look dead.
     """
+    layout, place = store.layout, store.at(store.layout.lease)
     try:
-        create_exclusive(layout.lease, LeaseRecord(lease_seconds=configured).to_bytes())
+        store.tree.create(place, LeaseRecord(rules=RULES, lease_seconds=configured).to_bytes())
     except FileExistsError:
-        lease = LeaseRecord.read(layout.lease).lease_seconds
+        record = LeaseRecord.from_bytes(store.tree.read(place), str(layout.lease))
+        lease = record.lease_seconds
     else:
         return configured
+    if record.rules > RULES:
+        raise RootError(
+            f"{layout.root} shares its tasks by rules {record.rules}, and this program ({PROGRAM}) knows {RULES}: "
+            "update it to the version of the other workers"
+        )
     if heartbeat * HEARTBEATS_PER_LEASE > lease:
         raise RootError(
             f"worker.heartbeat_seconds = {heartbeat:g} is too slow for this root, whose lease is {lease:g} s: "

@@ -7,13 +7,16 @@ import os
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from shared.domain.alert import KINDS
+from shared.domain.alert import Kind as AlertKind
 from shared.domain.drop import SUFFIXES, Kind
 from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
-from shared.domain.plan import Cut, Fit, FrameFit, Position
+from shared.domain.plan import Cut, Fit, Format, FrameFit, Position
 from shared.domain.task import DEFAULT_PROFILE
 
 LOGO_AUTO = "auto"
@@ -44,6 +47,19 @@ def _check_card(value: str) -> str:
 def _check_umask(value: str) -> str:
     if value and not re.fullmatch(r"0?0[0-7]{2}", value):
         raise ValueError('must be three octal digits that take nothing from the owner, such as "022" or "002", or ""')
+    return value
+
+
+def _check_webhook(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable()):
+        raise ValueError('must be an address such as "https://hooks.example.org/abc", or ""')
+    return value
+
+
+def _check_address(value: str) -> str:
+    if value and not re.fullmatch(r"[!-~]+@[!-~]+", value):
+        raise ValueError('must be an address such as "farm@example.org"')
     return value
 
 
@@ -209,7 +225,7 @@ class Render(Section):
     frame_key: Annotated[str, AfterValidator(_check_key)] = Field(
         KEY_AUTO, description='Colour one sees through in frames, such as "#00d800"; "auto" takes what each one shows.'
     )
-    output_format: Literal["mp4"] = Field("mp4", description="Container of the video.")
+    output_format: Format = Field("mp4", description="Container of the video; all play mp4.")
     mode: Literal["segments", "direct"] = Field(
         "segments", description="Conform each clip once and join by copy, or encode all anew in one command."
     )
@@ -285,7 +301,15 @@ class Worker(Section):
     )
     heartbeat_seconds: float = Field(5.0, ge=0.1, description="How often a worker shows that it lives.")
     poll_seconds: float = Field(1.0, ge=0.05, le=3600, description="How often an idle worker looks for a task.")
-    max_attempts: int = Field(3, ge=1, description="Attempts before a task is given up.")
+    max_attempts: int = Field(
+        3, ge=1, description="Attempts before a task is given up, by as many nodes where there are so many."
+    )
+    retry_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Wait before a task that failed is tried again; it doubles each time, up to five minutes.",
+    )
     max_starts: int = Field(
         10, ge=1, description="Starts before a task is given up, even those that do not count as attempts."
     )
@@ -318,6 +342,50 @@ class Retention(Section):
     cache_days: float = Field(0, ge=0, le=36500, description="Days without use after which a cached file goes.")
 
 
+class Alerts(Section):
+    """What the farm tells people by itself, and how; see docs/alerts.md. Without a way to tell, it tells nothing."""
+
+    events: tuple[AlertKind, ...] = Field(KINDS, description="What is told; take out what is not to be.")
+    webhook: Annotated[str, AfterValidator(_check_webhook)] = Field(
+        "", description="Address that gets each alert as JSON (POST), with the text Slack and its like show."
+    )
+    mail_to: tuple[Annotated[str, AfterValidator(_check_address)], ...] = Field(
+        (), description="Addresses that get each alert by e-mail."
+    )
+    mail_from: Annotated[str, AfterValidator(_check_address)] = Field("", description="Sender of those mails.")
+    smtp_host: str = Field("", description="Server that takes those mails.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: usually 587 for starttls, 465 for tls.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection is encrypted; certificates are checked."
+    )
+    smtp_user: str = Field("", description="Name to log in with; empty for no login.")
+    smtp_password_file: str = Field(
+        "", description="File that holds the password; else the environment variable REELMILL_SMTP_PASSWORD does."
+    )
+    command: tuple[str, ...] = Field(
+        (), description="Program and arguments, run for each alert with its JSON on standard input."
+    )
+    command_seconds: float = Field(
+        30.0, ge=0.1, le=3600, description="Longest time for that command, since the next alert waits for it."
+    )
+    link_base: Annotated[str, AfterValidator(_check_webhook)] = Field(
+        "", description="Address under which the root is seen in a browser; paths become links below it."
+    )
+    look_seconds: float = Field(10.0, ge=0.1, le=3600, description="How often the farm is looked at.")
+    retry_seconds: float = Field(
+        5.0, ge=0.1, le=600, description="Wait before an alert that was not taken is tried again; it doubles each time."
+    )
+    queue_limit: int = Field(0, ge=0, description="Waiting tasks above which the queue is long; 0 for never.")
+    error_share: float = Field(
+        0.05, ge=0, le=1, description="Share of failed tasks, of the last ones, that is too high."
+    )
+    error_tasks: int = Field(20, ge=1, le=1000, description="How many last tasks that is a share of.")
+    free_bytes: int = Field(10_000_000_000, ge=0, description="Free space in the root below which it is low, in bytes.")
+    standstill_minutes: float = Field(
+        30.0, ge=0, le=10080, description="How long nothing may be rendered while tasks wait; 0 for ever."
+    )
+
+
 class Log(Section):
     """What is written to the log."""
 
@@ -326,6 +394,19 @@ class Log(Section):
     file: bool = Field(True, description="Whether to write .farm/logs/ as well as standard error.")
     max_bytes: int = Field(10_000_000, ge=10_000, description="Size at which a log file is rotated, in bytes.")
     keep: int = Field(5, ge=1, le=100, description="How many rotated log files are kept.")
+
+
+class Web(Section):
+    """The page that shows the farm (reelmill web)."""
+
+    listen: str = Field(
+        "127.0.0.1:8420",
+        pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
+        description="Where it listens, HOST:PORT. Beyond this machine it asks everybody for the token (docs/web.md).",
+    )
+    names: tuple[str, ...] = Field(
+        (), description="Names by which browsers know it, besides localhost, this host's name and addresses."
+    )
 
 
 class Ffmpeg(Section):
@@ -347,5 +428,7 @@ class Tables(Section):
     worker: Worker = Worker()
     files: Files = Files()
     retention: Retention = Retention()
+    alerts: Alerts = Alerts()
     log: Log = Log()
     ffmpeg: Ffmpeg = Ffmpeg()
+    web: Web = Web()

@@ -1,40 +1,40 @@
-"""The tasks of a root on a mounted filesystem. The only module that moves a task, always by one rename.
+"""The tasks of a root, wherever that lies. The only module that moves a task, always by one rename.
 
 The protocol and its reasons are in ``docs/protocol.md``; the state table is ``shared/domain/task.py``.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import secrets
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import (
+    FINAL,
+    FORMATS,
     METADATA,
     REASON,
     RENDER_RECORD,
     STDERR,
     Layout,
+    final_name,
     parse_attempt_dir,
     parse_attempt_record,
 )
-from shared.domain.retry import Ending
+from shared.domain.retry import Attempted, Ending
 from shared.domain.task import Move, TaskState, after, is_task_id
-from shared.files import create_exclusive, fsync_path, is_folder, remove_tree
-from shared.lifesign import LifeSign
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
 from shared.records.reason import Reason
-from shared.records.record import RecordError, utc_now
+from shared.records.record import Record, RecordError, utc_now
 from shared.records.render import RenderRecord
 from shared.records.retries import RetriesRecord, Retry
+from shared.tree.local import LocalTree
+from shared.tree.tree import Moved, Sign, Tree
 
-_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+_MOST_TRIES = 10  # of following a task that moves while it is being cancelled
 
 
 class HoldLost(ReelmillError):
@@ -50,47 +50,50 @@ class Claim:
     attempt: int
     token: str
     folder: Path
-    sign: LifeSign
+    sign: Sign
 
 
 class Store:
     """Every task of one root, by state."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, tree: Tree | None = None) -> None:
         self._layout = layout
-        self._known: dict[str, Metadata] = {}
+        self._tree = tree or LocalTree(layout.root)
 
     @property
     def layout(self) -> Layout:
         return self._layout
+
+    @property
+    def tree(self) -> Tree:
+        """What carries everything that is asked of the root."""
+        return self._tree
+
+    def at(self, path: Path) -> PurePosixPath:
+        """A path of the layout as the tree knows it."""
+        return self._layout.relative(path)
 
     # -- looking ---------------------------------------------------------------------------------
 
     def ids(self, state: TaskState) -> list[str]:
         """The tasks in a state, in no order; a folder that vanished holds none."""
         try:
-            with os.scandir(self._layout.state(state)) as entries:
-                return [
-                    entry.name for entry in entries if is_task_id(entry.name) and entry.is_dir(follow_symlinks=False)
-                ]
+            entries = self._tree.entries(self.at(self._layout.state(state)))
         except FileNotFoundError:
             return []
+        return [entry.name for entry in entries if entry.is_folder and is_task_id(entry.name)]
 
     def has(self, state: TaskState) -> bool:
-        """Whether any task is in a state; cheap where there are many."""
-        try:
-            with os.scandir(self._layout.state(state)) as entries:
-                return any(is_task_id(entry.name) for entry in entries)
-        except FileNotFoundError:
-            return False
+        """Whether any task is in a state."""
+        return bool(self.ids(state))
 
     def find(self, task_id: str) -> TaskState | None:
         """Where a task is. Looked for in the order it moves, and once more at the start for one moving back."""
         order = (TaskState.WAITING, TaskState.PROCESSING, TaskState.FINISHED, TaskState.FAILED, TaskState.WAITING)
-        return next((state for state in order if is_folder(self._layout.task(state, task_id))), None)
+        return next((state for state in order if self._is_in(state, task_id)), None)
 
     def is_finished(self, task_id: str) -> bool:
-        return is_folder(self._layout.task(TaskState.FINISHED, task_id))
+        return self._is_in(TaskState.FINISHED, task_id)
 
     def metadata(self, state: TaskState, task_id: str) -> Metadata:
         """What a task says of itself.
@@ -101,28 +104,11 @@ class Store:
         """
         path = self._layout.task(state, task_id) / METADATA
         try:
-            return Metadata.read(path)
+            return Metadata.from_bytes(self._read(path), str(path))
         except FileNotFoundError as error:
-            if is_folder(path.parent):
+            if self._is_in(state, task_id):
                 raise RecordError(f"{path} is missing") from error
             raise
-
-    def waiting(self) -> list[str]:
-        """Waiting tasks in the order they should run: priority, then age. Damaged ones come first, to be failed."""
-        ids = set(self.ids(TaskState.WAITING))
-        for gone in self._known.keys() - ids:
-            del self._known[gone]
-        keys: dict[str, tuple[int, str, str]] = {}
-        for task_id in ids:
-            with suppress(OSError):  # it moved on, or cannot be read now: the others must not wait for it
-                try:
-                    found = self._known.get(task_id) or self.metadata(TaskState.WAITING, task_id)
-                except RecordError:
-                    keys[task_id] = (-1000, "", task_id)
-                    continue
-                self._known[task_id] = found
-                keys[task_id] = (-found.priority, found.created_at, task_id)
-        return sorted(keys, key=keys.__getitem__)
 
     def attempts(self, state: TaskState, task_id: str) -> list[AttemptRecord]:
         """The starts of a task since its last retry, oldest first; an unreadable record counts as a death."""
@@ -131,7 +117,8 @@ class Store:
         records = []
         for number in (found for found in self._numbers(state, task_id) if found > after_retry):
             try:
-                records.append(AttemptRecord.read(folder / f"{number}.json"))
+                path = folder / f"{number}.json"
+                records.append(AttemptRecord.from_bytes(self._read(path), str(path)))
             except FileNotFoundError:  # the task moved on while we read
                 return []
             except RecordError:
@@ -140,23 +127,35 @@ class Store:
                 )
         return records
 
+    def attempted(self, state: TaskState, task_id: str) -> list[Attempted]:
+        """How the starts of a task since its last retry ended, oldest first; one that never did counts as a death."""
+        return [_attempted(record) for record in self.attempts(state, task_id)]
+
+    def video(self, task_id: str) -> Path:
+        """The video of a finished task, whatever its container."""
+        folder = self._layout.task(TaskState.FINISHED, task_id)
+        there = (folder / final_name(video) for video in FORMATS)
+        return next((path for path in there if self._tree.is_there(self.at(path))), folder / FINAL)
+
+    def rendered_by(self, task_id: str) -> str:
+        """The node that made the video of a finished task.
+
+        Raises:
+            FileNotFoundError: it is not finished.
+            RecordError: its record is damaged.
+        """
+        return self._render_record(task_id).node
+
     def holds(self, claim: Claim) -> bool:
         """Whether the attempt is still where it was made; false means the task was taken away."""
-        return is_folder(claim.folder)
+        return self._tree.is_folder(self.at(claim.folder))
 
     # -- the main worker -------------------------------------------------------------------------
 
     def add(self, staged: Path, task_id: str) -> bool:
         """Publish a staged task folder as waiting; False if a task of this id is there already."""
-        fsync_path(staged)
-        try:
-            staged.rename(self._layout.task(TaskState.WAITING, task_id))
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                raise
-            return False
-        fsync_path(self._layout.state(TaskState.WAITING))
-        return True
+        self._tree.settle(self.at(staged))
+        return self._tree.move(self.at(staged), self.at(self._layout.task(TaskState.WAITING, task_id))) is Moved.DONE
 
     # -- the holder of a task --------------------------------------------------------------------
 
@@ -186,18 +185,17 @@ class Store:
         """
         target = self._layout.task(after(TaskState.PROCESSING, Move.PUBLISH), claim.task_id)
         try:
-            for entry in claim.folder.iterdir():
-                fsync_path(entry)
-            fsync_path(claim.folder)
-            claim.folder.rename(target)
-        except OSError as error:
-            # A rename that reports failure may have happened: the token in the output tells.
+            self._tree.settle(self.at(claim.folder))
+            is_ours = self._tree.move(self.at(claim.folder), self.at(target)) is Moved.DONE
+        except FileNotFoundError:
+            is_ours = False
+        except OSError:  # a rename that reports failure may have happened
             if self._token_of_output(claim.task_id) != claim.token:
-                if error.errno in _TAKEN or isinstance(error, FileNotFoundError):
-                    self.withdraw(claim)
-                    raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker") from error
                 raise
-        fsync_path(target.parent)
+            is_ours = True
+        if not is_ours and self._token_of_output(claim.task_id) != claim.token:
+            self.withdraw(claim)
+            raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker")
         self.discard(TaskState.PROCESSING, claim.task_id)
         claim.sign.release()
 
@@ -231,10 +229,10 @@ class Store:
 
     # -- recovery --------------------------------------------------------------------------------
 
-    def take_from_dead(self, task_id: str, attempt: int, why: str) -> list[Ending] | None:
-        """Fence the attempt (0: none was begun) of a dead holder and record its death.
+    def take_away(self, task_id: str, attempt: int, ending: Ending, why: str) -> list[Attempted] | None:
+        """Fence the attempt (0: none was begun) of a holder that is dead, or shall stop, and record how it ended.
 
-        Returns how all attempts ended, or None where another observer was first: then the task has gone on, perhaps
+        Returns how all attempts ended, or None where somebody else was first: then the task has gone on, perhaps
         to a newer attempt, which must not be touched. It stays in ``processing/``; the caller decides what is next.
         """
         records = self.attempts(TaskState.PROCESSING, task_id)
@@ -243,12 +241,12 @@ class Store:
         self._fence(task_id, attempt)
         if records and records[-1].ended is None:
             try:
-                records[-1] = self._end(task_id, records[-1], Ending.DIED, why)
+                records[-1] = self._end(task_id, records[-1], ending, why)
             except FileNotFoundError:
                 return None
         for record in records:
-            self._layout.lock(task_id, record.number).unlink(missing_ok=True)
-        return [record.ended or Ending.DIED for record in records]
+            self._tree.remove(self.at(self._layout.lock(task_id, record.number)))
+        return [_attempted(record) for record in records]
 
     def requeue(self, task_id: str) -> bool:
         """Put a task that nobody holds back among the waiting ones; False if somebody else did."""
@@ -262,19 +260,32 @@ class Store:
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         try:
             self._keep_stderr(task_id)
-            reason.write(folder / REASON)
+            self._write(reason, folder / REASON)
         except FileNotFoundError:
             return False
-        twin = self._layout.task(TaskState.FAILED, task_id)
-        if is_folder(twin):
-            twin.rename(twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
-        return self._move(task_id, TaskState.PROCESSING, Move.FAIL)
+        return self._fail(task_id, TaskState.PROCESSING)
 
     def discard(self, state: TaskState, task_id: str) -> bool:
         """Clear away a task nobody needs: one rename out of sight, then delete. False when it was not there."""
         return self._remove(self._layout.task(state, task_id))
 
     # -- an operator -----------------------------------------------------------------------------
+
+    def cancel(self, task_id: str, reason: Reason) -> bool:
+        """Move a task to ``trash/failed/`` wherever it is; whoever renders it finds it gone and stops.
+
+        False where there is nothing to cancel: it has failed or is finished, or there is no such task. A crash in
+        between leaves it waiting, or with an attempt that ended as cancelled, which recovery then carries out.
+        """
+        for _ in range(_MOST_TRIES):
+            state = self.find(task_id)
+            if state is TaskState.WAITING and self._cancel_waiting(task_id, reason):
+                return True
+            if state is TaskState.PROCESSING and self._cancel_held(task_id, reason):
+                return True
+            if state in (None, TaskState.FINISHED, TaskState.FAILED):
+                return False
+        return False
 
     def retry(self, task_id: str, by: str) -> bool:
         """Put a failed task back among the waiting ones, with all its attempts again.
@@ -285,7 +296,7 @@ class Store:
         if self.is_finished(task_id):
             self.discard(TaskState.FAILED, task_id)
             return False
-        if is_folder(self._layout.task(TaskState.PROCESSING, task_id)):
+        if self._is_in(TaskState.PROCESSING, task_id):
             return False
         try:
             self._forgive(task_id, by)
@@ -300,19 +311,55 @@ class Store:
 
     # -- steps -----------------------------------------------------------------------------------
 
+    def _cancel_waiting(self, task_id: str, reason: Reason) -> bool:
+        if self.is_finished(task_id):
+            self.discard(TaskState.WAITING, task_id)
+            return False
+        path = self._layout.task(TaskState.WAITING, task_id) / REASON
+        try:
+            self._write(reason, path)
+        except FileNotFoundError:  # a worker has taken it
+            return False
+        return self._fail(task_id, TaskState.WAITING)
+
+    def _cancel_held(self, task_id: str, reason: Reason) -> bool:
+        if self.is_finished(task_id):
+            self.discard(TaskState.PROCESSING, task_id)
+            return False
+        attempts = self.attempts(TaskState.PROCESSING, task_id)
+        attempt = attempts[-1].number if attempts else 0
+        if self.take_away(task_id, attempt, Ending.CANCELLED, reason.reason) is None:
+            return False
+        if self.is_finished(task_id):  # it was published before its attempt was fenced
+            self.discard(TaskState.PROCESSING, task_id)
+            return False
+        return self.give_up(task_id, reason)
+
+    def _fail(self, task_id: str, state: TaskState) -> bool:
+        twin = self.at(self._layout.task(TaskState.FAILED, task_id))
+        if self._tree.is_folder(twin):
+            self._tree.move(twin, twin.with_name(f"{task_id}-earlier-{secrets.token_hex(4)}"))
+        if not self._move(task_id, state, Move.FAIL):
+            return False
+        if self.is_finished(task_id):  # an attempt that nobody knew of was published until its folder went
+            self.discard(TaskState.FAILED, task_id)
+            return False
+        return True
+
     def _start_attempt(self, task_id: str, node: str) -> Claim | None:
         layout = self._layout
         number = max(self._numbers(TaskState.PROCESSING, task_id), default=0) + 1
         token = secrets.token_hex(8)
         record = AttemptRecord(number=number, token=token, node=node, started_at=utc_now())
         folder = layout.attempt_dir(task_id, number, token)
-        sign: LifeSign | None = None
+        sign: Sign | None = None
         try:
-            layout.attempts(TaskState.PROCESSING, task_id).mkdir(exist_ok=True)
-            create_exclusive(layout.attempt_record(task_id, number), record.to_bytes())
-            sign = LifeSign.create(layout.lock(task_id, number), node, token)
-            folder.mkdir()
-            fsync_path(folder.parent)
+            with suppress(FileExistsError):
+                self._tree.make_folder(self.at(layout.attempts(TaskState.PROCESSING, task_id)))
+            place = self.at(layout.attempt_record(task_id, number))
+            self._tree.create(place, record.to_bytes(), by=self.at(layout.drafts))
+            sign = self._tree.hold(self.at(layout.lock(task_id, number)), node, token)
+            self._tree.make_folder(self.at(folder))
             metadata = self.metadata(TaskState.PROCESSING, task_id)
         except (FileExistsError, FileNotFoundError):  # somebody took the task away from under us
             if sign:
@@ -327,12 +374,12 @@ class Store:
                 sign.release()
             self._fence(task_id)
             with suppress(OSError):  # a disk that takes no record of how it ended will count it as a death
-                self._end(task_id, record, Ending.NODE_TROUBLE, f"could not begin: {error.strerror}")
+                self._end(task_id, record, Ending.NODE_TROUBLE, f"could not begin: {error}")
             self._move(task_id, TaskState.PROCESSING, Move.GIVE_BACK)
             raise
         return Claim(task_id, metadata, number, token, folder, sign)
 
-    def _fail_damaged(self, task_id: str, record: AttemptRecord, sign: LifeSign, error: RecordError) -> None:
+    def _fail_damaged(self, task_id: str, record: AttemptRecord, sign: Sign, error: RecordError) -> None:
         self._fence(task_id)
         self._end(task_id, record, Ending.FAILED, str(error))
         reason = Reason(
@@ -351,62 +398,52 @@ class Store:
             self.withdraw(claim)
             raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker")
         try:
-            record = AttemptRecord.read(self._layout.attempt_record(claim.task_id, claim.attempt))
+            path = self._layout.attempt_record(claim.task_id, claim.attempt)
+            record = AttemptRecord.from_bytes(self._read(path), str(path))
         except RecordError:  # damaged by somebody; what counts is how it ends
             record = AttemptRecord(number=claim.attempt, token=claim.token, node="", started_at="")
         self._end(claim.task_id, record, ending, why)
 
     def _end(self, task_id: str, record: AttemptRecord, ending: Ending, why: str) -> AttemptRecord:
         ended = record.changed(ended=ending, ended_at=utc_now(), why=why)
-        ended.write(self._layout.attempt_record(task_id, record.number))
+        self._write(ended, self._layout.attempt_record(task_id, record.number))
         return ended
 
     def _fence(self, task_id: str, last: int | None = None) -> None:
         """Move attempt directories (up to number `last`) out of a task: a late worker finds its path gone for good."""
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         with suppress(FileNotFoundError):
-            for entry in list(folder.iterdir()):
+            for entry in self._tree.entries(self.at(folder)):
                 found = parse_attempt_dir(entry.name)
                 if found and (last is None or found[0] <= last):
-                    self._remove(entry)
+                    self._remove(folder / entry.name)
 
     def _move(self, task_id: str, state: TaskState, move: Move) -> bool:
         """The rename that is the move; False when the task is not (any more) where it should start."""
         target = self._layout.task(after(state, move), task_id)
-        try:
-            self._layout.task(state, task_id).rename(target)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            if error.errno in _TAKEN:
-                return False
-            raise
-        fsync_path(target.parent)
-        fsync_path(self._layout.state(state))
-        return True
+        return self._tree.move(self.at(self._layout.task(state, task_id)), self.at(target)) is Moved.DONE
 
     def _remove(self, path: Path) -> bool:
         """Rename out of sight, then delete; False when it was not there."""
-        target = self._layout.removed / f"{path.name}-{secrets.token_hex(4)}"
-        try:
-            path.rename(target)
-        except FileNotFoundError:
+        target = self.at(self._layout.removed / f"{path.name}-{secrets.token_hex(4)}")
+        if self._tree.move(self.at(path), target) is Moved.GONE:
             return False
-        remove_tree(target)
+        self._tree.remove_tree(target)
         return True
 
     def _numbers(self, state: TaskState, task_id: str) -> list[int]:
         """The numbers of all starts of a task, retried or not."""
         try:
-            names = os.listdir(self._layout.attempts(state, task_id))  # noqa: PTH208
+            entries = self._tree.entries(self.at(self._layout.attempts(state, task_id)))
         except FileNotFoundError:
             return []
-        return sorted(filter(None, map(parse_attempt_record, names)))
+        return sorted(filter(None, (parse_attempt_record(entry.name) for entry in entries)))
 
     def _retries(self, state: TaskState, task_id: str) -> RetriesRecord:
         """What operators retried; a damaged record forgives nothing, so that the cap on starts holds."""
         with suppress(FileNotFoundError, RecordError):
-            return RetriesRecord.read(self._layout.retries(state, task_id))
+            path = self._layout.retries(state, task_id)
+            return RetriesRecord.from_bytes(self._read(path), str(path))
         return RetriesRecord()
 
     def _forgive(self, task_id: str, by: str) -> None:
@@ -418,13 +455,15 @@ class Store:
             return
         why = None
         with suppress(FileNotFoundError, RecordError):
-            why = Reason.read(self._layout.task(state, task_id) / REASON).reason
+            path = self._layout.task(state, task_id) / REASON
+            why = Reason.from_bytes(self._read(path), str(path)).reason
         retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why)
-        before.changed(retries=(*before.retries, retry)).write(self._layout.retries(state, task_id))
+        after = before.changed(retries=(*before.retries, retry))
+        self._write(after, self._layout.retries(state, task_id))
 
     def _token_of_output(self, task_id: str) -> str | None:
         with suppress(OSError, RecordError):
-            return RenderRecord.read(self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD).token
+            return self._render_record(task_id).token
         return None
 
     def _keep_stderr(self, task_id: str) -> None:
@@ -432,9 +471,27 @@ class Store:
         folder = self._layout.task(TaskState.PROCESSING, task_id)
         numbers = [record.number for record in self.attempts(TaskState.PROCESSING, task_id)]
         logs = [self._layout.attempt_stderr(task_id, number) for number in reversed(numbers)]
-        (folder / STDERR).write_bytes(b"")
+        said = b""
         for log in logs:
             with suppress(FileNotFoundError):
-                shutil.copyfile(log, folder / STDERR)
+                said = self._read(log)
                 break
-        fsync_path(folder / STDERR)
+        self._tree.replace(self.at(folder / STDERR), said, by=self.at(self._layout.drafts))
+
+    def _is_in(self, state: TaskState, task_id: str) -> bool:
+        return self._tree.is_folder(self.at(self._layout.task(state, task_id)))
+
+    def _read(self, path: Path) -> bytes:
+        return self._tree.read(self.at(path))
+
+    def _write(self, record: Record, path: Path) -> None:
+        """Write a record into a task, whose folder may be moved away at any moment."""
+        self._tree.replace(self.at(path), record.to_bytes(), by=self.at(self._layout.drafts))
+
+    def _render_record(self, task_id: str) -> RenderRecord:
+        path = self._layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD
+        return RenderRecord.from_bytes(self._read(path), str(path))
+
+
+def _attempted(record: AttemptRecord) -> Attempted:
+    return Attempted(record.ended or Ending.DIED, record.node)

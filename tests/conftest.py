@@ -1,13 +1,17 @@
-"""What all tests share: no deadlines, and filesystems whose server has died: nobody can tell what is behind a name."""
+"""What all tests share: no deadlines, dead filesystems (nobody can tell what is behind a name), and systemd's ear."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,3 +64,52 @@ def dead_mounts() -> Iterator[DeadMounts]:
             yield DeadMounts(holder.pid)
         finally:
             holder.kill()
+
+
+_PATIENCE = 60.0  # with what is bound to happen
+
+
+class ServiceManager:
+    """Listens to workers as systemd does; workers that are started meanwhile find it in their environment."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self.heard: list[tuple[float, str]] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while message := self._listening.recv(65536).decode():
+            self.heard.append((time.monotonic(), message))
+
+    @property
+    def pings(self) -> list[float]:
+        """When the worker said that it lives (monotonic seconds)."""
+        return [at for at, message in self.heard if message == "WATCHDOG=1"]
+
+    def longest_silence(self, since: float) -> float:
+        """The longest time between two pings, or until now (seconds)."""
+        moments = [since, *(at for at in self.pings if at >= since), time.monotonic()]
+        return max(after - before for before, after in itertools.pairwise(moments))
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Wait for something that is bound to happen."""
+        end = time.monotonic() + _PATIENCE
+        while not happened():
+            assert time.monotonic() < end, self.heard
+            time.sleep(0.02)
+
+    def until_told(self, words: str) -> None:
+        """Wait for a message with some words in it."""
+        self.until(lambda: any(words in message for _, message in list(self.heard)))
+
+
+@pytest.fixture
+def service_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServiceManager]:
+    """What :class:`ServiceManager` says, with a watchdog of one second."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+        manager = ServiceManager(listening)
+        yield manager
+        listening.sendto(b"", str(tmp_path / "notify"))  # ends the thread

@@ -81,18 +81,17 @@ def _libx264(quality: int, preset: str, gop: int) -> Options:
 def _libx265(quality: int, preset: str, gop: int) -> Options:
     # The parameters that all segments have to share would else hold the number of threads, and whether there are some.
     grid = f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:wpp=0:info=0:log-level=error"
-    scale: Options = {"crf": min(51, quality + _X265_HIGHER), "x265-params": grid}
+    scale: Options = {"crf": max(1, quality), "x265-params": grid}
     return {"c:v": "libx265", "preset": preset, **scale, "profile:v": "main", "tag:v": "hvc1", "pix_fmt": "yuv420p"}
 
 
 def _libsvtav1(quality: int, preset: str, gop: int) -> Options:
-    scale: Options = {"preset": _SVT_PRESETS[preset], "crf": _on_scale(quality, _SVT_FACTOR, 63)}
+    scale: Options = {"preset": _SVT_PRESETS[preset], "crf": min(63, max(1, _SVT_SLOPE * quality - _SVT_OFFSET))}
     grid = "irefresh-type=2:scd=0"  # closed groups
     return {"c:v": "libsvtav1", **scale, "g": gop, "svtav1-params": grid, "pix_fmt": "yuv420p"}
 
 
-_X265_HIGHER = 3
-_SVT_FACTOR = 1.4
+_SVT_SLOPE, _SVT_OFFSET = 3, 28  # the line through equal VMAF (`make bench-scales`); for x265 that is x264's own
 _SVT_PRESETS = {
     "ultrafast": 12,
     "superfast": 11,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import get_args
 
 from shared.domain.drop import Kind
 from shared.domain.names import duration_text
+from shared.domain.plan import Format
 from shared.domain.task import DEFAULT_PROFILE, TaskState
 
 _ATTEMPT = re.compile(r"attempt-([0-9]+)-([0-9a-f]+)")
 _RECORD = re.compile(r"([1-9][0-9]*)\.json")
 
-FINAL = "final.mp4"
+FINAL = "final.mp4"  # as it is made and judged; as another container by `final_name`
+FORMATS: tuple[Format, ...] = get_args(Format)
 POSTER = "poster.jpg"
 SHEET = "contact-sheet.jpg"
 CAPTIONS = "final.vtt"
@@ -22,6 +25,7 @@ RENDER_RECORD = "render.json"
 REASON = "reason.json"
 STDERR = "stderr.log"
 VIDEO_LIST = "video_list.txt"
+ATTEMPTS = "attempts"
 RETIRED = ".retired"
 REASON_SUFFIX = ".reason.json"
 SEGMENT, SEGMENT_RECORD, THUMBNAIL = "segment.mp4", "segment.json", "thumbnail.jpg"
@@ -85,6 +89,11 @@ class Layout:
         return self.farm / "removed"
 
     @property
+    def drafts(self) -> Path:
+        """Files about to get their final name inside a task, whose folder may be moved away at any moment."""
+        return self.farm / "drafts"
+
+    @property
     def cache(self) -> Path:
         """What can be made again and is kept only to save time."""
         return self.farm / "cache"
@@ -119,6 +128,11 @@ class Layout:
         return self.farm / "mounts.json"
 
     @property
+    def alerts(self) -> Path:
+        """What the main worker has told people, and what it still has to."""
+        return self.farm / "alerts.json"
+
+    @property
     def main_record(self) -> Path:
         """What the main worker last said about itself: waiting voices, drops in work, trouble."""
         return self.farm / "main_worker.json"
@@ -135,6 +149,7 @@ class Layout:
             self.nodes,
             self.staging,
             self.removed,
+            self.drafts,
             self.logs,
         )
 
@@ -156,7 +171,7 @@ class Layout:
         return self.task(TaskState.PROCESSING, task_id) / f"attempt-{attempt}-{token}"
 
     def attempts(self, state: TaskState, task_id: str) -> Path:
-        return self.task(state, task_id) / "attempts"
+        return self.task(state, task_id) / ATTEMPTS
 
     def attempt_record(self, task_id: str, attempt: int) -> Path:
         return self.attempts(TaskState.PROCESSING, task_id) / f"{attempt}.json"
@@ -170,6 +185,29 @@ class Layout:
 
     def node_record(self, node: str) -> Path:
         return self.nodes / f"{node}.json"
+
+    def agenda(self, node: str) -> Path:
+        """What the main worker suggests to a node."""
+        return self.farm / "agenda" / f"{node}.json"
+
+    @property
+    def web_token(self) -> Path:
+        """What the page asks for before it changes anything."""
+        return self.farm / "web-token"
+
+    @property
+    def orders(self) -> Path:
+        """What operators have told the nodes."""
+        return self.farm / "orders"
+
+    def orders_of(self, node: str | None) -> Path:
+        """The orders of a node, or of the whole farm."""
+        return self.orders / ("farm.json" if node is None else f"node-{node}.json")
+
+    @property
+    def priorities(self) -> Path:
+        """A file for each task whose priority was changed while it waited: whoever knows it reads it again."""
+        return self.orders / "priority"
 
     def node_lock(self, node: str) -> Path:
         return self.nodes / f"{node}.lock"
@@ -212,14 +250,21 @@ class Layout:
     def music(self, category: str, seconds: float, stem: str) -> Path:
         return self.scanned / "music" / category / "mp3" / f"{duration_text(seconds)}_{stem}.mp3"
 
-    def story_view(self, category: str, story: str, chapter: str, profile: str = DEFAULT_PROFILE) -> Path:
+    def story_view(
+        self, category: str, story: str, chapter: str, profile: str = DEFAULT_PROFILE, video: Format = "mp4"
+    ) -> Path:
         """The link by which people find a finished chapter; special profiles have a folder of their own."""
         folder = self.by_story / category / story
-        return (folder if profile == DEFAULT_PROFILE else folder / profile) / f"{chapter}.mp4"
+        return (folder if profile == DEFAULT_PROFILE else folder / profile) / f"{chapter}.{video}"
 
     def relative(self, path: Path) -> PurePosixPath:
         """A path as it is written into records: relative to the root, with forward slashes."""
         return PurePosixPath(path.relative_to(self.root).as_posix())
+
+
+def final_name(video: Format) -> str:
+    """The name of a finished video in a container."""
+    return FINAL.replace("mp4", video)
 
 
 def sidecar_of(path: Path) -> Path:

@@ -69,6 +69,7 @@ class Treatment:
     still: str | None = None
 
 
+Format = Literal["mp4", "mov", "mkv"]
 Cut = Literal["cut", "fade", "crossfade"]
 """From one shot to the next: at once, through black, or while one is over the other."""
 

@@ -30,6 +30,17 @@ class PendingDrop(BaseModel):
     doing: str = Field(description="settling, checking, or the trouble it waits out.")
 
 
+class NodeVerdict(BaseModel):
+    """What is wrong with a render node."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    node: str
+    what: str = Field(description="late, dead, unhealthy, outdated, low on disk or slow.")
+    words: str = Field(description="The same in words, to follow the node's name.")
+    since: str
+
+
 class MainRecord(Record):
     """The main worker's own view, rewritten when it changes."""
 
@@ -43,4 +54,13 @@ class MainRecord(Record):
     pending_count: int = 0
     waiting: tuple[WaitingVoice, ...] = Field((), description="The first of the voices that cannot become tasks yet.")
     waiting_count: int = 0
+    nodes: tuple[NodeVerdict, ...] = Field((), description="Nodes with which something is wrong.")
     updated_at: str
+
+    @property
+    def words(self) -> str:
+        """What the main worker does, on one line."""
+        parts = [f"{self.state}: {self.trouble}" if self.trouble else self.state]
+        parts += [f"{self.pending_count} in raw/"] if self.pending_count else []
+        parts += [f"{self.waiting_count} waiting for material"] if self.waiting_count else []
+        return ", ".join(parts)

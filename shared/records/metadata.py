@@ -9,9 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from shared.domain.media import LoudnessFacts, VideoFacts
 from shared.domain.pauses import read
-from shared.domain.plan import Cut
+from shared.domain.plan import Cut, Format
 from shared.domain.task import DEFAULT_PROFILE, PROFILE_NAME
 from shared.records.record import Record
+
+SCHEMA = 1
+"""The newest format of ``metadata.json`` that this program knows."""
+
+CLIP_DIGITS = 8
+"""Of a clip's SHA-256 in hints about nodes: enough to tell the clips of one farm apart."""
 
 _MOST_LUFS = 120.0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -58,7 +64,7 @@ class RenderRequest(BaseModel):
     profile: str = Field(
         DEFAULT_PROFILE, pattern=PROFILE_NAME, description="Profile of the configuration that says the rest."
     )
-    output_format: str = "mp4"
+    output_format: Format = Field("mp4", description="Container of the video.")
     transition: Cut = Field("cut", description="Between its clips; there are enough of them for it.")
     transition_seconds: float = Field(0.5, ge=0.1, le=1.5)
     card_seconds: float = Field(5.0, ge=0.5, le=60, description="How long a card that is a single picture is shown.")

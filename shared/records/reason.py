@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.records.record import Record
 
+CANCELLED = "cancelled"
+"""The code of a task that an operator has cancelled."""
+
 
 class FileIdentity(BaseModel):
     """What a drop was when it was judged; tells after a crash if the one in ``raw/`` is still the same."""

@@ -29,8 +29,9 @@ class Record(BaseModel):
         values = self.model_dump(mode="json", by_alias=True)
         return (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode()
 
-    def write(self, path: Path) -> None:
-        write_atomic(path, self.to_bytes())
+    def write(self, path: Path, by: Path | None = None) -> None:
+        """Replace or create the file, whole; `by` as for :func:`shared.files.write_atomic`."""
+        write_atomic(path, self.to_bytes(), by)
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str) -> Self:

@@ -56,8 +56,13 @@ class LocalTree:
     # -- looking ---------------------------------------------------------------------------------
 
     def entries(self, folder: PurePosixPath) -> list[Entry]:
-        with _told("list", folder), os.scandir(self._at(folder)) as found:
-            return [Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        try:
+            with _told("list", folder), os.scandir(self._at(folder)) as found:
+                return [Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        except NotThere:
+            if is_there(self._at(folder)):  # nobody must take that for a folder that holds nothing
+                raise TreeTrouble(f"Cannot list {folder}: it is not a folder") from None
+            raise
 
     def is_folder(self, path: PurePosixPath) -> bool:
         with _told("look at", path):
@@ -83,14 +88,16 @@ class LocalTree:
 
     # -- changing --------------------------------------------------------------------------------
 
-    def create(self, path: PurePosixPath, content: bytes) -> None:
+    def create(self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None) -> None:
         with _told("create", path):
-            create_exclusive(self._at(path), content)
+            create_exclusive(self._at(path), content, by=self._at(by) if by else None)
 
-    def replace(self, path: PurePosixPath, content: bytes, *, durable: bool = True) -> None:
+    def replace(
+        self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None, *, durable: bool = True
+    ) -> None:
         with _told("write", path):
             if durable:
-                write_atomic(self._at(path), content)
+                write_atomic(self._at(path), content, by=self._at(by) if by else None)
             else:
                 write_hint(self._at(path), content)
 
@@ -115,6 +122,13 @@ class LocalTree:
         with _told("make", path):
             self._at(path).mkdir()
             fsync_path(self._at(path).parent)
+
+    def settle(self, folder: PurePosixPath) -> None:
+        with _told("write", folder):
+            for entry in self._at(folder).iterdir():
+                if not entry.is_symlink():
+                    fsync_path(entry)
+            fsync_path(self._at(folder))
 
     def remove(self, path: PurePosixPath) -> bool:
         with _told("remove", path):

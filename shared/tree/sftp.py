@@ -96,9 +96,9 @@ class SftpTree:
 
     # -- changing --------------------------------------------------------------------------------
 
-    def create(self, path: PurePosixPath, content: bytes) -> None:
+    def create(self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None) -> None:
         at = self._at(path)
-        temporary = str(private_name(Path(at)))
+        temporary = str(private_name(Path(self._at(by / path.name) if by else at)))
 
         def request(session: Session) -> None:
             if not self._link_new(session, temporary, at, content):
@@ -120,9 +120,11 @@ class SftpTree:
                 raise AlreadyThere(f"Cannot create {path}: the name is taken")
             self._settle(at)
 
-    def replace(self, path: PurePosixPath, content: bytes, *, durable: bool = True) -> None:
+    def replace(
+        self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None, *, durable: bool = True
+    ) -> None:
         at = self._at(path)
-        temporary = str(private_name(Path(at)))
+        temporary = str(private_name(Path(self._at(by / path.name) if by else at)))
 
         def request(session: Session) -> None:
             try:
@@ -179,6 +181,11 @@ class SftpTree:
             if self._decide(lambda session: session.mkdir(at), judge, f"making {path}") is False:
                 raise AlreadyThere(f"Cannot make {path}: the name is taken")
             self._settle(at)
+
+    def settle(self, folder: PurePosixPath) -> None:
+        """What was carried here is on the disk already; it is asked for in case the folder has gone."""
+        if not self.is_folder(folder):
+            raise NotThere(f"Cannot write {folder}: it is not there")
 
     def remove(self, path: PurePosixPath) -> bool:
         at = self._at(path)

@@ -124,8 +124,10 @@ class Tree(Protocol):
             TreeTrouble: it is larger.
         """
 
-    def create(self, path: PurePosixPath, content: bytes) -> None:
+    def create(self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None) -> None:
         """Create a file that must not exist yet, durably; a reader finds it whole (without hard links: or growing).
+
+        It is made under a private name first: in the folder `by`, where its own may be moved away at any moment.
 
         Where the reply was lost, what lies there tells: the same content is taken for this call's, so it should hold
         a token that nobody else writes.
@@ -135,8 +137,10 @@ class Tree(Protocol):
             NotThere: its folder does not exist.
         """
 
-    def replace(self, path: PurePosixPath, content: bytes, *, durable: bool = True) -> None:
-        """Create or replace a file so that a reader sees the old or the new content, whole.
+    def replace(
+        self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None, *, durable: bool = True
+    ) -> None:
+        """Create or replace a file so that a reader sees the old or the new content, whole; `by` as for :meth:`create`.
 
         `durable` waits for the far disk; without, a power loss may take it: for what is rewritten all the time.
 
@@ -160,6 +164,13 @@ class Tree(Protocol):
         Raises:
             AlreadyThere: there is something of this name.
             NotThere: the folder it should lie in does not exist.
+        """
+
+    def settle(self, folder: PurePosixPath) -> None:
+        """Bring what was written into a folder past this seam to the disk, and the folder itself.
+
+        Raises:
+            NotThere: there is no such folder.
         """
 
     def remove(self, path: PurePosixPath) -> bool:

@@ -423,7 +423,7 @@ def test_with_too_little_room_no_task_is_taken(
     task_id = add_task(**QUICK)
     start_worker(worker__node="a", worker__min_free_bytes=10**18)
     record = farm.node_record("a")
-    wait_until(lambda: record.exists() and NodeRecord.read(record).state == "low on disk space")
+    wait_until(lambda: record.exists() and NodeRecord.read(record).state == "low on disk")
     counter = NodeRecord.read(record).counter
     wait_until(lambda: NodeRecord.read(record).counter > counter + 3)
     (line,) = events(said(), "low_disk")
@@ -476,10 +476,10 @@ def test_a_node_in_trouble_puts_the_task_back_and_rests(
     wait_until(lambda: [one.ended for one in store.attempts(TaskState.WAITING, task_id)] == [Ending.NODE_TROUBLE])
     record = farm.node_record("a")
     wait_until(record.exists)
-    wait_until(lambda: NodeRecord.read(record).state.startswith("resting: ffmpeg found the disk full"))
+    wait_until(lambda: (NodeRecord.read(record).why or "").startswith("ffmpeg found the disk full"))
     counter = NodeRecord.read(record).counter
     wait_until(lambda: NodeRecord.read(record).counter > counter + 2)
-    assert NodeRecord.read(record).state.startswith("resting: ")
+    assert NodeRecord.read(record).state == "resting"
     assert store.find(task_id) is TaskState.WAITING
 
 
@@ -512,7 +512,7 @@ def test_a_worker_survives_a_folder_of_tasks_that_cannot_be_read(
     tasks = farm.state(TaskState.WAITING)
     tasks.rename(farm.root / "tasks-away")
     tasks.write_bytes(b"a file in its place")
-    wait_until(lambda: NodeRecord.read(record).state.startswith("resting: cannot look for tasks"))
+    wait_until(lambda: (NodeRecord.read(record).why or "").startswith("cannot look for tasks"))
     wait_until(lambda: events(said(), "node_trouble"))
     assert stop(worker) == 0
 

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from render_worker.commands.encoders import Way
+from render_worker.pace import Pace
 from render_worker.progress import Report
 from render_worker.pulse import Doing, Pulse
 from render_worker.ways import Ways
 from shared.domain.layout import Layout
+from shared.domain.node import NodeState
 from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.records.lock import LockRecord
 from shared.records.node import NodeRecord
 from shared.store import Claim, Store
 
+WAYS = Ways({DEFAULT_PROFILE: (Way("libx264"),)}, {"libx264": 61.5})
 WaitUntil = Callable[[Callable[[], object]], None]
 
 
@@ -28,7 +31,7 @@ def store(farm: Layout) -> Store:
 @pytest.fixture
 def pulse(store: Store) -> Iterator[Pulse]:
     """A pulse that beats ten times a second."""
-    pulse = Pulse(store, "a", 0.1, Ways({DEFAULT_PROFILE: (Way("libx264"),)}))
+    pulse = Pulse(store, "a", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None)
     pulse.start()
     yield pulse
     pulse.stop()
@@ -106,18 +109,19 @@ def test_a_new_hold_is_not_lost(
 
 def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, wait_until: WaitUntil) -> None:
     """State, task and figures are those last said; numbers are rounded for people."""
-    pulse.say(Doing("rendering", "id", "fantasy/dragon/1", Report("joining", 12.345, 60.0, 2.0, 7.5)))
+    pulse.say(Doing(NodeState.RENDERING, None, "id", "fantasy/dragon/1", Report("joining", 12.345, 60.0, 2.0, 7.5)))
     record = farm.node_record("a")
     wait_until(lambda: record.exists() and NodeRecord.read(record).state == "rendering")
     shown = NodeRecord.read(record)
     assert (shown.node, shown.encoder, shown.task_id, shown.label) == ("a", "libx264", "id", "fantasy/dragon/1")
     assert (shown.phase, shown.percent, shown.fps, shown.speed, shown.eta_seconds) == ("joining", 12.3, 60.0, 2.0, 7.5)
     assert (shown.free_bytes or 0) > 0
+    assert (shown.profiles, shown.measured_fps) == ((DEFAULT_PROFILE,), {"libx264": 61.5})
 
 
 def test_a_pulse_that_stops_removes_the_record(store: Store, farm: Layout, wait_until: WaitUntil) -> None:
     """A node that left is not a dead node."""
-    pulse = Pulse(store, "b", 0.1, Ways({DEFAULT_PROFILE: (Way("libx264"),)}))
+    pulse = Pulse(store, "b", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None)
     pulse.start()
     wait_until(farm.node_record("b").exists)
     pulse.stop()

@@ -100,3 +100,19 @@ def test_no_title_leads_out_of_the_view(layout: Layout, publish: Callable[..., M
     assert len(parts) == 3
     assert not any(part.startswith(".") or not part.isprintable() for part in parts)
     assert link.resolve().is_relative_to(layout.output.resolve())
+
+
+def test_a_link_ends_as_its_container_does(layout: Layout, publish: Callable[..., Metadata]) -> None:
+    """A newer version in another container takes the place of the old one, and no older one that of the new."""
+    old, new = publish(b"old", created_at=OLD), publish(b"new", created_at=NEW)
+    mkv = new.model_copy(update={"render": new.render.model_copy(update={"output_format": "mkv"})})
+    folder = layout.task(TaskState.FINISHED, new.task_id)
+    mkv.write(folder / METADATA)
+    (folder / FINAL).rename(folder / "final.mkv")
+    story = layout.by_story / "fantasy" / "dragon_flight"
+    show(layout, old)
+    assert show(layout, mkv) == story / "chapter_0001.mkv"
+    assert [path.name for path in story.iterdir()] == ["chapter_0001.mkv"]
+    assert (story / "chapter_0001.mkv").read_bytes() == b"new"
+    assert show(layout, old) == story / "chapter_0001.mkv"
+    assert [path.name for path in story.iterdir()] == ["chapter_0001.mkv"]

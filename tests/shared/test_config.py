@@ -86,6 +86,11 @@ def test_an_unknown_key_or_table_gets_the_nearest_right_name(path: Path, text: s
         ("render.frame_rate", "nan"),
         ("worker.poll_seconds", "inf"),
         ("worker.node", '"a/b"'),
+        *(
+            ("alerts.webhook", value)
+            for value in ('"hooks.example.org"', '"ftp://a/b"', '"https://"', '"https://a/\\n"')
+        ),
+        *(("alerts.mail_from", value) for value in ('"anna"', '"a@b c"', '"a@b\\nBcc: c@d"')),
         *(("files.umask", value) for value in ('"9"', '"22"', '"0o22"', '"722"', "22")),
         ("files.group", '"no such group of this machine"'),
         ("retention.trash_days", "-1"),
@@ -200,7 +205,7 @@ def test_bounds_and_choices_are_written_out() -> None:
         in text
     )
     assert "One of: DEBUG, INFO, WARN, ERROR.\n" in text
-    assert "# Attempts before a task is given up. At least 1.\n" in text
+    assert "# Starts before a task is given up, even those that do not count as attempts. At least 1.\n" in text
     assert "in dBFS, is silence. At most 0.\n" in text
 
 
@@ -274,3 +279,18 @@ def test_a_mistake_in_the_usual_tables_is_told_once(path: Path) -> None:
     """Not again by every profile that takes it over."""
     path.write_text("[render]\nquality = 99\n[profiles.a]\n[profiles.b]\n")
     assert problems_of(path) == ("render.quality = 99: must be less than or equal to 51",)
+
+
+def test_av1_has_no_place_in_quicktime(tmp_path: Path) -> None:
+    """Said with the key, in a profile too."""
+    path = tmp_path / "config.toml"
+    path.write_text('[render]\ncodec = "av1"\n[profiles.apple]\noutput_format = "mov"\n', "utf-8")
+    with pytest.raises(ConfigError, match=r'profiles\.apple\.output_format = "mov": must be mp4 or mkv'):
+        load_config(path)
+
+
+def test_an_alert_that_does_not_exist_is_one_problem_with_all_that_do(path: Path) -> None:
+    """Its place in the list is named."""
+    path.write_text('[alerts]\nevents = ["task_failed", "everything"]\n')
+    (problem,) = problems_of(path)
+    assert problem.startswith("alerts.events.1 = \"everything\": must be 'video_finished', 'task_failed',")

@@ -14,6 +14,7 @@ from shared.domain.layout import FINAL, REASON, STDERR, Layout
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.log import Logger
+from shared.orders import Orders
 from shared.records.lock import LockRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
@@ -47,15 +48,17 @@ from shared.domain.layout import FINAL, RENDER_RECORD, Layout
 from shared.log import open_log
 from shared.records.render import RenderRecord
 from shared.recovery import Caps, Recovery
+from shared.queue import Queue
 from shared.store import HoldLost, Store
 store = Store(Layout(Path(sys.argv[1])))
 recovery = Recovery(store, Caps(100, 100), 30.0, open_log("worker", Log(file=False, level="ERROR")), time.monotonic)
+queue = Queue(store)
 while True:
     try:
         recovery.sweep()
     except FileNotFoundError:
         pass
-    for task_id in store.waiting():
+    for task_id in queue.waiting():
         claim = store.claim(task_id, sys.argv[2])
         if claim is None:
             continue
@@ -496,8 +499,8 @@ def test_the_watch_goes_on_after_trouble_and_ends_when_asked(
 
 def test_the_first_worker_fixes_the_lease_of_a_root(layout: Layout) -> None:
     """Every other follows it, whatever its own configuration says."""
-    assert agree_on_lease(layout, 90.0, 5.0) == 90.0
-    assert agree_on_lease(layout, 30.0, 5.0) == 90.0
+    assert agree_on_lease(Store(layout), 90.0, 5.0) == 90.0
+    assert agree_on_lease(Store(layout), 30.0, 5.0) == 90.0
 
 
 def test_of_many_workers_that_start_at_once_all_get_the_same_lease(
@@ -509,11 +512,12 @@ import sys
 from pathlib import Path
 from shared.domain.layout import Layout
 from shared.recovery import agree_on_lease
+from shared.store import Store
 layout = Layout(Path(sys.argv[1]))
 print("ready", flush=True)
 while not (layout.farm / "go").exists():
     pass
-print(agree_on_lease(layout, float(sys.argv[2]), 1.0), flush=True)
+print(agree_on_lease(Store(layout), float(sys.argv[2]), 1.0), flush=True)
 """
     workers = [start_python(code, layout.root, 30 + number) for number in range(6)]
     assert [said(worker) for worker in workers] == ["ready"] * 6
@@ -523,14 +527,46 @@ print(agree_on_lease(layout, float(sys.argv[2]), 1.0), flush=True)
 
 def test_a_heartbeat_too_slow_for_the_roots_lease_is_refused(layout: Layout) -> None:
     """Such a worker would look dead while it lives; it is told what to set."""
-    agree_on_lease(layout, 9.0, 1.0)
-    assert agree_on_lease(layout, 90.0, 9.0 / HEARTBEATS_PER_LEASE) == 9.0
+    agree_on_lease(Store(layout), 9.0, 1.0)
+    assert agree_on_lease(Store(layout), 90.0, 9.0 / HEARTBEATS_PER_LEASE) == 9.0
     with pytest.raises(RootError, match="set it to at most 3"):
-        agree_on_lease(layout, 90.0, 5.0)
+        agree_on_lease(Store(layout), 90.0, 5.0)
 
 
 def test_a_damaged_lease_is_told_and_not_guessed(layout: Layout) -> None:
     """Two workers with different leases would be worse than none."""
     layout.lease.write_bytes(b"")
     with pytest.raises(RecordError, match=r"lease\.json"):
-        agree_on_lease(layout, 90.0, 5.0)
+        agree_on_lease(Store(layout), 90.0, 5.0)
+
+
+# -- drafts --------------------------------------------------------------------------------------
+
+
+def test_a_forgotten_draft_goes_after_the_lease_and_one_in_work_stays(
+    recovery: Recovery, clock: Clock, layout: Layout
+) -> None:
+    """Whoever began it died; one that still grows has somebody who writes it."""
+    forgotten, growing = layout.drafts / ".1.json.aa.tmp", layout.drafts / ".2.json.bb.tmp"
+    forgotten.write_bytes(b"half")
+    for number in range(4):
+        growing.write_bytes(b"x" * number)
+        recovery.sweep()
+        clock.now += LEASE / 2
+    assert not forgotten.exists()
+    assert growing.exists()
+
+
+def test_a_changed_priority_is_forgotten_with_its_task(
+    recovery: Recovery, store: Store, add_task: Add, take: Take, finish: Finish
+) -> None:
+    """As long as the task waits or is in work, it counts."""
+    task_id = add_task()
+    Orders(store.layout).prioritise(task_id, 90)
+    recovery.sweep()
+    assert [path.name.partition(".")[0] for path in store.layout.priorities.iterdir()] == [task_id]
+    claim = take(task_id)
+    finish(claim)
+    store.publish(claim)
+    recovery.sweep()
+    assert not list(store.layout.priorities.iterdir())

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.domain.layout import FINAL, METADATA, REASON, STDERR, Layout
-from shared.domain.retry import Ending
+from shared.domain.retry import Attempted, Ending
 from shared.domain.task import TaskState
+from shared.queue import Queue
 from shared.records.attempt import AttemptRecord
 from shared.records.lock import LockRecord
 from shared.records.metadata import Metadata
-from shared.records.reason import Reason
+from shared.records.reason import CANCELLED, Reason
 from shared.records.record import RecordError
 from shared.records.retries import RetriesRecord
 from shared.store import Claim, HoldLost, Store
@@ -34,13 +35,15 @@ CLAIMER = """
 import random, sys
 from pathlib import Path
 from shared.domain.layout import Layout
+from shared.queue import Queue
 from shared.store import Store
 store, node = Store(Layout(Path(sys.argv[1]))), sys.argv[2]
 print("ready", flush=True)
 while not (store.layout.farm / "go").exists():
     pass
 claims = []
-while ids := store.waiting():
+queue = Queue(store)
+while ids := queue.waiting():
     random.shuffle(ids)
     for task_id in ids:
         claim = store.claim(task_id, node)
@@ -60,7 +63,7 @@ def leftovers(layout: Layout) -> list[str]:
 
 def take_away(store: Store, claim: Claim) -> None:
     """What recovery does to a holder it takes for dead."""
-    assert store.take_from_dead(claim.task_id, claim.attempt, "silent") is not None
+    assert store.take_away(claim.task_id, claim.attempt, Ending.DIED, "silent") is not None
     assert store.requeue(claim.task_id)
 
 
@@ -92,7 +95,7 @@ def test_tasks_wait_by_priority_and_then_by_age(store: Store, add_task: Add) -> 
     old = add_task(created_at="2026-11-20T00:00:00Z")
     low = add_task(created_at="2026-11-19T00:00:00Z", priority=10)
     high = add_task(created_at="2026-11-23T00:00:00Z", priority=90)
-    assert store.waiting() == [high, old, young, low]
+    assert Queue(store).waiting() == [high, old, young, low]
 
 
 def test_what_is_no_task_is_left_alone(store: Store, add_task: Add) -> None:
@@ -102,13 +105,13 @@ def test_what_is_no_task_is_left_alone(store: Store, add_task: Add) -> None:
     (folder / "notes").mkdir()
     (folder / ".DS_Store").touch()
     (folder / "5f0c0000-0000-5000-8000-000000000000").touch()
-    assert store.ids(TaskState.WAITING) == store.waiting() == [task_id]
+    assert store.ids(TaskState.WAITING) == Queue(store).waiting() == [task_id]
 
 
 def test_a_state_whose_folder_vanished_holds_nothing(store: Store) -> None:
     """A mount that went away is no crash."""
     store.layout.state(TaskState.WAITING).rmdir()
-    assert store.ids(TaskState.WAITING) == store.waiting() == []
+    assert store.ids(TaskState.WAITING) == Queue(store).waiting() == []
 
 
 def test_a_task_that_is_nowhere_is_found_nowhere(store: Store) -> None:
@@ -195,7 +198,7 @@ def test_damaged_metadata_is_failed_with_a_reason(
     task_id = add_task()
     path = store.layout.task(TaskState.WAITING, task_id) / METADATA
     path.unlink() if content is None else path.write_bytes(content)
-    assert store.waiting()[0] == task_id
+    assert Queue(store).waiting()[0] == task_id
     with pytest.raises(RecordError, match=METADATA):
         store.claim(task_id, "node-a")
     assert states_of(task_id) == [TaskState.FAILED]
@@ -396,7 +399,7 @@ def test_a_late_worker_cannot_touch_a_task_that_was_given_up(
     """A failed task stays failed, whatever its last holder brings."""
     late = take(add_task())
     finish(late)
-    assert store.take_from_dead(late.task_id, 1, "silent") == [Ending.DIED]
+    assert store.take_away(late.task_id, 1, Ending.DIED, "silent") == [Attempted(Ending.DIED, "node-a")]
     assert store.give_up(late.task_id, reason)
     with pytest.raises(HoldLost):
         end(store, late)
@@ -457,7 +460,7 @@ def test_a_holder_notices_that_its_task_was_taken_away(store: Store, add_task: A
 def test_a_death_is_recorded_and_everything_of_the_dead_goes(store: Store, add_task: Add, take: Take) -> None:
     """The next holder finds a clean task that knows how often it was started."""
     claim = take(add_task())
-    assert store.take_from_dead(claim.task_id, 1, "silent for 90 s") == [Ending.DIED]
+    assert store.take_away(claim.task_id, 1, Ending.DIED, "silent for 90 s") == [Attempted(Ending.DIED, "node-a")]
     (record,) = store.attempts(TaskState.PROCESSING, claim.task_id)
     assert (record.ended, record.why) == (Ending.DIED, "silent for 90 s")
     assert not claim.folder.exists()
@@ -470,7 +473,7 @@ def test_a_slow_observer_cannot_take_the_next_holders_attempt(store: Store, add_
     dead = take(add_task())
     take_away(store, dead)
     holder = take(dead.task_id, "node-b")
-    assert Store(store.layout).take_from_dead(dead.task_id, dead.attempt, "silent") is None
+    assert Store(store.layout).take_away(dead.task_id, dead.attempt, Ending.DIED, "silent") is None
     assert store.holds(holder)
     holder.sign.beat()
     assert store.attempts(TaskState.PROCESSING, dead.task_id)[1].ended is None
@@ -482,7 +485,7 @@ def test_taking_what_another_observer_took_is_no_error(store: Store, add_task: A
     """Two of them may meet at every step."""
     claim = take(add_task())
     take_away(store, claim)
-    assert store.take_from_dead(claim.task_id, 1, "silent") is None
+    assert store.take_away(claim.task_id, 1, Ending.DIED, "silent") is None
     assert store.requeue(claim.task_id) is False
     assert store.give_up(claim.task_id, reason) is False
     assert store.find(claim.task_id) is TaskState.WAITING
@@ -521,7 +524,7 @@ def test_a_retried_task_has_all_its_attempts_again(
     claim = take(task_id)
     assert claim.attempt == 2
     assert [record.number for record in store.attempts(TaskState.PROCESSING, task_id)] == [2]
-    assert store.take_from_dead(task_id, 2, "silent") == [Ending.DIED]
+    assert store.take_away(task_id, 2, Ending.DIED, "silent") == [Attempted(Ending.DIED, "node-a")]
     claim.sign.release()
 
 
@@ -617,3 +620,140 @@ def test_a_task_whose_folder_does_not_answer_is_not_taken_for_none(
     if state is TaskState.FINISHED:
         with pytest.raises(OSError, match="not connected"):
             seen.claim("0" * 8, "node-a")
+
+
+# -- cancelling ----------------------------------------------------------------------------------
+
+
+def cancelled(task_id: str) -> Reason:
+    return Reason(code=CANCELLED, reason="It was cancelled by ann.", advice="Retry.", task_id=task_id, when="now")
+
+
+def test_a_waiting_task_is_cancelled(store: Store, add_task: Add, states_of: States) -> None:
+    """It lies in trash/failed/ with the reason, and can be retried."""
+    task_id = add_task()
+    assert store.cancel(task_id, cancelled(task_id)) is True
+    assert states_of(task_id) == [TaskState.FAILED]
+    assert Reason.read(store.layout.task(TaskState.FAILED, task_id) / REASON).code == CANCELLED
+    assert store.cancel(task_id, cancelled(task_id)) is False
+    assert store.retry(task_id, "ann") is True
+    assert states_of(task_id) == [TaskState.WAITING]
+
+
+def test_a_task_in_work_is_cancelled_and_its_worker_finds_out(
+    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States, reason: Reason
+) -> None:
+    """Its heartbeat fails, and it can neither publish nor fail nor give back."""
+    task_id = add_task()
+    claim = take(task_id)
+    finish(claim)
+    assert store.cancel(task_id, cancelled(task_id)) is True
+    assert not store.holds(claim)
+    with pytest.raises(FileNotFoundError):
+        claim.sign.beat()
+    with pytest.raises(HoldLost):
+        store.publish(claim)
+    with pytest.raises(HoldLost):
+        store.fail(claim, Ending.FAILED, reason)
+    with pytest.raises(HoldLost):
+        store.give_back(claim, Ending.GIVEN_BACK, "stopped")
+    assert states_of(task_id) == [TaskState.FAILED]
+    (attempt,) = store.attempts(TaskState.FAILED, task_id)
+    assert attempt.ended is Ending.CANCELLED
+    assert leftovers(store.layout) == []
+    assert store.retry(task_id, "ann") is True
+    assert take(task_id).attempt == 2
+
+
+def test_what_was_claimed_but_not_begun_is_cancelled(store: Store, add_task: Add, states_of: States) -> None:
+    """Its worker died or sleeps between the two; the attempt it begins then has no place."""
+    task_id = add_task()
+    layout = store.layout
+    layout.task(TaskState.WAITING, task_id).rename(layout.task(TaskState.PROCESSING, task_id))
+    assert store.cancel(task_id, cancelled(task_id)) is True
+    assert states_of(task_id) == [TaskState.FAILED]
+
+
+def test_an_attempt_that_is_begun_while_its_task_is_cancelled_is_not_doubled(
+    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is published between the last look at the output and the move: the output wins, after the move too."""
+    task_id = add_task()
+    layout = store.layout
+    layout.task(TaskState.WAITING, task_id).rename(layout.task(TaskState.PROCESSING, task_id))
+    give_up = store.give_up
+
+    def late(task_id: str, reason: Reason) -> bool:
+        layout.task(TaskState.PROCESSING, task_id).rename(layout.task(TaskState.WAITING, task_id))
+        claim = take(task_id)
+        finish(claim)
+        claim.folder.rename(layout.task(TaskState.FINISHED, task_id))
+        return give_up(task_id, reason)
+
+    monkeypatch.setattr(store, "give_up", late)
+    assert store.cancel(task_id, cancelled(task_id)) is False
+    assert states_of(task_id) == [TaskState.FINISHED]
+
+
+def test_the_output_wins_over_a_cancellation(
+    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States
+) -> None:
+    """What is finished stays, and what a crash left beside it is cleared away."""
+    task_id = add_task()
+    claim = take(task_id)
+    finish(claim, b"the video")
+    store.publish(claim)
+    assert store.cancel(task_id, cancelled(task_id)) is False
+    add_task(task_id=task_id)
+    assert store.cancel(task_id, cancelled(task_id)) is False
+    assert states_of(task_id) == [TaskState.FINISHED]
+    assert store.cancel("5f0c0000-0000-5000-8000-000000000000", cancelled(task_id)) is False
+
+
+def test_cancelling_and_working_at_once_ends_every_task_once(
+    store: Store, add_task: Add, start_python: Callable[..., subprocess.Popen[str]], states_of: States
+) -> None:
+    """Three workers take and publish what an operator cancels at the same time."""
+    ids = [add_task() for _ in range(60)]
+    workers = [start_python(PUBLISHER, store.layout.root, f"node-{number}") for number in range(3)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    (store.layout.farm / "go").touch()
+    done = [store.cancel(task_id, cancelled(task_id)) for task_id in reversed(ids)]
+    for worker in workers:
+        worker.wait(60)
+    states = [states_of(task_id) for task_id in reversed(ids)]
+    assert states == [[TaskState.FAILED] if was else [TaskState.FINISHED] for was in done]
+    assert leftovers(store.layout) == []
+
+
+PUBLISHER = """
+import sys
+from pathlib import Path
+from shared.domain.layout import FINAL, RENDER_RECORD, Layout
+from shared.domain.task import TaskState
+from shared.records.render import RenderRecord
+from shared.store import HoldLost, Store
+store, node = Store(Layout(Path(sys.argv[1]))), sys.argv[2]
+print("ready", flush=True)
+while not (store.layout.farm / "go").exists():
+    pass
+while ids := store.ids(TaskState.WAITING):
+    for task_id in sorted(ids):
+        claim = store.claim(task_id, node)
+        if claim is None:
+            continue
+        try:
+            (claim.folder / FINAL).write_bytes(b"video")
+            RenderRecord(
+                task_id=task_id, attempt=claim.attempt, token=claim.token, node=node, program="", ffmpeg="",
+                encoder="", mode="", plan={}, checks=(), sha256="", size=0, seconds=0, frames=0, timings={},
+                started_at="", finished_at=""
+            ).write(claim.folder / RENDER_RECORD)
+            store.publish(claim)
+        except FileNotFoundError:
+            store.withdraw(claim)
+        except HoldLost:
+            pass
+"""

@@ -8,11 +8,12 @@ import pytest
 
 from console.init import lay_out
 from shared.child import Limits
-from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
+from shared.domain.layout import METADATA, RENDER_RECORD, Layout
 from shared.ffmpeg import find_ffmpeg
 from shared.mediainfo import Declared, read_declared
 from shared.records.metadata import Metadata
 from shared.records.render import RenderRecord
+from shared.store import Store
 from tests.system.test_farm import never, run_reelmill
 
 PROFILES = """
@@ -20,6 +21,7 @@ PROFILES = """
 resolution = "180x320"
 fit = "crop"
 codec = "hevc"
+output_format = "mkv"
 quality = 28
 [profiles.shorts.mix]
 loudness_lufs = -20
@@ -69,7 +71,7 @@ def video(layout: Layout, profile: str) -> tuple[Metadata, RenderRecord, Declare
     """The video of a profile, as its records and MediaInfo tell of it."""
     folders = [path.parent for path in layout.output.glob(f"*-*/{METADATA}")]
     (folder,) = (path for path in folders if Metadata.read(path / METADATA).render.profile == profile)
-    declared = read_declared(folder / FINAL, never)
+    declared = read_declared(Store(layout).video(folder.name), never)
     assert declared is not None
     return Metadata.read(folder / METADATA), RenderRecord.read(folder / RENDER_RECORD), declared
 
@@ -98,8 +100,8 @@ def test_each_profile_is_a_right_video(
 def test_people_find_each_of_them(farm: Layout) -> None:
     """By the story's name; special profiles in a folder of their own."""
     story = farm.by_story / "tales" / "orla"
-    assert sorted(str(path.relative_to(story)) for path in story.rglob("*.mp4")) == [
+    assert sorted(str(path.relative_to(story)) for path in story.rglob("one.*")) == [
         "one.mp4",
-        "shorts/one.mp4",
+        "shorts/one.mkv",
         "square/one.mp4",
     ]

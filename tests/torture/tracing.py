@@ -1,4 +1,4 @@
-"""Runs of the main worker's ``--once`` in a fork, with its system calls watched or spoilt by strace."""
+"""Runs of a piece of the program in a fork, with its system calls watched or spoilt by strace."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,11 +104,30 @@ def why_not() -> str | None:
 
 
 def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Injection | None = None) -> Run:
-    """Run ``python -m main_worker --once`` on a root, from its own `main` on, in a fork of this process.
+    """Run ``python -m main_worker --once`` on a root, from its own `main` on; as :func:`run_act`."""
+
+    def once() -> int:
+        os.environ["TMPDIR"] = os.fspath(beside / "tmp")
+        os.chdir(beside)
+        return run_worker("main_worker", ["--root", os.fspath(root), "--once"], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN))
+
+    return run_act(lambda: once, root, beside, trace=trace, injection=injection)
+
+
+def run_act(
+    prepare: Callable[[], Callable[[], int]],
+    root: Path,
+    beside: Path,
+    *,
+    trace: bool = False,
+    injection: Injection | None = None,
+) -> Run:
+    """Run something on a root in a fork of this process; it returns its exit status.
 
     Forked, since importing the program costs more than all the rest; only its own (main) thread is watched.
 
     Args:
+        prepare: what comes before, in the same process, and is not watched; it returns what is.
         beside: a folder for the log and for temporary files of the run.
     """
     log, traced = beside / "log", beside / "trace"
@@ -115,7 +135,7 @@ def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Inject
     watched = trace or (injection is not None and not injection.in_tool)
     child = os.fork()
     if child == 0:
-        _become_worker(root, beside, log, injection, wait=watched)
+        _become(prepare, beside, log, injection, wait=watched)
     tracer = _attach(child, traced, injection) if watched else None
     status = _await(child)
     if tracer:
@@ -127,7 +147,9 @@ def run_once(root: Path, beside: Path, *, trace: bool = False, injection: Inject
     return Run(status, log.read_text("utf-8", "replace"), calls)
 
 
-def _become_worker(root: Path, beside: Path, log: Path, injection: Injection | None, *, wait: bool) -> None:
+def _become(
+    prepare: Callable[[], Callable[[], int]], beside: Path, log: Path, injection: Injection | None, *, wait: bool
+) -> None:
     status = 70
     try:
         if injection and injection.in_tool:
@@ -136,13 +158,12 @@ def _become_worker(root: Path, beside: Path, log: Path, injection: Injection | N
         handle = os.open(log, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, 2)
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - pytest has put another there
-        os.environ["TMPDIR"] = os.fspath(beside / "tmp")
-        os.chdir(beside)
+        act = prepare()
         if wait:
             os.kill(os.getpid(), signal.SIGSTOP)
-        status = run_worker(
-            "main_worker", ["--root", os.fspath(root), "--once"], work, modes=(UNTIL_IDLE, ONCE, DRY_RUN)
-        )
+        status = act()
+    except Exception:  # noqa: BLE001 - whatever it is belongs into the log that is judged
+        traceback.print_exc()
     finally:
         try:
             sys.stderr.flush()

@@ -123,7 +123,7 @@ GOLDEN: dict[str, dict[str, Any]] = {
     "libx265": {
         "c:v": "libx265",
         "preset": "medium",
-        "crf": 24,
+        "crf": 21,
         "x265-params": "keyint=60:min-keyint=60:scenecut=0:open-gop=0:wpp=0:info=0:log-level=error",
         "profile:v": "main",
         "tag:v": "hvc1",
@@ -132,7 +132,7 @@ GOLDEN: dict[str, dict[str, Any]] = {
     "libsvtav1": {
         "c:v": "libsvtav1",
         "preset": 7,
-        "crf": 29,
+        "crf": 35,
         "g": 60,
         "svtav1-params": "irefresh-type=2:scd=0",
         "pix_fmt": "yuv420p",

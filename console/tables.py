@@ -1,0 +1,29 @@
+"""Rows of words in columns as wide as what stands in them; names from outside cannot upset the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from shared.domain.names import readable
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Lines of a table; the last column may be of any width, and an empty table has no lines."""
+    shown = [[readable("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if not shown:
+        return
+    widths = [max(len(row[column]) for row in (heads, *shown)) for column in range(len(heads))]
+    for row in (heads, *shown):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def clock(seconds: float | None) -> str:
+    """A length of time as people say it: ``42 s``, ``3:05``, ``1:02:03``."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

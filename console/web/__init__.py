@@ -1,0 +1,1 @@
+"""The farm as a page and as JSON over HTTP."""

@@ -1,0 +1,107 @@
+"""Serves the page: where it listens, who may come in, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import uvicorn
+from pydantic import ValidationError
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from console.web.app import application
+from console.web.guard import Guard, is_loopback, read_token
+from shared.config import Config, ConfigError
+from shared.domain.errors import MachineTrouble
+from shared.domain.layout import Layout
+from shared.log import log_to_file, open_log
+from shared.process import EXIT_FAILED, on_stop_signals
+from shared.settings import Web
+
+_HEADER_SECONDS = 10.0  # a browser sends its request in one go
+_MOST_CONNECTIONS = 200
+_STOP_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """One that ends well when it is asked to end, instead of by the signal that asked."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+class _Impatient(H11Protocol):
+    """Cuts a connection on which no request has come whole after some seconds."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_HEADER_SECONDS, self._cut_if_idle)
+
+    def _cut_if_idle(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def serve(layout: Layout, settings: Config, listen: str | None) -> None:
+    """Serve the page of a root until a signal comes.
+
+    Args:
+        listen: HOST:PORT instead of the configured one.
+
+    Raises:
+        ConfigError: `listen` is no such thing.
+        RootError: the token cannot be used.
+        MachineTrouble: it cannot listen there.
+    """
+    chosen = settings.web
+    if listen:
+        try:
+            chosen = Web(listen=listen, names=settings.web.names)
+        except ValidationError:
+            raise ConfigError("--listen", (f"{listen} is not HOST:PORT, such as 127.0.0.1:8420",)) from None
+    host, _, port = chosen.listen.rpartition(":")
+    host = host.strip("[]")
+    log = open_log("web", settings.log)
+    log_to_file(settings.log, layout.log_file("web"))
+    token = read_token(layout.web_token)
+    try:
+        listening = socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, reuse_port=False
+        )
+    except OSError as error:
+        raise MachineTrouble(f"cannot listen at {chosen.listen}: {error.strerror or error}; see web.listen") from error
+    names = frozenset(
+        {"localhost", socket.gethostname().lower(), host.lower(), *(name.lower() for name in chosen.names)}
+    )
+    guarded = Guard(application(layout, token), token, names, is_open=not is_loopback(host))
+    served = uvicorn.Config(
+        guarded,
+        http=_Impatient,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
+    shown_host = f"[{host}]" if ":" in host else host
+    address = f"http://{shown_host}:{listening.getsockname()[1]}/"
+    log.info(f"Serving {layout.root} at {address}", name="web_started")
+    if sys.stdout.isatty():
+        click.echo(f"{address}#token={token}")
+    server = _Server(served)
+    on_stop_signals(server.stop)
+    server.run(sockets=[listening])
+    log.info("The page has stopped", name="web_stopped")
+    if not os.path.isdir(layout.root):  # noqa: PTH112 - False where it cannot be reached
+        sys.exit(EXIT_FAILED)

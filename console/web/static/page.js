@@ -1,0 +1,228 @@
+// Draws what the stream tells. Every word is set as text, so that no name from outside can become markup.
+
+const at = (id) => document.getElementById(id);
+const KEY = "reelmill-token";
+
+const fromAddress = new URLSearchParams(location.hash.slice(1)).get("token");
+if (fromAddress) {
+  sessionStorage.setItem(KEY, fromAddress);
+  history.replaceState(null, "", location.pathname);
+}
+
+function headers() {
+  const token = sessionStorage.getItem(KEY);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+function say(words, bad = false) {
+  at("said").textContent = words;
+  at("said").classList.toggle("bad", bad);
+}
+
+async function ask(path, body) {
+  const options = { method: "POST", headers: { ...headers(), "Content-Type": "application/json" } };
+  const answer = await fetch(path, { ...options, body: body ? JSON.stringify(body) : undefined });
+  if (answer.status === 401) {
+    askForToken();
+    return null;
+  }
+  const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  if (!answer.ok) say(typeof told.detail === "string" ? told.detail : `It was refused (${answer.status}).`, true);
+  return answer.ok ? told : null;
+}
+
+function askForToken() {
+  at("enter").hidden = false;
+  at("token").focus();
+  say("This needs the token of the farm.", true);
+}
+
+function make(name, words, more = {}) {
+  const element = document.createElement(name);
+  if (words !== undefined) element.textContent = words;
+  for (const [key, value] of Object.entries(more)) {
+    if (key === "class") element.className = value;
+    else if (key === "on") element.addEventListener("click", value);
+    else element.setAttribute(key, value);
+  }
+  return element;
+}
+
+const clock = (seconds) => {
+  const whole = Math.round(seconds);
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [hours, minutes, rest] = parts.map((part) => String(part).padStart(2, "0"));
+  return parts[0] ? `${parts[0]}:${minutes}:${rest}` : `${Number(minutes)}:${rest}`;
+};
+
+// A list is drawn again only where its words have changed, so that neither focus nor a screen reader is disturbed.
+const drawn = new Map();
+function list(id, items, draw, none) {
+  const key = JSON.stringify(items);
+  if (drawn.get(id) === key) return;
+  drawn.set(id, key);
+  const focused = document.activeElement?.dataset?.key;
+  at(id).replaceChildren(...(items.length ? items.map(draw) : [make("li", none, { class: "why" })]));
+  if (focused) at(id).querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function button(words, key, act) {
+  return make("button", words, { type: "button", "data-key": key, on: act });
+}
+
+function row(words, ...buttons) {
+  const line = make("div", undefined, { class: "row" });
+  line.append(make("strong", words), ...buttons);
+  return line;
+}
+
+function node(view) {
+  const record = view.record;
+  const item = make("li");
+  const paused = Boolean(view.orders.pause);
+  const name = record.node;
+  item.append(row(name, button(paused ? "Resume" : "Pause", `pause ${name}`, async () => {
+    const told = await ask(`/api/nodes/${encodeURIComponent(name)}/${paused ? "resume" : "pause"}`);
+    if (told) say(told.words);
+  })));
+  const state = view.running === false ? "not running any more" : record.state;
+  const words = view.verdict ?? record.label ?? record.why ?? "";
+  item.append(make("p", words ? `${state}: ${words}` : state, { class: view.verdict ? "bad" : "" }));
+  if (record.percent !== null) {
+    const bar = make("progress", undefined, { max: 100, value: record.percent, "aria-label": `${name}, ${record.phase}` });
+    const left = record.eta_seconds === null ? "" : `, ${clock(record.eta_seconds)} left`;
+    const speed = record.fps ? ` at ${Math.round(record.fps)} frames a second` : "";
+    item.append(bar, make("p", `${record.phase} ${Math.round(record.percent)} %${speed}${left}`));
+  }
+  return item;
+}
+
+function waiting(one) {
+  const item = make("li");
+  const id = one.task.task_id;
+  item.append(row(`${one.place}. ${one.task.label}`, button("Cancel", `cancel ${id}`, async () => {
+    if (confirm(`Give up ${one.task.label}?`) && await ask(`/api/tasks/${id}/cancel`)) say(`${one.task.label} was cancelled.`);
+  })));
+  item.append(make("p", `${clock(one.task.seconds ?? 0)}, priority ${one.priority}`, { class: "why" }));
+  return item;
+}
+
+function explained(title, reason, advice, key, path) {
+  const item = make("li");
+  item.append(row(title, button("Try again", key, async () => {
+    const told = await ask(path);
+    const refused = told?.items?.find((one) => one.outcome === "refused");
+    if (refused) say(refused.why, true);
+    else if (told) say(`${title} is tried again.`);
+  })));
+  item.append(make("p", reason ?? "No reason was recorded.", { class: "bad" }));
+  if (advice) item.append(make("p", advice, { class: "why" }));
+  return item;
+}
+
+function video(one) {
+  const item = make("li");
+  const open = make("button", undefined, { type: "button", "data-key": `video ${one.task_id}`, on: () => play(one) });
+  if (one.has_poster) open.append(make("img", undefined, { src: `/media/${one.task_id}/poster`, alt: "", loading: "lazy" }));
+  open.append(make("span", `Play ${one.label}${one.seconds ? `, ${clock(one.seconds)}` : ""}`));
+  item.append(open);
+  return item;
+}
+
+function play(one) {
+  const film = at("film");
+  film.replaceChildren();
+  film.src = `/media/${one.task_id}/video`;
+  if (one.has_captions) {
+    film.append(make("track", undefined, { kind: "captions", src: `/media/${one.task_id}/captions`, label: "Captions" }));
+  }
+  at("player-title").textContent = one.label;
+  at("player").showModal();
+  film.play().catch(() => {}); // browsers may want another press
+}
+
+at("close").addEventListener("click", () => at("player").close());
+at("player").addEventListener("close", () => at("film").pause());
+
+function draw(view) {
+  const farm = view.farm;
+  const counts = farm.counts;
+  const main = farm.main_running ? farm.main_state : "not running";
+  const trouble = farm.trouble ? ` – ${farm.trouble}` : "";
+  at("main").textContent = farm.farm_pause ? `Farm paused by ${farm.farm_pause.by}` : `Main worker ${main}${trouble}`;
+  at("main").classList.toggle("bad", Boolean(farm.trouble || !farm.main_running));
+  at("counts").textContent = `${counts.tasks} waiting, ${counts.processing} being rendered, ${counts.output} finished, `
+    + `${counts["trash/failed"]} failed, ${counts["trash/invalid"]} drops rejected`;
+  at("pause").textContent = farm.farm_pause ? "Resume the farm" : "Pause the farm";
+  at("pause").dataset.verb = farm.farm_pause ? "resume" : "pause";
+  list("node-list", farm.nodes, node, "No render worker runs; start one with: reelmill render");
+  list("queue-list", view.waiting, waiting, "Nothing waits.");
+  const held = [...farm.pending.map((one) => [one.drop, one.doing]), ...farm.waiting_voices.map((one) => [one.voice, one.reason])];
+  list("held-list", held, ([name, why]) => {
+    const item = make("li");
+    item.append(make("strong", name), make("p", why, { class: "why" }));
+    return item;
+  }, "Nothing.");
+  list("rejected-list", farm.rejected, (one) => {
+    const name = one.now.split("/").at(-1);
+    return explained(name, one.reason, one.advice, `drop ${name}`, `/api/rejected/${encodeURIComponent(name)}/retry`);
+  }, "None.");
+  list("failed-list", farm.failed, (one) =>
+    explained(one.label, one.reason, null, `task ${one.task_id}`, `/api/tasks/${one.task_id}/retry`), "None.");
+  list("video-list", view.videos, video, "None yet.");
+}
+
+at("pause").addEventListener("click", async () => {
+  const told = await ask(`/api/farm/${at("pause").dataset.verb}`);
+  if (told) say(told.words);
+});
+
+at("enter").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, at("token").value.trim());
+  if (await ask("/api/session")) {
+    at("enter").hidden = true;
+    at("token").value = "";
+    say("The token was taken.");
+    listen();
+  }
+});
+
+let logTimer;
+at("show-log").addEventListener("click", () => {
+  const lines = at("log-lines");
+  lines.hidden = !lines.hidden;
+  at("show-log").setAttribute("aria-expanded", String(!lines.hidden));
+  at("show-log").textContent = lines.hidden ? "Show the log" : "Hide the log";
+  clearInterval(logTimer);
+  if (!lines.hidden) {
+    const read = async () => {
+      const answer = await fetch("/api/logs?lines=200", { headers: headers() });
+      if (!answer.ok) return;
+      const isAtEnd = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 4;
+      lines.textContent = (await answer.json()).join("\n");
+      if (isAtEnd) lines.scrollTop = lines.scrollHeight;
+    };
+    read();
+    logTimer = setInterval(read, 2000);
+  }
+});
+
+let source;
+function listen() {
+  source?.close();
+  source = new EventSource("/api/stream");
+  source.onmessage = (event) => draw(JSON.parse(event.data));
+  source.onerror = async () => {
+    const answer = await fetch("/api/history?limit=1", { headers: headers() }).catch(() => null);
+    if (answer?.status === 401) {
+      source.close();
+      askForToken();
+    } else if (!answer) {
+      say("The server does not answer; this goes on by itself.", true);
+    }
+  };
+}
+
+if (sessionStorage.getItem(KEY)) await ask("/api/session").catch(() => null);
+listen();

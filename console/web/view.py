@@ -1,0 +1,109 @@
+"""What the page shows: the snapshot of the console, with the queue, the videos and what may be tried again."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import islice
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from console.snapshot import Snapshot, TaskView, newest, take_snapshot, tasks
+from shared.domain.layout import CAPTIONS, POSTER, RENDER_RECORD, SHEET, Layout
+from shared.domain.task import TaskState
+from shared.queue import Queue
+from shared.records.record import RecordError
+from shared.records.render import RenderRecord
+from shared.store import Store
+
+_MOST_WAITING, _MOST_VIDEOS, _MOST_REJECTED = 30, 24, 20
+
+
+class Video(BaseModel):
+    """A finished video; what it has is at ``/media/TASK_ID/video``, ``poster``, ``sheet`` and ``captions``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    label: str = Field(description="Category, story and chapter.")
+    seconds: float | None
+    finished_at: str
+    node: str
+    path: str = Field(description="Of the video, relative to the root.")
+    has_poster: bool
+    has_sheet: bool
+    has_captions: bool
+
+
+class Waiting(BaseModel):
+    """A task that waits, with its place in the queue."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: int
+    priority: int
+    task: TaskView
+
+
+class View(BaseModel):
+    """The farm as the page shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    farm: Snapshot
+    waiting: tuple[Waiting, ...] = Field(description="The first of the tasks that wait, in the order they will run.")
+    videos: tuple[Video, ...] = Field(description="The newest videos, newest first.")
+
+
+class Looking:
+    """Looks at one root again and again; the queue is listed as rarely as may be."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._store = Store(layout)
+        self._queue = Queue(self._store)
+        self._videos: dict[str, Video] = {}
+
+    def look(self) -> View:
+        """The farm at this moment."""
+        return View(
+            farm=take_snapshot(self._layout, most_rejected=_MOST_REJECTED),
+            waiting=tuple(self._waiting()),
+            videos=tuple(self._newest()),
+        )
+
+    def _waiting(self) -> list[Waiting]:
+        self._queue.look()
+        tickets = list(islice(self._queue.tasks(), _MOST_WAITING))
+        found = tasks(self._layout, self._store, TaskState.WAITING, [ticket.task_id for ticket in tickets])
+        views = {view.task_id: view for view in found}
+        return [
+            Waiting(place=place, priority=ticket.priority, task=views[ticket.task_id])
+            for place, ticket in enumerate(tickets, start=1)
+            if ticket.task_id in views
+        ]
+
+    def _newest(self) -> list[Video]:
+        """Outputs never change, so each is read once."""
+        ids = newest(self._layout, self._store, TaskState.FINISHED, _MOST_VIDEOS)
+        known = {task_id: self._videos[task_id] for task_id in ids if task_id in self._videos}
+        for task_id in ids:
+            if task_id not in known:
+                with suppress(RecordError, FileNotFoundError):
+                    known[task_id] = self._video(task_id)
+        self._videos = known
+        return [known[task_id] for task_id in ids if task_id in known]
+
+    def _video(self, task_id: str) -> Video:
+        folder = self._layout.task(TaskState.FINISHED, task_id)
+        record = RenderRecord.read(folder / RENDER_RECORD)
+        return Video(
+            task_id=task_id,
+            label=self._store.metadata(TaskState.FINISHED, task_id).label,
+            seconds=record.seconds,
+            finished_at=record.finished_at,
+            node=record.node,
+            path=str(self._layout.relative(self._store.video(task_id))),
+            has_poster=(folder / POSTER).is_file(),
+            has_sheet=(folder / SHEET).is_file(),
+            has_captions=(folder / CAPTIONS).is_file(),
+        )

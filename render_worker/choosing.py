@@ -1,0 +1,112 @@
+"""Which task a node takes next: what the main worker suggests first, then any other that waits and that it can make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from render_worker.fitting import Fitting
+from shared.domain.queue import Ticket, spread
+from shared.domain.retry import wait_seconds
+from shared.domain.task import TaskState
+from shared.log import Logger
+from shared.nodes import Nodes
+from shared.queue import Queue
+from shared.records.agenda import AgendaRecord
+from shared.records.metadata import SCHEMA, Metadata
+from shared.records.record import RecordError
+from shared.store import Store
+
+
+class Choosing:
+    """What one node may take, in the order in which it should."""
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        fitting: Fitting,
+        nodes: Nodes,
+        log: Logger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._fitting = fitting
+        self._nodes = nodes
+        self._log = log
+        self._clock = clock
+        self._queue = Queue(store, clock)
+        self._seen_waiting: dict[str, tuple[int, float]] = {}
+        self._too_new: set[str] = set()
+        self._passed_over: frozenset[str] = frozenset()
+
+    def candidates(self) -> Iterator[Ticket]:
+        """What this node could take now; each may be taken by another node meanwhile."""
+        suggested = set()
+        for ticket in self._suggested():  # before all others are looked at, which costs more the more there are
+            suggested.add(ticket.task_id)
+            if self._may_take(ticket.task_id):
+                yield ticket
+        self._queue.look()
+        others = len(self._nodes.look())
+        for ticket in spread(self._queue.tasks(), others, self._node):
+            if ticket.task_id not in suggested and self._may_take(ticket.task_id):
+                yield ticket
+        self._passed_over = self._queue.ids
+        self._fitting.room.forget_all_but(self._passed_over)
+        for gone in self._seen_waiting.keys() - self._passed_over:
+            del self._seen_waiting[gone]
+
+    def taken(self, ticket: Ticket, *, by_us: bool) -> None:
+        self._queue.taken(ticket, by_us=by_us)
+
+    def has_new(self) -> bool:
+        """Whether a task has come since this node last found none to take."""
+        self._queue.look()
+        return not self._passed_over.issuperset(self._queue.ids)
+
+    def _suggested(self) -> Iterator[Ticket]:
+        with suppress(OSError, RecordError):
+            path = self._store.layout.agenda(self._node)
+            agenda = AgendaRecord.from_bytes(self._store.tree.read(self._store.at(path)), str(path))
+            for task_id in agenda.tasks:
+                if ticket := self._queue.ticket(task_id):
+                    yield ticket
+
+    def _may_take(self, task_id: str) -> bool:
+        now = self._clock()
+        try:
+            metadata = self._store.metadata(TaskState.WAITING, task_id)
+        except FileNotFoundError:
+            return False  # another node has taken it
+        except (OSError, RecordError):
+            return True  # claiming it tells what is the matter
+        return not self._is_too_new(metadata) and not self._waits(metadata, now) and self._fitting.fits(metadata, now)
+
+    def _waits(self, metadata: Metadata, now: float) -> bool:
+        """Whether a task that has been tried must not be tried here yet."""
+        attempts = self._store.attempted(TaskState.WAITING, metadata.task_id)
+        if not attempts:
+            return False
+        count, since = self._seen_waiting.get(metadata.task_id, (0, now))
+        if count != len(attempts):
+            since = now
+        self._seen_waiting[metadata.task_id] = (len(attempts), since)
+        crew = self._nodes.crew(metadata.render.profile)
+        base = self._fitting.config.worker.retry_seconds
+        return now < since + wait_seconds(metadata.task_id, attempts, self._node, crew, base)
+
+    def _is_too_new(self, metadata: Metadata) -> bool:
+        if metadata.version <= SCHEMA:
+            return False
+        if metadata.task_id not in self._too_new:
+            self._too_new.add(metadata.task_id)
+            self._log.warning(
+                f"Leaving {metadata.label} to other nodes: a newer Reelmill made it (schema {metadata.version}, this "
+                f"node knows {SCHEMA}); update this node",
+                name="task_too_new",
+                task=metadata.task_id,
+            )
+        return True

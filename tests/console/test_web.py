@@ -1,0 +1,359 @@
+"""The page over real HTTP: what it tells, who may ask for what, and what hostile clients and names come to."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from console.web.guard import read_token
+from shared.domain.errors import RootError
+from shared.domain.layout import FINAL, POSTER, RENDER_RECORD, Layout
+from shared.domain.task import TaskState
+from shared.orders import Orders
+from shared.records.node import NodeRecord
+from shared.records.render import RenderRecord
+from shared.store import Store
+
+Add = Callable[..., str]
+HOSTILE = "a\x1b[2Jb\r\nSet-Cookie: x=1<script>alert(1)</script>"
+VIDEO = bytes(range(256)) * 40
+
+
+class Site:
+    """A running `reelmill web`."""
+
+    def __init__(self, layout: Layout, process: subprocess.Popen[bytes], port: int) -> None:
+        self.layout = layout
+        self.process = process
+        self.port = port
+        self.address = f"http://127.0.0.1:{port}"
+        self.token = read_token(layout.web_token)
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        return requests.get(f"{self.address}{path}", headers=headers, timeout=10, allow_redirects=False)
+
+    def post(self, path: str, body: object = None, **headers: str) -> requests.Response:
+        known = {"Authorization": f"Bearer {self.token}", **headers}
+        return requests.post(f"{self.address}{path}", json=body, headers=known, timeout=10)
+
+    def raw(self, request: bytes) -> bytes:
+        """What comes back to bytes as they stand."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(request)
+            answer = b""
+            while block := connection.recv(65536):
+                answer += block
+        return answer
+
+
+def start(layout: Layout, host: str, tmp_path: Path) -> Iterator[Site]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("reelmill")), "web", "--root", str(layout.root)]
+    with (tmp_path / "web.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--listen", f"{host}:{port}"], stderr=log, stdout=log)
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            assert process.poll() is None, (tmp_path / "web.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    try:
+        yield Site(layout, process, port)
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+    assert "event=web_stopped" in (tmp_path / "web.log").read_text()
+
+
+@pytest.fixture
+def site(layout: Layout, tmp_path: Path) -> Iterator[Site]:
+    """The page, for this machine only."""
+    yield from start(layout, "127.0.0.1", tmp_path)
+
+
+@pytest.fixture
+def open_site(layout: Layout, tmp_path: Path) -> Iterator[Site]:
+    """The page, for everybody."""
+    yield from start(layout, "0.0.0.0", tmp_path)
+
+
+@pytest.fixture
+def finish_task(store: Store, add_task: Add) -> Add:
+    """A task with its video and poster; returns its id."""
+
+    def finish(**changes: object) -> str:
+        task_id = add_task(**changes)
+        claim = store.claim(task_id, "studio")
+        assert claim is not None
+        (claim.folder / FINAL).write_bytes(VIDEO)
+        (claim.folder / POSTER).write_bytes(b"\xff\xd8picture")
+        claim.metadata.write(claim.folder / "metadata.json")
+        RenderRecord(
+            task_id=task_id,
+            attempt=1,
+            token=claim.token,
+            node="studio",
+            program="1",
+            size=5,
+            ffmpeg="",
+            encoder="libx264",
+            mode="segments",
+            plan={},
+            checks=(),
+            sha256="",
+            seconds=12.5,
+            frames=375,
+            timings={},
+            started_at="",
+            finished_at="2026-11-20T19:00:00Z",
+        ).write(claim.folder / RENDER_RECORD)
+        store.publish(claim)
+        return task_id
+
+    return finish
+
+
+# -- what it tells -------------------------------------------------------------------------------
+
+
+def test_the_farm_is_told_as_json(site: Site, add_task: Add, finish_task: Add, fail_task: Add) -> None:
+    """The same as on the page; what it is made of is described by OpenAPI."""
+    waits, done, failed = add_task(titles=(), chapter="1"), finish_task(titles=(), chapter="2"), fail_task()
+    view = site.get("/api/farm").json()
+    assert [one["task"]["task_id"] for one in view["waiting"]] == [waits]
+    assert [(one["task_id"], one["has_poster"], one["has_captions"]) for one in view["videos"]] == [(done, True, False)]
+    assert [one["task_id"] for one in view["farm"]["failed"]] == [failed]
+    schema = site.get("/api/openapi.json").json()
+    shape = schema["components"]["schemas"]["View"]
+    assert set(view) == set(shape["properties"])
+    assert set(view["farm"]) == set(schema["components"]["schemas"]["Snapshot"]["properties"])
+    assert {"/api/farm", "/api/stream", "/api/tasks/{task_id}/cancel", "/media/{task_id}/{what}"} < set(schema["paths"])
+    assert site.get(f"/api/tasks/{failed}").json()["why"][0].startswith("It has failed")
+    assert [event["what"] for event in site.get("/api/history").json()] == ["finished", "failed"]
+    assert site.get("/api/where?name=nothing").json() == []
+    assert site.get("/api/logs?lines=5").status_code == 200
+
+
+def test_changes_come_by_themselves(site: Site, add_task: Add) -> None:
+    """As server-sent events, and only where something has changed."""
+    with requests.get(f"{site.address}/api/stream", stream=True, timeout=20) as stream:
+        lines = (line for line in stream.iter_lines() if line.startswith(b"data: "))
+        assert json.loads(next(lines)[6:])["waiting"] == []
+        task_id = add_task()
+        assert json.loads(next(lines)[6:])["waiting"][0]["task"]["task_id"] == task_id
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "content"),
+    [
+        ("bytes=0-9", 206, VIDEO[:10]),
+        ("bytes=10000-", 206, VIDEO[10000:]),
+        ("bytes=-5", 206, VIDEO[-5:]),
+        ("bytes=99999-", 416, None),
+        (None, 200, VIDEO),
+    ],
+)
+def test_videos_come_in_parts(
+    site: Site, finish_task: Add, wanted: str | None, status: int, content: bytes | None
+) -> None:
+    """As players ask for them; a part of what has changed since is refused by giving the whole."""
+    task_id = finish_task()
+    answer = site.get(f"/media/{task_id}/video", **({"Range": wanted} if wanted else {}))
+    assert answer.status_code == status
+    if content is not None:
+        assert answer.content == content
+        assert answer.headers["content-type"] == "video/mp4"
+    if wanted:
+        assert site.get(f"/media/{task_id}/video", **{"Range": wanted, "If-Range": '"other"'}).status_code == 200
+
+
+# -- what it changes -----------------------------------------------------------------------------
+
+
+def test_operators_verbs(site: Site, store: Store, add_task: Add, fail_task: Add, reject: Callable[..., Path]) -> None:
+    """Cancel, retry, priority, pause and resume, of the farm and of nodes."""
+    waits, failed = add_task(), fail_task(titles=(), chapter="9")
+    assert site.post(f"/api/tasks/{waits}/priority", {"priority": 90}).json() == {"words": "Its priority is 90."}
+    assert store.metadata(TaskState.WAITING, waits).priority == 90
+    assert site.post(f"/api/tasks/{waits}/cancel", {"why": "no"}).json()["items"][0]["outcome"] == "cancelled"
+    assert site.post(f"/api/tasks/{failed}/retry").json()["items"][0]["outcome"] == "retried"
+    path = reject("raw/video/nature/My clip.mp4", "My_clip.mp4")
+    assert site.post("/api/rejected/My_clip.mp4/retry").json()["items"][0]["outcome"] == "retried"
+    assert not path.exists()
+    assert site.post("/api/farm/pause", {"why": "lunch"}).status_code == 200
+    assert (pause := Orders(site.layout).read().pause) is not None
+    assert (pause.by, pause.why) == ("the web page", "lunch")
+    site.post("/api/farm/resume")
+    assert Orders(site.layout).read().pause is None
+    assert site.post("/api/nodes/studio/pause").status_code == 404
+    NodeRecord(node="studio", host="h", pid=1, program="1", state="idle", updated_at="now").write(
+        site.layout.node_record("studio")
+    )
+    assert site.post("/api/nodes/studio/drain").status_code == 200
+    assert Orders(site.layout).read("studio").drain is not None
+
+
+def test_what_is_not_there_or_not_understood_is_refused(site: Site, add_task: Add) -> None:
+    """In words, and nothing changes."""
+    task_id = add_task()
+    gone = "5f0c0000-0000-5000-8000-000000000000"
+    assert site.post(f"/api/tasks/{gone}/cancel").status_code == 404
+    assert site.post(f"/api/tasks/{task_id}/priority", {"priority": 101}).status_code == 422
+    assert site.post("/api/tasks/nonsense/cancel").status_code == 422
+    assert site.post("/api/rejected/nothing/retry").status_code == 404
+    assert site.post("/api/nodes/studio/explode").status_code == 422
+    assert site.get("/nothing").status_code == 404
+
+
+# -- who may ask for what ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["", "Bearer wrong", "Basic abc", "Bearer "])
+def test_without_the_token_nothing_is_changed(site: Site, store: Store, add_task: Add, token: str) -> None:
+    """On this machine too; looking needs none there."""
+    task_id = add_task()
+    answer = site.post(f"/api/tasks/{task_id}/cancel", Authorization=token)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert store.find(task_id) is TaskState.WAITING
+    assert site.get("/api/farm").status_code == 200
+
+
+def test_a_cookie_does_not_change_anything(site: Site, store: Store, add_task: Add) -> None:
+    """A browser sends it along with what other sites ask of it."""
+    task_id = add_task()
+    cookie = site.post("/api/session").cookies["reelmill-token"]
+    assert cookie == site.token
+    answer = site.post(f"/api/tasks/{task_id}/cancel", Authorization="", Cookie=f"reelmill-token={cookie}")
+    assert answer.status_code == 401
+    assert store.find(task_id) is TaskState.WAITING
+
+
+def test_beyond_this_machine_everything_needs_the_token(open_site: Site, finish_task: Add) -> None:
+    """But for the empty page itself; pictures and videos show the cookie that was given for it."""
+    task_id = finish_task()
+    for path in ("/api/farm", "/api/stream", "/api/openapi.json", f"/media/{task_id}/video"):
+        assert open_site.get(path).status_code == 401
+        assert open_site.get(path, Cookie="reelmill-token=wrong").status_code == 401
+    assert open_site.get("/").status_code == open_site.get("/static/page.js").status_code == 200
+    known = {"Authorization": f"Bearer {open_site.token}"}
+    assert open_site.get("/api/farm", **known).status_code == 200
+    assert open_site.get(f"/media/{task_id}/video", Cookie=f"reelmill-token={open_site.token}").content == VIDEO
+
+
+def test_other_sites_may_ask_for_nothing(site: Site, store: Store, add_task: Add) -> None:
+    """Neither with the token nor by giving their own name to this server."""
+    task_id = add_task()
+    assert site.post(f"/api/tasks/{task_id}/cancel", Origin="https://evil.example").status_code == 403
+    assert site.get("/api/farm", Origin="null").status_code == 403
+    assert site.get("/api/farm", Host="evil.example").status_code == 421
+    assert site.get("/api/farm", Host="user@127.0.0.1").status_code == 421
+    assert site.get("/api/farm", Host=f"localhost:{site.port}").status_code == 200
+    assert site.get("/api/farm", Origin=site.address).status_code == 200
+    assert store.find(task_id) is TaskState.WAITING
+
+
+def test_the_token_is_for_its_owner_only(layout: Layout) -> None:
+    """It is made once; one that others may read is refused."""
+    token = read_token(layout.web_token)
+    assert read_token(layout.web_token) == token
+    assert layout.web_token.stat().st_mode & 0o777 == 0o600
+    assert len(token) > 40
+    layout.web_token.chmod(0o640)
+    with pytest.raises(RootError, match="can be read by others"):
+        read_token(layout.web_token)
+
+
+# -- hostile clients and names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/media/../../etc/passwd",
+        "/media/..%2f..%2fetc/passwd",
+        "/static/../app.py",
+        "/static/..%2fapp.py",
+        "/static/%2e%2e/app.py",
+        "/media/5f0c0000-0000-5000-8000-000000000000/..%2f..%2fconfig.toml",
+        "//etc/passwd",
+        "/api/rejected/..%2f..%2fconfig.toml/retry",
+    ],
+)
+def test_no_path_leads_out(site: Site, path: str) -> None:
+    """As it stands, without a client that tidies it up."""
+    for method in (b"GET", b"POST"):
+        token = f"Authorization: Bearer {site.token}\r\n".encode()
+        request = method + b" " + path.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + token
+        answer = site.raw(request + b"Content-Length: 0\r\n\r\n")
+        assert answer.split(b" ", 2)[1] in (b"404", b"405", b"422", b"307"), answer[:300]
+        assert b"root:" not in answer
+        assert b"import" not in answer
+    assert site.layout.config.exists()
+
+
+def test_links_out_of_the_output_are_not_followed(site: Site, finish_task: Add, tmp_path: Path) -> None:
+    """Neither a file that is one nor a folder."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    first, second = finish_task(titles=(), chapter="1"), finish_task(titles=(), chapter="2")
+    video = site.layout.task(TaskState.FINISHED, first) / FINAL
+    video.unlink()
+    video.symlink_to(secret)
+    folder = site.layout.task(TaskState.FINISHED, second)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    for task_id in (first, second):
+        assert site.get(f"/media/{task_id}/video").status_code == 404
+
+
+def test_what_is_too_much_or_too_slow_is_cut(site: Site) -> None:
+    """A body that is too long, headers without an end, and a request that never comes whole."""
+    assert site.post("/api/farm/pause", {"why": "x" * 100_000}).status_code == 413
+    chunks = b"POST /api/farm/pause HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+    chunks += f"Authorization: Bearer {site.token}\r\n\r\n".encode() + (b"10000\r\n" + b"x" * 0x10000 + b"\r\n") * 2
+    assert b" 200 " not in site.raw(chunks + b"0\r\n\r\n")[:20]
+    assert b" 400 " in site.raw(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 100_000)[:20]
+    started = time.monotonic()
+    assert site.raw(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n") == b""
+    assert time.monotonic() - started < 18
+    assert site.get("/").status_code == 200
+    assert Orders(site.layout).read().pause is None
+
+
+def test_hostile_names_stay_words(site: Site, fail_task: Add, reject: Callable[..., Path]) -> None:
+    """In JSON they are what they are, and the page sets them as text; no header can hold them."""
+    fail_task(titles=(HOSTILE, HOSTILE, HOSTILE))
+    reject(f"raw/video/nature/{HOSTILE.replace('/', '')}.mp4", "x.mp4", reason=HOSTILE)
+    answer = site.get("/api/farm")
+    assert "set-cookie" not in answer.headers
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["farm"]["failed"][0]["label"] == "/".join([HOSTILE] * 3)
+    assert b"\x1b" not in answer.content
+    page = site.get("/")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert "innerHTML" not in site.get("/static/page.js").text
+
+
+def test_a_wrong_address_is_told_in_words(layout: Layout) -> None:
+    """With the setting that is wrong, or whoever has the port already."""
+    command = [str(Path(sys.executable).with_name("reelmill")), "web", "--root", str(layout.root), "--listen"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = f"127.0.0.1:{taken.getsockname()[1]}"
+        for listen, words in (("nonsense", "is not HOST:PORT"), (busy, "cannot listen")):
+            done = subprocess.run([*command, listen], capture_output=True, text=True, timeout=30, check=False)
+            assert done.returncode == 2
+            assert words in done.stderr

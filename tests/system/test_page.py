@@ -1,0 +1,207 @@
+"""The page in a real browser, over a real farm: drops become a video while one looks on, plays it, and retries a drop.
+
+``make screenshots`` has the pictures of it written into docs/.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from console.init import lay_out
+from console.web.guard import read_token
+from shared.child import Limits
+from shared.domain.layout import Layout
+from shared.ffmpeg import find_ffmpeg
+from tests.system.test_farm import never
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+PATIENCE = 120.0
+QUICK = {"quiet_seconds": 0.2, "rescan_seconds": 0.5, "unfinished_seconds": 0}
+RENDER = {"resolution": "640x360", "preset": "veryslow", "encoder": "software"}  # a bar that one can see move
+SPEECH = "aevalsrc='0.2*(sin(2*PI*150*t)+sin(6*PI*150*t))*pow(0.52-0.48*cos(8*PI*t),2)':s=44100:d=16"
+REELMILL = str(Path(sys.executable).with_name("reelmill"))
+
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the system's chromium and chromedriver")
+
+
+def until(happened: Callable[[], object]) -> object:
+    """What a condition gives once it holds."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        if found := happened():
+            return found
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return lay_out(tmp_path / "root", {"ingest": QUICK, "render": RENDER, "worker": {"conform_when_idle": False}})
+
+
+@pytest.fixture
+def address(layout: Layout, tmp_path: Path) -> Iterator[str]:
+    """A whole farm and its page; the address has the token in it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path / "log").open("wb")
+    commands = [["run"], ["web", "--listen", f"127.0.0.1:{port}"]]
+    running = [
+        subprocess.Popen([REELMILL, name, "--root", str(layout.root), *more], stderr=log, stdout=log)
+        for name, *more in commands
+    ]
+    until(layout.web_token.exists)
+    yield f"http://127.0.0.1:{port}/#token={read_token(layout.web_token)}"
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.wait(60)
+    log.close()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--mute-audio"):
+        options.add_argument(flag)
+    options.add_argument("--autoplay-policy=no-user-gesture-required")
+    options.add_argument(f"--user-data-dir={tmp_path / 'chromium'}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    found.set_window_size(1280, 900)
+    yield found
+    found.quit()
+
+
+def drop(layout: Layout, where: str, *source: str) -> None:
+    """Make a file beside `raw/` and rename it into its place, as a careful program does."""
+    made = layout.root / f"made-{Path(where).name}"
+    ended, _ = find_ffmpeg("").run(["-f", "lavfi", *source, str(made)], limits=Limits(total_seconds=60), stopping=never)
+    assert ended.code == 0, ended.errors
+    path = layout.raw / where
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(path)
+
+
+def picture(browser: webdriver.Chrome, name: str) -> None:
+    """A picture for the manual, where one is wanted."""
+    if folder := os.environ.get("REELMILL_SCREENSHOTS"):
+        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def words_in(browser: webdriver.Chrome, list_id: str) -> str:
+    return browser.find_element(By.ID, list_id).text
+
+
+def test_a_farm_is_followed_and_led_from_the_page(layout: Layout, address: str, browser: webdriver.Chrome) -> None:
+    """From the drop to the video that plays, with a refused drop that is tried again on the way."""
+    until(lambda: _opens(browser, address))
+    until(lambda: "Main worker" in browser.find_element(By.ID, "main").text)
+    for name, seconds in (("one", 6), ("two", 7), ("three", 8)):
+        source = f"testsrc2=size=640x360:rate={25 + len(name)}:duration={seconds}"
+        drop(layout, f"video/tales/{name}.mp4", "-i", source, "-pix_fmt", "yuv420p")
+    drop(layout, "music/tales/tune.mp3", "-i", "anoisesrc=c=pink:r=44100:a=0.3:d=5")
+    broken = layout.raw / "video/tales/broken <b>clip<b>.mp4"
+    broken.write_bytes(b"no film at all")
+    drop(layout, "story/tales/orla/voice/one.mp3", "-i", SPEECH)
+
+    bars = _watch_bar(browser)
+    assert len(bars) >= 3, bars
+    assert "broken" in words_in(browser, "rejected-list")
+    picture(browser, "page-rendering")
+
+    until(lambda: "Play tales/orla/one" in words_in(browser, "video-list"))
+    assert not browser.find_elements(By.CSS_SELECTOR, "#rejected-list b")  # a name is no markup
+    _press(browser, "#video-list button")
+    film = browser.find_element(By.ID, "film")
+    first = until(lambda: browser.execute_script("return arguments[0].currentTime", film))
+    until(lambda: browser.execute_script("return arguments[0].currentTime", film) > float(str(first)) + 0.5)
+    assert browser.execute_script("return [arguments[0].videoWidth, arguments[0].error]", film) == [640, None]
+    picture(browser, "page-playing")
+    _press(browser, "#close")
+
+    before = _refused_at(layout)
+    _press(browser, "#rejected-list button")
+    until(lambda: "is tried again" in browser.find_element(By.ID, "said").text)
+    until(lambda: _refused_at(layout) not in (before, 0))
+
+    browser.set_window_size(500, 900)  # the least that chromium gives a window
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    picture(browser, "page-phone")
+    _press(browser, "#pause")
+    until(lambda: "Farm paused by the web page" in browser.find_element(By.ID, "main").text)
+    logged: list[dict[str, str]] = browser.get_log("browser")  # type: ignore[no-untyped-call]
+    assert [line["message"] for line in logged if line["level"] == "SEVERE"] == []
+
+
+def test_everything_can_be_reached_by_keyboard_and_has_a_name(
+    layout: Layout, address: str, browser: webdriver.Chrome
+) -> None:
+    """Landmarks, headings in order, buttons with words, and a list of what a screen reader would say."""
+    until(lambda: _opens(browser, address))
+    until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
+    assert len(browser.find_elements(By.TAG_NAME, "main")) == len(browser.find_elements(By.TAG_NAME, "header")) == 1
+    heads = browser.find_elements(By.CSS_SELECTOR, "h1, main h2")
+    assert [head.tag_name for head in heads] == ["h1"] + ["h2"] * 7
+    for section in browser.find_elements(By.TAG_NAME, "section"):
+        assert browser.find_element(By.ID, str(section.get_attribute("aria-labelledby"))).text
+    for button in browser.find_elements(By.CSS_SELECTOR, "button"):
+        assert button.text or not button.is_displayed()
+    assert browser.execute_script("return document.documentElement.lang") == "en"
+    reached = _tab_through(browser)
+    assert {"pause", "show-log"} <= reached
+    _press(browser, "#show-log")
+    until(lambda: "worker_started" in browser.find_element(By.ID, "log-lines").text)
+
+
+def _opens(browser: webdriver.Chrome, address: str) -> bool:
+    browser.get(address)
+    return browser.title == "Reelmill"
+
+
+def _watch_bar(browser: webdriver.Chrome) -> list[float]:
+    """Different values that the bar of the node had, rising, until three were seen."""
+    seen: list[float] = []
+
+    def look() -> bool:
+        value = browser.execute_script("return document.querySelector('#node-list progress')?.value ?? null")
+        if value is not None and (not seen or float(value) > seen[-1]):
+            seen.append(float(value))
+        return len(seen) >= 3 or "Play tales" in words_in(browser, "video-list")
+
+    until(look)
+    return seen
+
+
+def _press(browser: webdriver.Chrome, selector: str) -> None:
+    button: WebElement = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+
+
+def _refused_at(layout: Layout) -> int:
+    """When the broken drop was refused last; 0 where it is not."""
+    return max((path.stat().st_mtime_ns for path in layout.invalid.glob("broken*.reason.json")), default=0)
+
+
+def _tab_through(browser: webdriver.Chrome) -> set[str]:
+    """The ids of what the Tab key reaches."""
+    reached = set()
+    for _ in range(12):
+        browser.switch_to.active_element.send_keys("\ue004")
+        reached.add(str(browser.switch_to.active_element.get_attribute("id")))
+    return reached
