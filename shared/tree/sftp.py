@@ -60,7 +60,7 @@ class SftpTree:
 
     def entries(self, folder: PurePosixPath) -> list[Entry]:
         at = self._at(folder)
-        with _told("list", folder):
+        with _told("list", folder, asking=True):
             found = self._link.ask(lambda session: session.entries(at), f"listing {folder}")
         return [Entry(name, stat.S_ISDIR(mode)) for name, mode in found]
 
@@ -72,7 +72,7 @@ class SftpTree:
 
     def size(self, path: PurePosixPath) -> int:
         at = self._at(path)
-        with _told("look at", path):
+        with _told("look at", path, asking=True):
             return self._link.ask(lambda session: session.stat(at), f"looking at {path}").st_size or 0
 
     def read(self, path: PurePosixPath) -> bytes:
@@ -87,7 +87,7 @@ class SftpTree:
                         raise TreeTrouble(f"{path} is larger than {MOST_BYTES} bytes: it is not read whole")
             return bytes(content)
 
-        with _told("read", path):
+        with _told("read", path, asking=True):
             return self._link.ask(request, f"reading {path}")
 
     def is_dead_here(self, path: PurePosixPath, content: bytes | None) -> bool:  # noqa: ARG002
@@ -230,7 +230,7 @@ class SftpTree:
                         sink(block)
                         self._bandwidth.take(len(block))
 
-            with _told("read", source):
+            with _told("read", source, asking=True):
                 self._link.once(request, f"fetching {source}")
 
         receive(fetch, target, sha256=sha256, size=size, progress=progress)
@@ -248,7 +248,7 @@ class SftpTree:
             return (session.stat(at) if follow else session.lstat(at)).st_mode or 0
 
         try:
-            with _told("look at", path):
+            with _told("look at", path, asking=True):
                 return self._link.ask(request, f"looking at {path}")
         except NotThere:
             return None
@@ -457,7 +457,7 @@ def _remove_all(session: Session, at: str) -> None:
 
 
 @contextmanager
-def _told(doing: str, path: PurePosixPath) -> Iterator[None]:
+def _told(doing: str, path: PurePosixPath, *, asking: bool = False) -> Iterator[None]:
     """What a server refuses, in the words of the seam."""
     try:
         yield
@@ -468,6 +468,10 @@ def _told(doing: str, path: PurePosixPath) -> Iterator[None]:
     except PermissionError as error:
         raise TreeTrouble(f"The server does not allow to {doing} {path}: give its user the right to") from error
     except OSError as error:
+        if asking:  # a disk that does not answer the server, which is no answer either
+            raise NoInformation(
+                f'The server could not {doing} {path} and says no more than "{error}": look at its disk'
+            ) from error
         raise TreeTrouble(
             f'The server refused to {doing} {path} and says no more than "{error}": its disk may be full, or the '
             "name be of another kind"

