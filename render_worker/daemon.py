@@ -86,9 +86,10 @@ class RenderWorker:
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
         self._pace = Pace()
-        self._pulse = Pulse(
-            self._store, node, config.worker.heartbeat_seconds, ways, self._pace, ffmpeg.version, systemd.doing
-        )
+        beat = config.worker.heartbeat_seconds
+        # A third of the lease is left for others to see that this node has stopped before they take its task.
+        patience = lease_seconds * 2 / 3 - beat
+        self._pulse = Pulse(self._store, node, beat, ways, self._pace, ffmpeg.version, systemd.doing, patience)
         self._duty = Duty(self._store, node, log)
         self._health = Health(self._store, node, time.monotonic)
         self._self_test = self_test

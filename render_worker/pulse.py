@@ -18,6 +18,7 @@ from shared.domain.node import NodeState
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.store import Claim, Store
+from shared.tree.tree import NoInformation
 from shared.version import PROGRAM
 
 _SECONDS = 1.0  # the contract: a holder checks its hold every second
@@ -50,10 +51,14 @@ class Pulse:
         pace: Pace,
         ffmpeg: str,
         tell: Callable[[str], None],
+        patience: float = 0.0,
     ) -> None:
+        """`patience`: seconds for which a heartbeat may fail for want of an answer before the hold counts as lost."""
         self._store = store
         self._node = node
         self._heartbeat = heartbeat_seconds
+        self._patience = patience
+        self._shown_at = 0.0
         self._ways = ways
         self._tell = tell
         self._pace = pace
@@ -80,6 +85,7 @@ class Pulse:
         """Keep this claim alive from now on."""
         with self._mutex:
             self._claim, self._lost = claim, False
+            self._shown_at = time.monotonic()
 
     def let_go(self) -> None:
         """Stop beating for the claim, before it is published, failed or given back."""
@@ -114,6 +120,9 @@ class Pulse:
                     self._lost = True
                 elif beat_due:
                     claim.sign.beat()
+                    self._shown_at = time.monotonic()
+            except NoInformation:  # a link that is down for a moment: nobody has taken anything from us yet
+                self._lost = time.monotonic() - self._shown_at >= self._patience
             except OSError:
                 self._lost = True
 

@@ -79,6 +79,12 @@ class Sshd:
     def log(self) -> str:
         return (self.home / "log").read_text("utf-8", "replace")
 
+    @property
+    def processes(self) -> list[int]:
+        """Its own number, and those of its sessions."""
+        assert self._process is not None
+        return [self._process.pid, *_children_of(self._process.pid)]
+
     def start(self) -> None:
         """Run it, on the same port every time, until it answers."""
         config = self.home / "sshd_config"
@@ -105,8 +111,7 @@ class Sshd:
         """Kill it, with every session it serves."""
         if self._process is None:
             return
-        everything = [*_children_of(self._process.pid), self._process.pid]
-        for pid in reversed(everything):  # the one that would make new sessions first
+        for pid in self.processes:  # the one that would make new sessions first
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()

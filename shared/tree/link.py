@@ -26,6 +26,7 @@ from shared.tree.tree import NoInformation, Unreachable
 T = TypeVar("T")
 
 _UNHEARD = logging.NullHandler()  # what paramiko logs, with tracebacks, is raised as well, and told in words
+_CUT_SHORT = ("timeout", "transport shut down")  # paramiko's words for a link that broke while a key was shown
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 
@@ -210,7 +211,7 @@ class Link:
             )
         if isinstance(error, PasswordRequiredException):
             return LinkRefused(f"The key {shown} has a passphrase: load it into an agent and leave the key unset")
-        if isinstance(error, AuthenticationException):
+        if isinstance(error, AuthenticationException) and not any(word in str(error) for word in _CUT_SHORT):
             return LinkRefused(
                 f"{remote} does not let {shown} in ({error}): add the public key to the user's authorized_keys there"
             )

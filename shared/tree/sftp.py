@@ -22,7 +22,7 @@ from shared.records.record import RecordError
 from shared.tree.bandwidth import Bandwidth
 from shared.tree.carrying import Sink, receive, send
 from shared.tree.link import Link
-from shared.tree.session import HARD_LINK, How, Session
+from shared.tree.session import FSYNC, HARD_LINK, How, Session
 from shared.tree.tree import (
     MOST_BYTES,
     AlreadyThere,
@@ -60,7 +60,7 @@ class SftpTree:
 
     def entries(self, folder: PurePosixPath) -> list[Entry]:
         at = self._at(folder)
-        with _told("list", folder):
+        with _told("list", folder, asking=True):
             found = self._link.ask(lambda session: session.entries(at), f"listing {folder}")
         return [Entry(name, stat.S_ISDIR(mode)) for name, mode in found]
 
@@ -72,7 +72,7 @@ class SftpTree:
 
     def size(self, path: PurePosixPath) -> int:
         at = self._at(path)
-        with _told("look at", path):
+        with _told("look at", path, asking=True):
             return self._link.ask(lambda session: session.stat(at), f"looking at {path}").st_size or 0
 
     def read(self, path: PurePosixPath) -> bytes:
@@ -87,7 +87,7 @@ class SftpTree:
                         raise TreeTrouble(f"{path} is larger than {MOST_BYTES} bytes: it is not read whole")
             return bytes(content)
 
-        with _told("read", path):
+        with _told("read", path, asking=True):
             return self._link.ask(request, f"reading {path}")
 
     def is_dead_here(self, path: PurePosixPath, content: bytes | None) -> bool:  # noqa: ARG002
@@ -103,7 +103,6 @@ class SftpTree:
         def request(session: Session) -> None:
             if not self._link_new(session, temporary, at, content):
                 _write(session, at, content, How.WRITE | How.CREATE | How.EXCLUSIVE)
-            _settle_folder(session, at)
 
         def judge(trouble: OSError) -> bool | None:
             found = self._read_or_none(path)
@@ -115,10 +114,11 @@ class SftpTree:
             try:
                 mine = self._decide(request, judge, f"creating {path}")
             finally:
-                with suppress(TreeTrouble, OSError):  # a private name, which nobody reads
-                    self._link.ask(lambda session: _remove_if_there(session, temporary), f"removing {temporary}")
-        if mine is False:
-            raise AlreadyThere(f"Cannot create {path}: the name is taken")
+                with suppress(OSError):  # a private name, which nobody reads and nobody waits for
+                    self._link.once(lambda session: _remove_if_there(session, temporary), "removing it", until=0.0)
+            if mine is False:
+                raise AlreadyThere(f"Cannot create {path}: the name is taken")
+            self._settle(at)
 
     def replace(
         self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None, *, durable: bool = True
@@ -134,7 +134,7 @@ class SftpTree:
                 _remove_if_there(session, temporary)
                 raise
             if durable:
-                _settle_folder(session, at)
+                _settle_folder(session, str(PurePosixPath(at).parent))
 
         def judge(trouble: OSError) -> bool | None:
             if isinstance(trouble, FileNotFoundError):
@@ -150,9 +150,6 @@ class SftpTree:
 
         def request(session: Session) -> Moved:
             session.rename(old, new)
-            for path in dict.fromkeys((new, old)):
-                with suppress(FileNotFoundError):  # the folder it came from may itself have gone on
-                    _settle_folder(session, path)
             return Moved.DONE
 
         def judge(trouble: OSError) -> Moved | None:
@@ -167,14 +164,13 @@ class SftpTree:
             return Moved.PERHAPS if there == (False, True) and doubted else Moved.GONE
 
         with _told("move something to", target):
-            return self._decide(request, judge, f"moving {source} to {target}") or Moved.DONE
+            moved = self._decide(request, judge, f"moving {source} to {target}") or Moved.DONE
+            if moved is Moved.DONE:
+                self._settle(new, old)
+        return moved
 
     def make_folder(self, path: PurePosixPath) -> None:
         at = self._at(path)
-
-        def request(session: Session) -> None:
-            session.mkdir(at)
-            _settle_folder(session, at)
 
         def judge(trouble: OSError) -> bool | None:
             if isinstance(trouble, NoInformation):
@@ -182,8 +178,9 @@ class SftpTree:
             return False if self.is_there(path) else None
 
         with _told("make", path):
-            if self._decide(request, judge, f"making {path}") is False:
+            if self._decide(lambda session: session.mkdir(at), judge, f"making {path}") is False:
                 raise AlreadyThere(f"Cannot make {path}: the name is taken")
+            self._settle(at)
 
     def settle(self, folder: PurePosixPath) -> None:
         """What was carried here is on the disk already; it is asked for in case the folder has gone."""
@@ -233,7 +230,7 @@ class SftpTree:
                         sink(block)
                         self._bandwidth.take(len(block))
 
-            with _told("read", source):
+            with _told("read", source, asking=True):
                 self._link.once(request, f"fetching {source}")
 
         receive(fetch, target, sha256=sha256, size=size, progress=progress)
@@ -251,7 +248,7 @@ class SftpTree:
             return (session.stat(at) if follow else session.lstat(at)).st_mode or 0
 
         try:
-            with _told("look at", path):
+            with _told("look at", path, asking=True):
                 return self._link.ask(request, f"looking at {path}")
         except NotThere:
             return None
@@ -280,6 +277,16 @@ class SftpTree:
                 if not isinstance(error, NoInformation) or time.monotonic() >= until:
                     raise
                 time.sleep(_PAUSE_SECONDS)
+
+    def _settle(self, *paths: str) -> None:
+        """Make names durable that were made or moved; a folder that has gone on meanwhile needs it no more."""
+
+        def request(session: Session) -> None:
+            for folder in dict.fromkeys(PurePosixPath(path).parent for path in paths):
+                with suppress(FileNotFoundError):
+                    _settle_folder(session, str(folder))
+
+        self._link.ask(request, "making names durable")
 
     def _link_new(self, session: Session, temporary: str, at: str, content: bytes) -> bool:
         """Write a file aside and give it a second name; False, and nothing is there, where links cannot be had."""
@@ -412,10 +419,12 @@ def _write(session: Session, at: str, content: bytes, how: How, *, durable: bool
             session.fsync(handle)
 
 
-def _settle_folder(session: Session, at: str) -> None:
-    """Make the name of something durable. OpenSSH opens folders as files; what cannot, leaves that to its disk."""
+def _settle_folder(session: Session, folder: str) -> None:
+    """Make the names in a folder durable. OpenSSH opens folders as files; what cannot, leaves that to its disk."""
+    if FSYNC not in session.extensions:
+        return
     try:
-        with session.opened(str(PurePosixPath(at).parent), How.READ) as handle:
+        with session.opened(folder, How.READ) as handle:
             session.fsync(handle)
     except FileNotFoundError:
         raise
@@ -448,7 +457,7 @@ def _remove_all(session: Session, at: str) -> None:
 
 
 @contextmanager
-def _told(doing: str, path: PurePosixPath) -> Iterator[None]:
+def _told(doing: str, path: PurePosixPath, *, asking: bool = False) -> Iterator[None]:
     """What a server refuses, in the words of the seam."""
     try:
         yield
@@ -459,6 +468,10 @@ def _told(doing: str, path: PurePosixPath) -> Iterator[None]:
     except PermissionError as error:
         raise TreeTrouble(f"The server does not allow to {doing} {path}: give its user the right to") from error
     except OSError as error:
+        if asking:  # a disk that does not answer the server, which is no answer either
+            raise NoInformation(
+                f'The server could not {doing} {path} and says no more than "{error}": look at its disk'
+            ) from error
         raise TreeTrouble(
             f'The server refused to {doing} {path} and says no more than "{error}": its disk may be full, or the '
             "name be of another kind"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.records.lock import LockRecord
 from shared.records.node import NodeRecord
 from shared.store import Claim, Store
+from shared.tree.tree import NoInformation
 
 WAYS = Ways({DEFAULT_PROFILE: (Way("libx264"),)}, {"libx264": 61.5})
 WaitUntil = Callable[[Callable[[], object]], None]
@@ -138,3 +140,32 @@ def test_a_record_that_cannot_be_written_stops_nothing(
     before = counter(farm, claim)
     wait_until(lambda: counter(farm, claim) >= before + 3)
     assert not pulse.lost
+
+
+class Silent:
+    """A sign of life whose server gives no answer; a hand-made double of what a broken link does."""
+
+    def beat(self) -> None:
+        raise NoInformation("the link broke while writing the lock file")
+
+    def abandon(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+@pytest.mark.parametrize(("patience", "lost"), [(0.0, True), (60.0, False)])
+def test_a_heartbeat_without_an_answer_is_borne_for_a_while(
+    store: Store, claim: Claim, wait_until: WaitUntil, patience: float, lost: bool
+) -> None:
+    """Nobody takes the task before the lease has run out; a heartbeat that was refused is another matter."""
+    pulse = Pulse(store, "c", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None, patience)
+    pulse.start()
+    pulse.hold(replace(claim, sign=Silent()))
+    if lost:
+        wait_until(lambda: pulse.lost)
+    else:
+        record = store.layout.node_record("c")
+        wait_until(lambda: record.exists() and NodeRecord.read(record).counter > 5)
+        assert not pulse.lost
+    pulse.let_go()
+    pulse.stop()

@@ -131,6 +131,23 @@ def test_replacing_leaves_the_new_content_alone(place: Place, durable: bool) -> 
         place.tree.replace(P("nowhere/one.json"), b"", durable=durable)
 
 
+def test_a_file_may_be_made_elsewhere(place: Place) -> None:
+    """In a folder for drafts, where that of its name may be moved away at any moment; nothing is left there."""
+    drafts = P(".farm")
+    place.tree.make_folder(P("task"))
+    place.tree.create(P("task/one.json"), b"first", by=drafts)
+    with pytest.raises(AlreadyThere):
+        place.tree.create(P("task/one.json"), b"first", by=drafts)
+    place.tree.replace(P("task/one.json"), b"second", by=drafts)
+    assert (place.root / "task/one.json").read_bytes() == b"second"
+    assert names_in(place.root / "task") == ["one.json"]
+    for write in (place.tree.create, place.tree.replace):
+        with pytest.raises(NotThere):
+            write(P("gone/one.json"), b"late", by=drafts)
+    assert names_in(place.root / ".farm") == []
+    assert not (place.root / "gone").exists()
+
+
 def test_a_move_never_replaces(place: Place) -> None:
     """Neither a file nor a folder, be it empty; and it says what came of it."""
     for name in ("file", "taken"):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.tree.sftp import SftpTree
-from shared.tree.tree import AlreadyThere, Moved
+from shared.tree.tree import AlreadyThere, Moved, NoInformation
 from tests.farside import linked
 from tests.strange_server import Ways, strange_server
+
+if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
 
 P = PurePosixPath
 
@@ -63,3 +67,16 @@ def test_an_upload_that_was_denied_its_name_has_it(tree: SftpTree, root: Path, t
     (tmp_path / "film.mp4").write_bytes(b"film")
     assert tree.upload(tmp_path / "film.mp4", P("final.mp4")).size == 4
     assert [path.name for path in root.iterdir()] == ["final.mp4"]
+
+
+def test_a_disk_that_does_not_answer_the_server_is_no_information(
+    tmp_path: Path, root: Path, dead_mounts: DeadMounts
+) -> None:
+    """It says "Failure" to every question, which is not "no such file"."""
+    (root / "tasks").mkdir()
+    dead_mounts.over(root / "tasks")
+    with strange_server(tmp_path, Ways()) as server, linked(server.remote(dead_mounts.seen(root))) as link:
+        tree = SftpTree(link)
+        for ask in (tree.entries, tree.is_folder, tree.is_there, tree.size, tree.read):
+            with pytest.raises(NoInformation, match="tasks"):
+                ask(P("tasks"))

@@ -187,6 +187,20 @@ def test_without_a_link_nothing_is_concluded(sshd: Sshd, cable: Cable, root: Pat
     assert "127.0.0.1" in str(caught.value)
 
 
+@pytest.mark.parametrize("fault", ["cut", "dead"])
+def test_a_link_that_breaks_as_it_is_made_is_no_refusal(sshd: Sshd, cable: Cable, root: Path, fault: str) -> None:
+    """Wherever in the handshake: while greeting, while keys are agreed on, while the own key is shown."""
+    for amount in range(1, 6000, 1500 if fault == "dead" else 600):
+
+        def happens() -> None:
+            (cable.cut if fault == "cut" else cable.freeze)()
+            threading.Timer(0.1, cable.mend).start()
+
+        with tree_at(sshd.remote(root, cable.port), Patience(connect=0.8, reply=0.8, link=10, keep_alive=1)) as tree:
+            cable.after(amount, happens)
+            assert tree.is_folder(P("tasks"))
+
+
 def test_a_beat_tells_a_lost_link_from_a_lost_hold(sshd: Sshd, cable: Cable, root: Path) -> None:
     """Only the second says that the task is somebody else's."""
     with tree_at(sshd.remote(root, cable.port), IMPATIENT) as tree:
@@ -226,7 +240,7 @@ def test_a_heartbeat_goes_on_beside_an_upload(sshd: Sshd, root: Path, film: Path
 
 def test_a_heartbeat_gets_through_on_a_slow_line(sshd: Sshd, cable: Cable, root: Path, tmp_path: Path) -> None:
     """No more of a file is on its way than is through in a moment, so that an answer never takes too long."""
-    (tmp_path / "film.mp4").write_bytes(FILM[: 1 << 20])
+    (tmp_path / "film.mp4").write_bytes(FILM[:400_000])
     beats: list[float] = []
     ended = threading.Event()
     with tree_at(sshd.remote(root, cable.port), Patience(connect=5, reply=3, link=3, keep_alive=1)) as tree:
@@ -248,7 +262,7 @@ def test_a_heartbeat_gets_through_on_a_slow_line(sshd: Sshd, cable: Cable, root:
         ended.set()
         thread.join()
     assert told == sorted(set(told)), "it was not begun twice"
-    assert len(beats) > 2
+    assert beats
     assert median(beats) < whole / 2, "they do not wait for the whole of it"
 
 
