@@ -59,8 +59,9 @@ class LocalTree:
         try:
             with _told("list", folder), os.scandir(self._at(folder)) as found:
                 return [Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
-        except NotThere:
-            if is_there(self._at(folder)):  # nobody must take that for a folder that holds nothing
+        except NotThere as error:
+            if isinstance(error.__cause__, NotADirectoryError) and self._at(folder).is_file():
+                # Nobody must take that for a folder that holds nothing.
                 raise TreeTrouble(f"Cannot list {folder}: it is not a folder") from None
             raise
 
