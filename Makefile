@@ -36,8 +36,8 @@ check: $(STAMP)     ## lint, format check and strict types
 torture-ingest: $(STAMP) ## kill and spoil ingest at every single step (more than half an hour; needs strace)
 	$(BIN)/python -m tests.torture.kill_at_every_step
 
-torture-ingest-sample: $(STAMP) ## two minutes of it, other steps every day
-	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 100
+torture-ingest-sample: $(STAMP) ## a minute and a half of it, other steps every day
+	$(BIN)/python -m tests.torture.kill_at_every_step --seconds 70
 
 torture-claims: $(STAMP) ## kill and spoil each verb of a task at every single step (half a minute; needs strace)
 	$(BIN)/python -m tests.torture.claims_at_every_step
@@ -46,7 +46,7 @@ torture: $(STAMP) ## war over 5,000 tasks: workers are killed, frozen, lied to, 
 	$(BIN)/python -m tests.torture.war
 
 torture-sample: $(STAMP) ## a minute of it, another one every time
-	$(BIN)/python -m tests.torture.war --tasks 400 --most 60
+	$(BIN)/python -m tests.torture.war --tasks 300 --most 30
 
 torture-two: $(STAMP) ## the same war between two network namespaces with sshfs mounts of one tree (needs root, sshfs, sshd)
 	$(BIN)/python -m tests.torture.two_machines
