@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power torture-sftp fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size contact-sheet screenshots clean
+        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size bench-status contact-sheet screenshots clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -99,6 +99,9 @@ bench-scales: $(STAMP) ## which quality of x265 and SVT-AV1 looks like which of 
 
 bench-size: $(STAMP) ## how many nodes one root carries, by simulation (some minutes)
 	$(BIN)/python -m benchmarks.farm_size
+
+bench-status: $(STAMP) ## how long `reelmill status` takes with 100,000 tasks and 1,000 nodes (a minute)
+	$(BIN)/python -m benchmarks.status
 
 contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in contact-sheet.jpg (needs realmedia)
 	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg
