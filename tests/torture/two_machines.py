@@ -3,7 +3,7 @@
 What one machine sees of the other's work is as old as its caches: listings and attributes stay what they were for some
 seconds. Recovery runs in every worker, and in a main process on the disk where the tree really lies.
 
-    python -m tests.torture.two_machines                300 tasks
+    python -m tests.torture.two_machines                150 tasks
 
 The last line is ``RESULT {…}``, as of the war.
 """
@@ -35,7 +35,7 @@ _CACHED_SECONDS = 4
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="two_machines", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tasks", type=int, default=300)
+    parser.add_argument("--tasks", type=int, default=150)
     parser.add_argument("--most", type=float, default=1800.0)
     parser.add_argument("--latencies", action="store_true", help="only tell how long requests take, and end")
     parser.add_argument("--seed", default=str(time.time_ns()))

@@ -54,7 +54,7 @@ _WORKERS = 10
 _TMPFS_MB = 600
 _FILLED_SECONDS = 1.5
 _FROZEN = (1.3, 3.0)  # leases
-_BLOWS_PER_SECOND = 5.0
+_BLOWS_PER_SECOND = 15 / LEASE  # so that some are always at work
 _PATIENCE = 240.0  # seconds in peace until every task must have ended
 
 
