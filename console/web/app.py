@@ -24,7 +24,7 @@ from console.web.live import Live
 from console.web.media import media
 from console.web.plain import PlainJSON, plain_text
 from console.web.verbs import TaskId, verbs
-from console.web.view import Looking, View
+from console.web.view import Looking, Video, View
 from console.where import Whereabouts, whereabouts
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
@@ -82,6 +82,13 @@ def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C9
     def farm() -> View:
         """The farm as the page shows it."""
         return Looking(layout).look()
+
+    @app.get("/api/videos")
+    def videos(
+        after: Annotated[str, Query(max_length=36)], limit: Annotated[int, Query(ge=1, le=100)] = 24
+    ) -> list[Video]:
+        """The finished videos that are older than one of them, newest first."""
+        return Looking(layout).older(after, limit)
 
     @app.get("/api/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
     def stream() -> StreamingResponse:

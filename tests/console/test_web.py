@@ -211,6 +211,22 @@ def test_what_is_not_a_video_is_told_by_its_head(site: Site, finish_task: Add) -
     assert site.get(f"/media/{task_id}/metadata").status_code == 422
 
 
+def test_older_videos_are_told_part_by_part(site: Site, finish_task: Add) -> None:
+    """Newest first, without gaps or doubles, also while new ones come."""
+    ids: list[str] = []
+    for number in range(30):
+        task_id = finish_task(titles=(), chapter=f"{number}")
+        os.utime(site.layout.task(TaskState.FINISHED, task_id), (1_000_000 + number, 1_000_000 + number))
+        ids.insert(0, task_id)
+    told = [video["task_id"] for video in site.get("/api/farm").json()["videos"]]
+    finish_task(titles=(), chapter="new")
+    while part := site.get(f"/api/videos?limit=4&after={told[-1]}").json():
+        assert len(part) <= 4
+        told += [video["task_id"] for video in part]
+    assert told == ids
+    assert site.get("/api/videos?after=nothing").json() == []
+
+
 def test_files_are_closed_again(site: Site, finish_task: Add) -> None:
     """After whole ones, parts, and parts that there are not."""
     task_id = finish_task()

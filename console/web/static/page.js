@@ -178,8 +178,28 @@ function draw(view) {
   }, "None.");
   list("failed-list", farm.failed, (one) =>
     explained(one.label, one.reason, null, `task ${one.task_id}`, `/api/tasks/${one.task_id}/retry`), "None.");
-  list("video-list", view.videos, video, "None yet.");
+  newest = view.videos;
+  finished = counts.output;
+  drawVideos();
 }
+
+let newest = [], older = [], finished = 0;
+function drawVideos() {
+  const ids = new Set(newest.map((one) => one.task_id));
+  const all = [...newest, ...older.filter((one) => !ids.has(one.task_id))];
+  list("video-list", all, video, "None yet.");
+  at("older").hidden = all.length >= finished;
+}
+
+at("older").addEventListener("click", async () => {
+  const last = older.at(-1) ?? newest.at(-1);
+  const answer = await fetch(`/api/videos?after=${last.task_id}`, { headers: headers() }).catch(() => null);
+  if (!answer?.ok) return say("Older videos could not be listed; try again.", true);
+  const found = await answer.json();
+  older.push(...found);
+  drawVideos();
+  if (found.length) at("video-list").querySelector(`[data-key="video ${found[0].task_id}"]`)?.focus();
+});
 
 at("pause").addEventListener("click", async () => {
   const told = await ask(`/api/farm/${at("pause").dataset.verb}`);
