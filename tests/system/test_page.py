@@ -53,14 +53,19 @@ def layout(tmp_path: Path) -> Layout:
 
 @pytest.fixture
 def address(layout: Layout, tmp_path: Path) -> Iterator[str]:
-    """A whole farm and its page; the address has the token in it."""
+    """A whole farm and its page, which asks for the token to look as well; the address has it in it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = (tmp_path / "log").open("wb")
     commands = [["run"], ["web", "--listen", f"127.0.0.1:{port}"]]
     running = [
-        subprocess.Popen([REELMILL, name, "--root", str(layout.root), *more], stderr=log, stdout=log)
+        subprocess.Popen(
+            [REELMILL, name, "--root", str(layout.root), *more],
+            stderr=log,
+            stdout=log,
+            env={**os.environ, "REELMILL_WEB__NAMES": '["farm.example"]'},
+        )
         for name, *more in commands
     ]
     until(layout.web_token.exists)
@@ -119,13 +124,17 @@ def test_a_farm_is_followed_and_led_from_the_page(layout: Layout, address: str, 
     broken.write_bytes(b"no film at all")
     drop(layout, "story/tales/orla/voice/one.mp3", "-i", SPEECH)
 
+    until(lambda: browser.execute_script("return window.button = document.querySelector('#node-list button')"))
     bars = _watch_bar(browser)
     assert len(bars) >= 3, bars
+    assert browser.execute_script("return document.contains(window.button)"), "a press that takes a while still counts"
     assert "broken" in words_in(browser, "rejected-list")
     picture(browser, "page-rendering")
 
     until(lambda: "Play tales/orla/one" in words_in(browser, "video-list"))
     assert not browser.find_elements(By.CSS_SELECTOR, "#rejected-list b")  # a name is no markup
+    poster = browser.find_element(By.CSS_SELECTOR, "#video-list img")
+    until(lambda: browser.execute_script("return arguments[0].naturalWidth", poster))
     _press(browser, "#video-list button")
     film = browser.find_element(By.ID, "film")
     first = until(lambda: browser.execute_script("return arguments[0].currentTime", film))
@@ -145,6 +154,8 @@ def test_a_farm_is_followed_and_led_from_the_page(layout: Layout, address: str, 
         phone = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": True}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
         assert browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
+        small = "return [...document.querySelectorAll('button')].filter(b => b.offsetParent && b.offsetHeight < 44)"
+        assert not [found.text for found in browser.execute_script(small)], "a thumb needs 44 pixels"
     picture(browser, "page-phone")
     _press(browser, "#pause")
     until(lambda: "Farm paused by the web page" in browser.find_element(By.ID, "main").text)

@@ -14,9 +14,12 @@ function headers() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
+let silence;
 function say(words, bad = false) {
   at("said").textContent = words;
   at("said").classList.toggle("bad", bad);
+  clearTimeout(silence);
+  if (!bad) silence = setTimeout(() => say(""), 10_000); // what is wrong stays until something else is said
 }
 
 async function ask(path, body) {
@@ -55,19 +58,43 @@ const clock = (seconds) => {
   return parts[0] ? `${parts[0]}:${minutes}:${rest}` : `${Number(minutes)}:${rest}`;
 };
 
-// A list is drawn again only where its words have changed, so that neither focus nor a screen reader is disturbed.
-const drawn = new Map();
-function list(id, items, draw, none) {
-  const key = JSON.stringify(items);
-  if (drawn.get(id) === key) return;
-  drawn.set(id, key);
-  const focused = document.activeElement?.dataset?.key;
-  at(id).replaceChildren(...(items.length ? items.map(draw) : [make("li", none, { class: "why" })]));
-  if (focused) at(id).querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+// An item keeps its element for as long as it is listed and says the same, or can be told anew in it (`update`), so that a
+// click that takes a while, focus, and a screen reader's place stay where they are.
+const lists = new Map();
+function list(id, items, key, draw, none) {
+  const before = lists.get(id) ?? new Map(), now = new Map();
+  for (const item of items) {
+    const said = JSON.stringify(item), old = before.get(key(item));
+    if (!old) now.set(key(item), { said, element: draw(item) });
+    else now.set(key(item), { said, element: old.said === said ? old.element : drawnAnew(old.element, item, draw) });
+  }
+  lists.set(id, now);
+  const elements = [...now.values()].map((shown) => shown.element);
+  const wanted = elements.length ? elements : [make("li", none, { class: "why" })];
+  for (const child of [...at(id).children]) if (!wanted.includes(child)) child.remove();
+  wanted.forEach((element, place) => {
+    if (at(id).children[place] !== element) at(id).insertBefore(element, at(id).children[place] ?? null);
+  });
 }
 
-function button(words, key, act) {
-  return make("button", words, { type: "button", "data-key": key, on: act });
+function drawnAnew(element, item, draw) {
+  if (element.update) {
+    element.update(item);
+    return element;
+  }
+  const focused = element.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const fresh = draw(item);
+  element.replaceWith(fresh);
+  if (focused) fresh.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  return fresh;
+}
+
+function tell(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+function button(words, what, key, act) {
+  return make("button", words, { type: "button", "data-key": key, "aria-label": `${words}: ${what}`, on: act });
 }
 
 function row(words, ...buttons) {
@@ -76,31 +103,42 @@ function row(words, ...buttons) {
   return line;
 }
 
-function node(view) {
-  const record = view.record;
-  const item = make("li");
-  const paused = Boolean(view.orders.pause);
-  const name = record.node;
-  item.append(row(name, button(paused ? "Resume" : "Pause", `pause ${name}`, async () => {
+function node(first) {
+  const name = first.record.node;
+  let paused = false;
+  const verb = button("Pause", name, `pause ${name}`, async () => {
     const told = await ask(`/api/nodes/${encodeURIComponent(name)}/${paused ? "resume" : "pause"}`);
     if (told) say(told.words);
-  })));
-  const state = view.running === false ? "not running any more" : record.state;
-  const words = view.verdict ?? record.label ?? record.why ?? "";
-  item.append(make("p", words ? `${state}: ${words}` : state, { class: view.verdict ? "bad" : "" }));
-  if (record.percent !== null) {
-    const bar = make("progress", undefined, { max: 100, value: record.percent, "aria-label": `${name}, ${record.phase}` });
+  });
+  const doing = make("p", ""), progress = make("p", "", { class: "why" });
+  const bar = make("progress", undefined, { max: 100 });
+  const item = make("li");
+  item.append(row(name, verb), doing, bar, progress);
+  item.update = (view) => {
+    const record = view.record;
+    paused = Boolean(view.orders.pause);
+    tell(verb, paused ? "Resume" : "Pause");
+    verb.setAttribute("aria-label", `${verb.textContent}: ${name}`);
+    const state = view.running === false ? "not running any more" : record.state;
+    const words = view.verdict ?? record.label ?? record.why ?? "";
+    tell(doing, words ? `${state}: ${words}` : state);
+    doing.className = view.verdict ? "bad" : "";
+    bar.hidden = progress.hidden = record.percent === null;
+    if (record.percent === null) return;
     const left = record.eta_seconds === null ? "" : `, ${clock(record.eta_seconds)} left`;
     const speed = record.fps ? ` at ${Math.round(record.fps)} frames a second` : "";
-    item.append(bar, make("p", `${record.phase} ${Math.round(record.percent)} %${speed}${left}`));
-  }
+    bar.value = record.percent;
+    bar.setAttribute("aria-label", `${name}, ${record.phase}`);
+    tell(progress, `${record.phase} ${Math.round(record.percent)} %${speed}${left}`);
+  };
+  item.update(first);
   return item;
 }
 
 function waiting(one) {
   const item = make("li");
   const id = one.task.task_id;
-  item.append(row(`${one.place}. ${one.task.label}`, button("Cancel", `cancel ${id}`, async () => {
+  item.append(row(`${one.place}. ${one.task.label}`, button("Cancel", one.task.label, `cancel ${id}`, async () => {
     if (confirm(`Give up ${one.task.label}?`) && await ask(`/api/tasks/${id}/cancel`)) say(`${one.task.label} was cancelled.`);
   })));
   item.append(make("p", `${clock(one.task.seconds ?? 0)}, priority ${one.priority}`, { class: "why" }));
@@ -109,7 +147,7 @@ function waiting(one) {
 
 function explained(title, reason, advice, key, path) {
   const item = make("li");
-  item.append(row(title, button("Try again", key, async () => {
+  item.append(row(title, button("Try again", title, key, async () => {
     const told = await ask(path);
     const refused = told?.items?.find((one) => one.outcome === "refused");
     if (refused) say(refused.why, true);
@@ -117,6 +155,14 @@ function explained(title, reason, advice, key, path) {
   })));
   item.append(make("p", reason ?? "No reason was recorded.", { class: "bad" }));
   if (advice) item.append(make("p", advice, { class: "why" }));
+  return item;
+}
+
+function figure([words, first]) {
+  const item = make("li"), count = make("strong", "");
+  item.append(count, ` ${words}`);
+  item.update = ([, now]) => tell(count, String(now));
+  item.update([words, first]);
   return item;
 }
 
@@ -160,23 +206,21 @@ function draw(view) {
   const trouble = farm.trouble ? ` – ${farm.trouble}` : "";
   at("main").textContent = farm.farm_pause ? `Farm paused by ${farm.farm_pause.by}` : `Main worker ${main}${trouble}`;
   at("main").classList.toggle("bad", Boolean(farm.trouble || !farm.main_running));
-  at("counts").textContent = `${counts.tasks} waiting, ${counts.processing} being rendered, ${counts.output} finished, `
-    + `${counts["trash/failed"]} failed, ${counts["trash/invalid"]} drops rejected`;
+  const figures = { waiting: "tasks", "being rendered": "processing", finished: "output", failed: "trash/failed", "drops rejected": "trash/invalid" };
+  list("counts", Object.entries(figures).map(([words, name]) => [words, counts[name]]), ([words]) => words, figure);
   at("pause").textContent = farm.farm_pause ? "Resume the farm" : "Pause the farm";
   at("pause").dataset.verb = farm.farm_pause ? "resume" : "pause";
-  list("node-list", farm.nodes, node, "No render worker runs; start one with: reelmill render");
-  list("queue-list", view.waiting, waiting, "Nothing waits.");
+  list("node-list", farm.nodes, (one) => one.record.node, node, "No render worker runs; start one with: reelmill render");
+  list("queue-list", view.waiting, (one) => one.task.task_id, waiting, "Nothing waits.");
   const held = [...farm.pending.map((one) => [one.drop, one.doing]), ...farm.waiting_voices.map((one) => [one.voice, one.reason])];
-  list("held-list", held, ([name, why]) => {
+  list("held-list", held, ([name]) => name, ([name, why]) => {
     const item = make("li");
     item.append(make("strong", name), make("p", why, { class: "why" }));
     return item;
   }, "Nothing.");
-  list("rejected-list", farm.rejected, (one) => {
-    const name = one.now.split("/").at(-1);
-    return explained(name, one.reason, one.advice, `drop ${one.drop_id}`, `/api/rejected/${one.drop_id}/retry`);
-  }, "None.");
-  list("failed-list", farm.failed, (one) =>
+  list("rejected-list", farm.rejected, (one) => one.drop_id, (one) =>
+    explained(one.drop, one.reason, one.advice, `drop ${one.drop_id}`, `/api/rejected/${one.drop_id}/retry`), "None.");
+  list("failed-list", farm.failed, (one) => one.task_id, (one) =>
     explained(one.label, one.reason, null, `task ${one.task_id}`, `/api/tasks/${one.task_id}/retry`), "None.");
   newest = view.videos;
   finished = counts.output;
@@ -187,7 +231,7 @@ let newest = [], older = [], finished = 0;
 function drawVideos() {
   const ids = new Set(newest.map((one) => one.task_id));
   const all = [...newest, ...older.filter((one) => !ids.has(one.task_id))];
-  list("video-list", all, video, "None yet.");
+  list("video-list", all, (one) => one.task_id, video, "None yet.");
   at("older").hidden = all.length >= finished;
 }
 
