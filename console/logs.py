@@ -71,6 +71,14 @@ def files(layout: Layout, node: str | None = None) -> list[Path]:
     return sorted(layout.logs.glob(name))
 
 
+def latest(layout: Layout, most: int) -> list[Path]:
+    """The logs that were written last; links are left out."""
+    with os.scandir(layout.logs) as entries:
+        plain = [entry for entry in entries if entry.name.endswith(".log") and entry.is_file(follow_symlinks=False)]
+    written = sorted(plain, key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns)
+    return [Path(entry.path) for entry in written[-most:]]
+
+
 def _follow(layout: Layout, node: str | None, tails: list[Tail], is_wanted: Callable[[Entry], bool]) -> None:
     """Show what is written from now on, by workers that are started later as well."""
     try:
@@ -121,6 +129,24 @@ class Tail:
             return []
         self._position += len(whole) + 1
         return list(_entries(whole.decode("utf-8", "replace").splitlines()))
+
+    def last(self, most_bytes: int) -> list[Entry]:
+        """The events in the last bytes of the file, without what was rotated away; a link is not followed.
+
+        Raises:
+            OSError: it cannot be read, or is a link.
+        """
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:  # it is being rotated
+            return []
+        with os.fdopen(handle, "rb") as stream:
+            start = max(0, os.fstat(handle).st_size - most_bytes)
+            stream.seek(start)
+            content = stream.read(most_bytes)
+        whole = content.partition(b"\n")[2] if start else content
+        entries = _entries(whole.decode("utf-8", "replace").splitlines())
+        return [entry for entry in entries if entry.when or not start]  # what is left of one that was cut goes
 
 
 def _entries(lines: Iterable[str]) -> Iterator[Entry]:

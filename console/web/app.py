@@ -16,8 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.telemetry import TelemetryConfig
 
 from console.history import Event, events
-from console.logs import Tail
-from console.logs import files as log_files
+from console.logs import Tail, latest
 from console.show import Shown, shown
 from console.web.guard import COOKIE
 from console.web.live import Live
@@ -34,6 +33,7 @@ from shared.store import Store
 from shared.version import PROGRAM
 
 _ALIVE_SECONDS = 15.0  # proxies cut what is silent for long
+_MOST_LOGS, _LOG_BYTES = 20, 64 * 1024  # a page that shows them asks every two seconds
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 _STATIC = files("console.web") / "static"
 
@@ -119,9 +119,8 @@ def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C9
 
     @app.get("/api/logs")
     def logs(lines: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[str]:
-        """The last lines of the logs of all workers."""
-        kept = merge(*(Tail(path).kept() for path in log_files(layout) if not path.is_symlink()))
-        last = deque(kept, maxlen=lines)
+        """The last lines of the logs of all workers, by time: of the ends of the twenty that were written last."""
+        last = deque(merge(*(Tail(path).last(_LOG_BYTES) for path in latest(layout, _MOST_LOGS))), maxlen=lines)
         return [line for entry in last for line in entry.text.splitlines()][-lines:]
 
     return app

@@ -107,7 +107,7 @@ function node(first) {
   const name = first.record.node;
   let paused = false;
   const verb = button("Pause", name, `pause ${name}`, async () => {
-    const told = await ask(`/api/nodes/${encodeURIComponent(name)}/${paused ? "resume" : "pause"}`);
+    const told = await ask(`api/nodes/${encodeURIComponent(name)}/${paused ? "resume" : "pause"}`);
     if (told) say(told.words);
   });
   const doing = make("p", ""), progress = make("p", "", { class: "why" });
@@ -139,7 +139,7 @@ function waiting(one) {
   const item = make("li");
   const id = one.task.task_id;
   item.append(row(`${one.place}. ${one.task.label}`, button("Cancel", one.task.label, `cancel ${id}`, async () => {
-    if (confirm(`Give up ${one.task.label}?`) && await ask(`/api/tasks/${id}/cancel`)) say(`${one.task.label} was cancelled.`);
+    if (confirm(`Give up ${one.task.label}?`) && await ask(`api/tasks/${id}/cancel`)) say(`${one.task.label} was cancelled.`);
   })));
   item.append(make("p", `${clock(one.task.seconds ?? 0)}, priority ${one.priority}`, { class: "why" }));
   return item;
@@ -169,7 +169,7 @@ function figure([words, first]) {
 function video(one) {
   const item = make("li");
   const open = make("button", undefined, { type: "button", "data-key": `video ${one.task_id}`, on: () => play(one) });
-  if (one.has_poster) open.append(make("img", undefined, { src: `/media/${one.task_id}/poster`, alt: "", loading: "lazy" }));
+  if (one.has_poster) open.append(make("img", undefined, { src: `media/${one.task_id}/poster`, alt: "", loading: "lazy" }));
   open.append(make("span", `Play ${one.label}${one.seconds ? `, ${clock(one.seconds)}` : ""}`));
   item.append(open);
   return item;
@@ -178,14 +178,14 @@ function video(one) {
 function play(one) {
   const film = at("film");
   film.replaceChildren();
-  film.src = `/media/${one.task_id}/video`;
+  film.src = `media/${one.task_id}/video`;
   if (one.has_captions) {
-    film.append(make("track", undefined, { kind: "captions", src: `/media/${one.task_id}/captions`, label: "Captions" }));
+    film.append(make("track", undefined, { kind: "captions", src: `media/${one.task_id}/captions`, label: "Captions" }));
   }
   const name = encodeURIComponent(`${one.label.replaceAll("/", " - ").slice(0, 100)}.${one.path.split(".").at(-1)}`);
   at("player-links").replaceChildren(
-    make("a", "Download", { href: `/media/${one.task_id}/video?download=${name}` }),
-    ...(one.has_sheet ? [make("a", "Contact sheet", { href: `/media/${one.task_id}/sheet`, target: "_blank" })] : []),
+    make("a", "Download", { href: `media/${one.task_id}/video?download=${name}` }),
+    ...(one.has_sheet ? [make("a", "Contact sheet", { href: `media/${one.task_id}/sheet`, target: "_blank" })] : []),
   );
   at("player-title").textContent = one.label;
   at("player").showModal();
@@ -219,9 +219,9 @@ function draw(view) {
     return item;
   }, "Nothing.");
   list("rejected-list", farm.rejected, (one) => one.drop_id, (one) =>
-    explained(one.drop, one.reason, one.advice, `drop ${one.drop_id}`, `/api/rejected/${one.drop_id}/retry`), "None.");
+    explained(one.drop, one.reason, one.advice, `drop ${one.drop_id}`, `api/rejected/${one.drop_id}/retry`), "None.");
   list("failed-list", farm.failed, (one) => one.task_id, (one) =>
-    explained(one.label, one.reason, null, `task ${one.task_id}`, `/api/tasks/${one.task_id}/retry`), "None.");
+    explained(one.label, one.reason, null, `task ${one.task_id}`, `api/tasks/${one.task_id}/retry`), "None.");
   newest = view.videos;
   finished = counts.output;
   drawVideos();
@@ -237,7 +237,7 @@ function drawVideos() {
 
 at("older").addEventListener("click", async () => {
   const last = older.at(-1) ?? newest.at(-1);
-  const answer = await fetch(`/api/videos?after=${last.task_id}`, { headers: headers() }).catch(() => null);
+  const answer = await fetch(`api/videos?after=${last.task_id}`, { headers: headers() }).catch(() => null);
   if (!answer?.ok) return say("Older videos could not be listed; try again.", true);
   const found = await answer.json();
   older.push(...found);
@@ -246,14 +246,14 @@ at("older").addEventListener("click", async () => {
 });
 
 at("pause").addEventListener("click", async () => {
-  const told = await ask(`/api/farm/${at("pause").dataset.verb}`);
+  const told = await ask(`api/farm/${at("pause").dataset.verb}`);
   if (told) say(told.words);
 });
 
 at("enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   sessionStorage.setItem(KEY, at("token").value.trim());
-  if (await ask("/api/session")) {
+  if (await ask("api/session")) {
     at("enter").hidden = true;
     at("token").value = "";
     say("The token was taken.");
@@ -270,7 +270,7 @@ at("show-log").addEventListener("click", () => {
   clearInterval(logTimer);
   if (!lines.hidden) {
     const read = async () => {
-      const answer = await fetch("/api/logs?lines=200", { headers: headers() });
+      const answer = await fetch("api/logs?lines=200", { headers: headers() });
       if (!answer.ok) return;
       const isAtEnd = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 4;
       lines.textContent = (await answer.json()).join("\n");
@@ -284,11 +284,11 @@ at("show-log").addEventListener("click", () => {
 let source;
 function listen() {
   source?.close();
-  source = new EventSource("/api/stream");
+  source = new EventSource("api/stream");
   source.onmessage = (event) => draw(JSON.parse(event.data));
   source.addEventListener("unreachable", (event) => say(JSON.parse(event.data), true));
   source.onerror = async () => {
-    const answer = await fetch("/api/history?limit=1", { headers: headers() }).catch(() => null);
+    const answer = await fetch("api/history?limit=1", { headers: headers() }).catch(() => null);
     if (answer?.status === 401) {
       source.close();
       askForToken();
@@ -301,5 +301,5 @@ function listen() {
 // A page that nobody sees holds no connection: a browser has six for one server, and every open page would keep one.
 document.addEventListener("visibilitychange", () => (document.hidden ? source?.close() : listen()));
 
-if (sessionStorage.getItem(KEY)) await ask("/api/session").catch(() => null);
+if (sessionStorage.getItem(KEY)) await ask("api/session").catch(() => null);
 listen();
