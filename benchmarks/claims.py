@@ -48,7 +48,7 @@ def main() -> None:
         take(Layout(Path(root)), node, float(seconds))
         return
     few, many, crowd = (100, 2_000, 500) if given.small else (1_000, 100_000, 10_000)
-    seconds, rounds = (2.0, 2) if given.small else (15.0, 5)
+    seconds, rounds = (2.0, 2) if given.small else (10.0, 3)
     with root_of(few, given.into) as small, root_of(many, given.into) as large:
         ratio = cost_ratio(small, large, seconds, rounds)
     with root_of(crowd, given.into) as shared:
