@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.trash import RejectedDrop, rejected_drop, rejected_names
+from console.trash import RejectedDrop, drop_id, rejected_drop, rejected_names
 from shared.domain.layout import POSTER, REASON, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
@@ -53,6 +53,7 @@ class DropView(_Shown):
     code: str | None = None
     reason: str | None = None
     advice: str | None = None
+    drop_id: str | None = Field(None, description="For rejected drops: a word for it that is safe in an address.")
 
 
 class NodeView(_Shown):
@@ -142,6 +143,7 @@ def _rejected_view(layout: Layout, drop: RejectedDrop) -> DropView:
         code=reason.code if reason else None,
         reason=reason.reason if reason else drop.trouble,
         advice=reason.advice if reason else None,
+        drop_id=drop_id(drop.path.name),
     )
 
 

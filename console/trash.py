@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,18 @@ def rejected_names(layout: Layout) -> tuple[list[str], list[str]]:
     drops = set(there)
     # The explanation of a drop that is itself called x.reason.json is not one of a drop x that is gone.
     return there, [name for name in explained if name not in names and f"{name}{REASON_SUFFIX}" not in drops]
+
+
+def drop_id(name: str) -> str:
+    """A word for a name in ``trash/invalid/`` that is safe in an address, whatever the name holds: 32 hex digits."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
+def drop_of_id(layout: Layout, wanted: str) -> RejectedDrop | None:
+    """The rejected drop of an id; only names that are there are ever compared."""
+    there, gone = rejected_names(layout)
+    found = next((name for name in (*there, *gone) if drop_id(name) == wanted), None)
+    return rejected_drop(layout, found, is_there=found in there) if found is not None else None
 
 
 def rejected_drop(layout: Layout, name: str, *, is_there: bool = True) -> RejectedDrop:

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
 from heapq import merge
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from fastapi.telemetry import TelemetryConfig
 
 from console.history import Event, events
 from console.logs import Tail
 from console.logs import files as log_files
 from console.show import Shown, shown
 from console.web.guard import COOKIE
+from console.web.live import Live
+from console.web.media import media
+from console.web.plain import PlainJSON, plain_text
 from console.web.verbs import TaskId, verbs
-from console.web.view import Looking, View
+from console.web.view import Looking, Video, View
 from console.where import Whereabouts, whereabouts
-from shared.domain.layout import CAPTIONS, POSTER, SHEET, Layout
-from shared.domain.task import TaskState
+from shared.domain.errors import ReelmillError
+from shared.domain.layout import Layout
+from shared.files import as_machine_trouble
 from shared.records.record import RecordError
 from shared.store import Store
 from shared.version import PROGRAM
 
-_SECONDS = 1.0  # nodes say what they do once a second
 _ALIVE_SECONDS = 15.0  # proxies cut what is silent for long
-_KINDS = {".mp4": "video/mp4", ".mov": "video/quicktime", ".mkv": "video/x-matroska"}
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 _STATIC = files("console.web") / "static"
 
 
-def application(layout: Layout, token: str) -> FastAPI:  # noqa: C901 - one small function for each address
-    """Everything that is served for one root."""
+def live_view(layout: Layout) -> Live:
+    """What the stream of a root tells, looked at once for all who watch."""
+    return Live(partial(_event, Looking(layout)))
+
+
+def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C901 - one small function for each address
+    """Everything that is served for one root.
+
+    Args:
+        cookie: what a browser shows with pictures and videos once it has shown the token.
+    """
     app = FastAPI(
         title="Reelmill",
         version=PROGRAM,
@@ -43,20 +56,26 @@ def application(layout: Layout, token: str) -> FastAPI:  # noqa: C901 - one smal
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        default_response_class=PlainJSON,
+        telemetry=_SILENT,
     )
     store = Store(layout)
     app.mount("/static", StaticFiles(directory=str(_STATIC)), name="static")
     app.include_router(verbs(layout))
+    app.include_router(media(layout))
+    for kind in (OSError, ReelmillError):
+        app.add_exception_handler(kind, _unreachable)
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> str:
         return (_STATIC / "index.html").read_text("utf-8")
 
     @app.post("/api/session")
     def session() -> Response:
-        """Have the browser show the token as a cookie too, for pictures and videos; it is in the request already."""
+        """Have the browser show a cookie with pictures and videos, which cannot send the token."""
         response = Response(status_code=204)
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict")
         return response
 
     @app.get("/api/farm")
@@ -64,10 +83,17 @@ def application(layout: Layout, token: str) -> FastAPI:  # noqa: C901 - one smal
         """The farm as the page shows it."""
         return Looking(layout).look()
 
+    @app.get("/api/videos")
+    def videos(
+        after: Annotated[str, Query(max_length=36)], limit: Annotated[int, Query(ge=1, le=100)] = 24
+    ) -> list[Video]:
+        """The finished videos that are older than one of them, newest first."""
+        return Looking(layout).older(after, limit)
+
     @app.get("/api/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
-    def stream(request: Request) -> StreamingResponse:
-        """The same as server-sent events, as often as it changes."""
-        return StreamingResponse(_events(layout, request), media_type="text/event-stream")
+    def stream() -> StreamingResponse:
+        """The same as server-sent events, whenever it changes; one named `unreachable` says why it cannot be read."""
+        return StreamingResponse(_events(live), media_type="text/event-stream")
 
     @app.get("/api/tasks/{task_id}")
     def task(task_id: TaskId) -> Shown:
@@ -94,42 +120,30 @@ def application(layout: Layout, token: str) -> FastAPI:  # noqa: C901 - one smal
     @app.get("/api/logs")
     def logs(lines: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[str]:
         """The last lines of the logs of all workers."""
-        kept = merge(*(Tail(path).kept() for path in log_files(layout)))
-        return [entry.text for entry in deque(kept, maxlen=lines)]
-
-    @app.get("/media/{task_id}/{what}", response_class=FileResponse)
-    def media(task_id: TaskId, what: str) -> FileResponse:
-        """What a finished task has: ``video``, ``poster``, ``sheet`` or ``captions``; parts of it on request."""
-        folder = layout.task(TaskState.FINISHED, task_id)
-        video = store.video(task_id)
-        found = {
-            "video": (video, _KINDS.get(video.suffix, "application/octet-stream")),
-            "poster": (folder / POSTER, "image/jpeg"),
-            "sheet": (folder / SHEET, "image/jpeg"),
-            "captions": (folder / CAPTIONS, "text/vtt"),
-        }
-        path, kind = found.get(what, (None, ""))
-        if path is None or not _is_within(path, folder):
-            raise HTTPException(404, "there is no such file")
-        return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=3600"})
+        kept = merge(*(Tail(path).kept() for path in log_files(layout) if not path.is_symlink()))
+        last = deque(kept, maxlen=lines)
+        return [line for entry in last for line in entry.text.splitlines()][-lines:]
 
     return app
 
 
-def _is_within(path: Path, folder: Path) -> bool:
-    """Whether a file is a plain one in its folder, and the folder no link to elsewhere."""
-    return path.is_file() and not path.is_symlink() and path.resolve().parent == folder.parent.resolve() / folder.name
+def _event(looking: Looking) -> str:
+    """One look at the farm as a server-sent event."""
+    try:
+        return f"data: {plain_text(looking.look().model_dump(mode='json', by_alias=True))}\n\n"
+    except (OSError, ReelmillError) as error:
+        return f"event: unreachable\ndata: {plain_text(_words(error))}\n\n"
 
 
-async def _events(layout: Layout, request: Request) -> AsyncIterator[str]:
-    looking, told, silent = Looking(layout), "", 0.0
-    while not await request.is_disconnected():
-        view = await asyncio.to_thread(looking.look)
-        if (now := view.model_dump_json(by_alias=True)) != told:
-            told, silent = now, 0.0
-            yield f"data: {now}\n\n"
-        elif silent >= _ALIVE_SECONDS:
-            silent = 0.0
-            yield ": alive\n\n"
-        silent += _SECONDS
-        await asyncio.sleep(_SECONDS)
+async def _events(live: Live) -> AsyncIterator[str]:
+    async with aclosing(live.changes(_ALIVE_SECONDS)) as changes:
+        async for event in changes:
+            yield event or ": alive\n\n"
+
+
+def _words(error: Exception) -> str:
+    return str(as_machine_trouble(error, "the root cannot be read") if isinstance(error, OSError) else error)
+
+
+async def _unreachable(_request: Request, error: Exception) -> Response:
+    return PlainJSON({"detail": _words(error)}, 503)

@@ -8,12 +8,13 @@ and videos, which send no header, then show a cookie that was given for it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import ipaddress
 import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 
 from shared.domain.errors import RootError
 from shared.files import create_exclusive
+from shared.log import Logger
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,20 +30,33 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-COOKIE = "reelmill-token"
+COOKIE = "reelmill-look"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = ("/static/", "/favicon.ico")  # what says nothing of the farm
 _MOST_BODY = 64 * 1024
 _BODY_SECONDS = 10.0  # what is sent here is a few words
 _TOKEN_BYTES = 32
 
+# Nothing from elsewhere, no script but the page's own file, no frame around it, and no text that becomes markup.
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
 HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"content-security-policy", _POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
+
+
+def cookie_of(token: str) -> str:
+    """What a browser shows with pictures and videos. It lets one look and no more, and does not tell the token.
+
+    Cookies go to every port of a host, so that other servers on this machine get to see it.
+    """
+    return hmac.new(token.encode(), COOKIE.encode(), hashlib.sha256).hexdigest()
 
 
 def read_token(path: Path) -> str:
@@ -75,9 +90,10 @@ class Guard:
     """
 
     app: App
-    token: str
+    token: str = field(repr=False)
     names: frozenset[str]
     is_open: bool
+    log: Logger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,7 +103,11 @@ class Guard:
         if refusal := self._refusal(scope, headers):
             await _refuse(send, *refusal)
             return
-        await self.app(scope, _limited(receive), _with_headers(send))
+        try:
+            await self.app(scope, _limited(receive), _with_headers(send))
+        except Exception as error:  # told by 500 already; the server goes on
+            told = "Ended a request by a fault of the program; please report it with these lines"
+            self.log.error(told, name="fault", exc_info=error)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, str]) -> tuple[int, str] | None:
         """Why a request is refused: a status and words, or None."""
@@ -115,7 +135,7 @@ class Guard:
             found = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
         except CookieError:
             return False
-        return found is not None and hmac.compare_digest(found.value.encode(), self.token.encode())
+        return found is not None and hmac.compare_digest(found.value.encode(), cookie_of(self.token).encode())
 
 
 def is_loopback(host: str) -> bool:

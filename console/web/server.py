@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -10,20 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+import h11
 import uvicorn
 from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from console.web.app import application
-from console.web.guard import Guard, is_loopback, read_token
+from console.web.app import application, live_view
+from console.web.guard import Guard, cookie_of, is_loopback, read_token
 from shared.config import Config, ConfigError
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
-from shared.log import log_to_file, open_log
+from shared.log import Logger, log_to_file, open_log
 from shared.process import EXIT_FAILED, on_stop_signals
 from shared.settings import Web
 
-_HEADER_SECONDS = 10.0  # a browser sends its request in one go
+_REQUEST_SECONDS = 10.0  # a browser sends its request in one go
 _MOST_CONNECTIONS = 200
 _STOP_SECONDS = 5
 
@@ -40,15 +42,43 @@ class _Server(uvicorn.Server):
 
 
 class _Impatient(H11Protocol):
-    """Cuts a connection on which no request has come whole after some seconds."""
+    """Cuts a connection on which a request does not come whole in time, be it the first or a later one."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
-        self.loop.call_later(_HEADER_SECONDS, self._cut_if_idle)
+        self._watch()
 
-    def _cut_if_idle(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_watch()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._end_watch()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(_REQUEST_SECONDS, self.transport.close)
+
+    def _end_watch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _Passed(logging.Handler):
+    """What the libraries complain of becomes lines of our log."""
+
+    def __init__(self, log: Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.warning(record.getMessage(), name="web_server", exc_info=record.exc_info or None)
 
 
 def serve(layout: Layout, settings: Config, listen: str | None) -> None:
@@ -82,13 +112,18 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     names = frozenset(
         {"localhost", socket.gethostname().lower(), host.lower(), *(name.lower() for name in chosen.names)}
     )
-    guarded = Guard(application(layout, token), token, names, is_open=not is_loopback(host))
+    live = live_view(layout)
+    # Names that others know it by are a way for them to reach it, be it through a proxy.
+    is_open = not is_loopback(host) or bool(chosen.names)
+    guarded = Guard(application(layout, live, cookie_of(token)), token, names, is_open, log)
     served = uvicorn.Config(
         guarded,
         http=_Impatient,
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nothing here goes by who a proxy says is asking
+        ws="none",
         server_header=False,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_STOP_SECONDS,
@@ -100,7 +135,14 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     if sys.stdout.isatty():
         click.echo(f"{address}#token={token}")
     server = _Server(served)
-    on_stop_signals(server.stop)
+    for name in ("uvicorn", "asyncio"):
+        logging.getLogger(name).handlers, logging.getLogger(name).propagate = [_Passed(log)], False
+
+    def stop() -> None:
+        server.stop()
+        live.stop()
+
+    on_stop_signals(stop)
     server.run(sockets=[listening])
     log.info("The page has stopped", name="web_stopped")
     if not os.path.isdir(layout.root):  # noqa: PTH112 - False where it cannot be reached

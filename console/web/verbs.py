@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from console.cancel import Cancellations, cancel_all
 from console.live import LiveTask
 from console.retry import Retries, chosen, put_back
-from console.trash import Unclear
+from console.trash import Unclear, drop_of_id
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
 from shared.orders import Orders
@@ -71,7 +71,10 @@ def verbs(layout: Layout) -> APIRouter:  # noqa: C901 - one small function for e
     @router.post("/tasks/{task_id}/retry")
     def retry(task_id: TaskId) -> Retries:
         """Try a failed task again."""
-        return _again(layout, task_id)
+        try:
+            return put_back(layout, chosen(layout, [task_id]), _BY)
+        except Unclear as error:
+            raise HTTPException(404, str(error)) from error
 
     @router.post("/tasks/{task_id}/priority")
     def prioritise(task_id: TaskId, wanted: Priority) -> Done:
@@ -80,12 +83,13 @@ def verbs(layout: Layout) -> APIRouter:  # noqa: C901 - one small function for e
             raise HTTPException(404, f"no task {task_id} waits or is being rendered")
         return Done(words=f"Its priority is {wanted.priority}.")
 
-    @router.post("/rejected/{name}/retry")
-    def retry_drop(name: Annotated[str, InPath(max_length=255)]) -> Retries:
-        """Put a rejected drop back to where it was dropped; `name` is that of its file in trash/invalid/."""
-        if name != name.rpartition("/")[2] or name.startswith("."):
-            raise HTTPException(404, "no rejected drop is called so")
-        return _again(layout, name)
+    @router.post("/rejected/{drop_id}/retry")
+    def retry_drop(drop_id: Annotated[str, InPath(pattern=r"^[0-9a-f]{32}$")]) -> Retries:
+        """Put a rejected drop back to where it was dropped; its id is in `/api/farm`."""
+        drop = drop_of_id(layout, drop_id)
+        if drop is None:
+            raise HTTPException(404, "it is not in trash/invalid/ any more")
+        return put_back(layout, [drop], _BY)
 
     @router.post("/farm/pause")
     def pause_farm(why: Why | None = None) -> Done:
@@ -113,10 +117,3 @@ def verbs(layout: Layout) -> APIRouter:  # noqa: C901 - one small function for e
         return Done(words=f"{node}: {verb}")
 
     return router
-
-
-def _again(layout: Layout, name: str) -> Retries:
-    try:
-        return put_back(layout, chosen(layout, [name]), _BY)
-    except Unclear as error:
-        raise HTTPException(404, str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from itertools import islice
 
@@ -82,9 +83,16 @@ class Looking:
             if ticket.task_id in views
         ]
 
+    def older(self, after: str, most: int) -> list[Video]:
+        """The videos that follow one of them, newest first; none where there is no such video."""
+        ids = newest(self._layout, self._store, TaskState.FINISHED, sys.maxsize)
+        return self._read(ids[ids.index(after) + 1 :][:most] if after in ids else [])
+
     def _newest(self) -> list[Video]:
+        return self._read(newest(self._layout, self._store, TaskState.FINISHED, _MOST_VIDEOS))
+
+    def _read(self, ids: list[str]) -> list[Video]:
         """Outputs never change, so each is read once."""
-        ids = newest(self._layout, self._store, TaskState.FINISHED, _MOST_VIDEOS)
         known = {task_id: self._videos[task_id] for task_id in ids if task_id in self._videos}
         for task_id in ids:
             if task_id not in known:

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 import requests
 
-from console.web.guard import read_token
+from console.trash import drop_id
+from console.web.guard import COOKIE, cookie_of, read_token
+from console.web.live import Live
 from shared.domain.errors import RootError
 from shared.domain.layout import FINAL, POSTER, RENDER_RECORD, Layout
+from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.orders import Orders
 from shared.records.node import NodeRecord
 from shared.records.render import RenderRecord
 from shared.store import Store
 
+if TYPE_CHECKING:
+    from tests.conftest import DeadMounts
+
 Add = Callable[..., str]
 HOSTILE = "a\x1b[2Jb\r\nSet-Cookie: x=1<script>alert(1)</script>"
+TORN = b"torn\xff.mp4".decode("utf-8", "surrogateescape")
 VIDEO = bytes(range(256)) * 40
 
 
@@ -49,18 +62,21 @@ class Site:
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(request)
             answer = b""
-            while block := connection.recv(65536):
-                answer += block
+            with suppress(ConnectionResetError):  # what it did not read it throws away
+                while block := connection.recv(65536):
+                    answer += block
         return answer
 
 
-def start(layout: Layout, host: str, tmp_path: Path) -> Iterator[Site]:
+def start(layout: Layout, host: str, tmp_path: Path, **environment: str) -> Iterator[Site]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(Path(sys.executable).with_name("reelmill")), "web", "--root", str(layout.root)]
     with (tmp_path / "web.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--listen", f"{host}:{port}"], stderr=log, stdout=log)
+        process = subprocess.Popen(
+            [*command, "--listen", f"{host}:{port}"], stderr=log, stdout=log, env={**os.environ, **environment}
+        )
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -75,7 +91,10 @@ def start(layout: Layout, host: str, tmp_path: Path) -> Iterator[Site]:
     finally:
         process.terminate()
         assert process.wait(20) == 0
-    assert "event=web_stopped" in (tmp_path / "web.log").read_text()
+    said = (tmp_path / "web.log").read_text()
+    assert "event=web_stopped" in said
+    assert not [line for line in said.splitlines() if " web " not in line], "what is said is the log's"
+    assert said == layout.log_file("web").read_text()
 
 
 @pytest.fixture
@@ -137,8 +156,8 @@ def test_the_farm_is_told_as_json(site: Site, add_task: Add, finish_task: Add, f
     assert [(one["task_id"], one["has_poster"], one["has_captions"]) for one in view["videos"]] == [(done, True, False)]
     assert [one["task_id"] for one in view["farm"]["failed"]] == [failed]
     schema = site.get("/api/openapi.json").json()
-    shape = schema["components"]["schemas"]["View"]
-    assert set(view) == set(shape["properties"])
+    shape = {"$ref": "#/components/schemas/View", "components": schema["components"]}
+    jsonschema.validate(view, shape, jsonschema.Draft202012Validator)
     assert set(view["farm"]) == set(schema["components"]["schemas"]["Snapshot"]["properties"])
     assert {"/api/farm", "/api/stream", "/api/tasks/{task_id}/cancel", "/media/{task_id}/{what}"} < set(schema["paths"])
     assert site.get(f"/api/tasks/{failed}").json()["why"][0].startswith("It has failed")
@@ -180,6 +199,122 @@ def test_videos_come_in_parts(
         assert site.get(f"/media/{task_id}/video", **{"Range": wanted, "If-Range": '"other"'}).status_code == 200
 
 
+def test_what_is_not_a_video_is_told_by_its_head(site: Site, finish_task: Add) -> None:
+    """HEAD for players, a name for what is to be saved, which cannot break out of its header."""
+    task_id = finish_task()
+    head = requests.head(f"{site.address}/media/{task_id}/video", timeout=10)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(VIDEO)), b"")
+    saved = site.get(f"/media/{task_id}/video?download=Ein%20Drache%0d%0aX-Evil:%201.mp4")
+    assert saved.headers["content-disposition"] == "attachment; filename*=utf-8''Ein%20Drache%0D%0AX-Evil%3A%201.mp4"
+    assert "x-evil" not in saved.headers
+    assert site.get(f"/media/{task_id}/sheet").status_code == 404
+    assert site.get(f"/media/{task_id}/metadata").status_code == 422
+
+
+def test_older_videos_are_told_part_by_part(site: Site, finish_task: Add) -> None:
+    """Newest first, without gaps or doubles, also while new ones come."""
+    ids: list[str] = []
+    for number in range(30):
+        task_id = finish_task(titles=(), chapter=f"{number}")
+        os.utime(site.layout.task(TaskState.FINISHED, task_id), (1_000_000 + number, 1_000_000 + number))
+        ids.insert(0, task_id)
+    told = [video["task_id"] for video in site.get("/api/farm").json()["videos"]]
+    finish_task(titles=(), chapter="new")
+    while part := site.get(f"/api/videos?limit=4&after={told[-1]}").json():
+        assert len(part) <= 4
+        told += [video["task_id"] for video in part]
+    assert told == ids
+    assert site.get("/api/videos?after=nothing").json() == []
+
+
+def test_files_are_closed_again(site: Site, finish_task: Add) -> None:
+    """After whole ones, parts, and parts that there are not."""
+    task_id = finish_task()
+    opened = Path(f"/proc/{site.process.pid}/fd")
+    if not opened.exists():
+        pytest.skip("only Linux tells which files a process has open")
+    with requests.Session() as session:
+        session.get(f"{site.address}/media/{task_id}/video", timeout=10)
+        before = len(list(opened.iterdir()))
+        for wanted in ("bytes=0-9", "bytes=99999999-", "bytes=-1", "nonsense", "bytes=0-") * 5:
+            session.get(f"{site.address}/media/{task_id}/video", headers={"Range": wanted}, timeout=10)
+        assert len(list(opened.iterdir())) == before
+
+
+def test_all_who_watch_share_one_look() -> None:
+    """And nobody looks where nobody watches."""
+    looks = 0
+
+    def look() -> str:
+        nonlocal looks
+        looks += 1
+        return f"{looks}"
+
+    async def watch(live: Live) -> list[str]:
+        found: list[str] = []
+        async with aclosing(live.changes(10)) as changes:
+            async for told in changes:
+                found.append(told)
+                if len(found) == 3:
+                    break
+        return found
+
+    async def several() -> list[list[str]]:
+        live = Live(look, 0.05)
+        found = await asyncio.gather(*(watch(live) for _ in range(5)))
+        before = looks
+        await asyncio.sleep(0.3)
+        assert looks <= before + 1
+        return [*found, await watch(live)]
+
+    found = asyncio.run(several())
+    assert len({tuple(told) for told in found[:5]}) == 1
+    assert looks <= 9
+
+
+def test_a_silent_farm_is_told_to_be_alive() -> None:
+    """By an empty text, so that a lost connection is noticed; an end of the server ends it."""
+
+    async def watch() -> list[str]:
+        live = Live(lambda: "the same", 0.01)
+        found: list[str] = []
+        async for told in live.changes(0.05):
+            found.append(told)
+            if len(found) == 3:
+                live.stop()
+        return found
+
+    assert asyncio.run(watch()) == ["the same", "", ""]
+
+
+def test_it_ends_at_once_while_it_is_watched(site: Site) -> None:
+    """A browser that has the page open does not hold it up."""
+    with requests.get(f"{site.address}/api/stream", stream=True, timeout=20) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        begun = time.monotonic()
+        site.process.terminate()
+        assert site.process.wait(20) == 0
+        assert time.monotonic() - begun < 3
+        assert list(lines)[-1:] == [b""]
+
+
+def test_a_root_that_cannot_be_read_is_told(layout: Layout, tmp_path: Path, dead_mounts: DeadMounts) -> None:
+    """As 503 and in the stream, in words; nothing of the page breaks."""
+    seen = Layout(dead_mounts.seen(layout.root))
+    for site in start(seen, "127.0.0.1", tmp_path):
+        with requests.get(f"{site.address}/api/stream", stream=True, timeout=20) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith(b"data: ")
+            dead_mounts.over(layout.state(TaskState.WAITING))
+            told = next(line for line in lines if line.startswith(b"event: "))
+            assert told == b"event: unreachable"
+            assert b"the root cannot be read" in next(lines)
+        answer = site.get("/api/farm")
+        assert (answer.status_code, "the root cannot be read" in answer.json()["detail"]) == (503, True)
+        assert site.get("/").status_code == 200
+
+
 # -- what it changes -----------------------------------------------------------------------------
 
 
@@ -191,7 +326,8 @@ def test_operators_verbs(site: Site, store: Store, add_task: Add, fail_task: Add
     assert site.post(f"/api/tasks/{waits}/cancel", {"why": "no"}).json()["items"][0]["outcome"] == "cancelled"
     assert site.post(f"/api/tasks/{failed}/retry").json()["items"][0]["outcome"] == "retried"
     path = reject("raw/video/nature/My clip.mp4", "My_clip.mp4")
-    assert site.post("/api/rejected/My_clip.mp4/retry").json()["items"][0]["outcome"] == "retried"
+    (rejected,) = site.get("/api/farm").json()["farm"]["rejected"]
+    assert site.post(f"/api/rejected/{rejected['drop_id']}/retry").json()["items"][0]["outcome"] == "retried"
     assert not path.exists()
     assert site.post("/api/farm/pause", {"why": "lunch"}).status_code == 200
     assert (pause := Orders(site.layout).read().pause) is not None
@@ -213,7 +349,8 @@ def test_what_is_not_there_or_not_understood_is_refused(site: Site, add_task: Ad
     assert site.post(f"/api/tasks/{gone}/cancel").status_code == 404
     assert site.post(f"/api/tasks/{task_id}/priority", {"priority": 101}).status_code == 422
     assert site.post("/api/tasks/nonsense/cancel").status_code == 422
-    assert site.post("/api/rejected/nothing/retry").status_code == 404
+    assert site.post(f"/api/rejected/{drop_id('nothing')}/retry").status_code == 404
+    assert site.post("/api/rejected/My_clip.mp4/retry").status_code == 422
     assert site.post("/api/nodes/studio/explode").status_code == 422
     assert site.get("/nothing").status_code == 404
 
@@ -232,11 +369,12 @@ def test_without_the_token_nothing_is_changed(site: Site, store: Store, add_task
 
 
 def test_a_cookie_does_not_change_anything(site: Site, store: Store, add_task: Add) -> None:
-    """A browser sends it along with what other sites ask of it."""
+    """A browser sends it along with what other sites ask, and to other servers of this host; the token is not in it."""
+    assert site.token not in site.post("/api/session").headers["set-cookie"]
+    assert site.post("/api/farm/pause", Authorization=f"Bearer {cookie_of(site.token)}").status_code == 401
     task_id = add_task()
-    cookie = site.post("/api/session").cookies["reelmill-token"]
-    assert cookie == site.token
-    answer = site.post(f"/api/tasks/{task_id}/cancel", Authorization="", Cookie=f"reelmill-token={cookie}")
+    cookie = site.post("/api/session").cookies[COOKIE]
+    answer = site.post(f"/api/tasks/{task_id}/cancel", Authorization="", Cookie=f"{COOKIE}={cookie}")
     assert answer.status_code == 401
     assert store.find(task_id) is TaskState.WAITING
 
@@ -246,11 +384,12 @@ def test_beyond_this_machine_everything_needs_the_token(open_site: Site, finish_
     task_id = finish_task()
     for path in ("/api/farm", "/api/stream", "/api/openapi.json", f"/media/{task_id}/video"):
         assert open_site.get(path).status_code == 401
-        assert open_site.get(path, Cookie="reelmill-token=wrong").status_code == 401
+        for shown in ("wrong", open_site.token):
+            assert open_site.get(path, Cookie=f"{COOKIE}={shown}").status_code == 401
     assert open_site.get("/").status_code == open_site.get("/static/page.js").status_code == 200
     known = {"Authorization": f"Bearer {open_site.token}"}
     assert open_site.get("/api/farm", **known).status_code == 200
-    assert open_site.get(f"/media/{task_id}/video", Cookie=f"reelmill-token={open_site.token}").content == VIDEO
+    assert open_site.get(f"/media/{task_id}/video", Cookie=f"{COOKIE}={cookie_of(open_site.token)}").content == VIDEO
 
 
 def test_other_sites_may_ask_for_nothing(site: Site, store: Store, add_task: Add) -> None:
@@ -263,6 +402,16 @@ def test_other_sites_may_ask_for_nothing(site: Site, store: Store, add_task: Add
     assert site.get("/api/farm", Host=f"localhost:{site.port}").status_code == 200
     assert site.get("/api/farm", Origin=site.address).status_code == 200
     assert store.find(task_id) is TaskState.WAITING
+
+
+def test_a_name_lets_nobody_in(layout: Layout, tmp_path: Path) -> None:
+    """Whoever gives this server a name, as for a proxy, lets others reach it: then looking needs the token as well."""
+    for site in start(layout, "127.0.0.1", tmp_path, REELMILL_WEB__NAMES='["farm.example"]'):
+        known = {"Host": "farm.example", "Origin": "http://farm.example"}
+        assert site.get("/api/farm", **known).status_code == 401
+        assert site.get("/api/farm").status_code == 401
+        assert site.get("/api/farm", Authorization=f"Bearer {site.token}", **known).status_code == 200
+        assert site.get("/", **known).status_code == 200
 
 
 def test_the_token_is_for_its_owner_only(layout: Layout) -> None:
@@ -319,33 +468,58 @@ def test_links_out_of_the_output_are_not_followed(site: Site, finish_task: Add, 
         assert site.get(f"/media/{task_id}/video").status_code == 404
 
 
-def test_what_is_too_much_or_too_slow_is_cut(site: Site) -> None:
-    """A body that is too long, headers without an end, and a request that never comes whole."""
+def test_what_is_too_much_is_cut(site: Site) -> None:
+    """A body that is too long, and headers without an end."""
     assert site.post("/api/farm/pause", {"why": "x" * 100_000}).status_code == 413
     chunks = b"POST /api/farm/pause HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
     chunks += f"Authorization: Bearer {site.token}\r\n\r\n".encode() + (b"10000\r\n" + b"x" * 0x10000 + b"\r\n") * 2
     assert b" 200 " not in site.raw(chunks + b"0\r\n\r\n")[:20]
-    assert b" 400 " in site.raw(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 100_000)[:20]
+    assert b" 400 " in site.raw(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 20_000)[:20]
+    assert site.get("/").status_code == 200
+    assert Orders(site.layout).read().pause is None
+
+
+def test_what_is_too_slow_is_cut(site: Site) -> None:
+    """A first request, a later one on a connection that was good, and a body, each of which never comes whole."""
+    whole = b"GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    head = f"POST /api/farm/pause HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {site.token}\r\n".encode()
+    slow = [b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", whole + b"GET / HTTP/1.1\r\nX-A: b\r\n"]
+    slow.append(head + b"Content-Length: 100\r\nContent-Type: application/json\r\n\r\n{")
     started = time.monotonic()
-    assert site.raw(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n") == b""
+    with ThreadPoolExecutor() as asking:
+        answers = list(asking.map(site.raw, slow))
     assert time.monotonic() - started < 18
+    assert [answer.count(b" 200 OK") for answer in answers] == [0, 1, 0]
     assert site.get("/").status_code == 200
     assert Orders(site.layout).read().pause is None
 
 
 def test_hostile_names_stay_words(site: Site, fail_task: Add, reject: Callable[..., Path]) -> None:
-    """In JSON they are what they are, and the page sets them as text; no header can hold them."""
+    """What nobody could see is spelt out in JSON, and the page sets names as text; no header can hold them."""
     fail_task(titles=(HOSTILE, HOSTILE, HOSTILE))
     reject(f"raw/video/nature/{HOSTILE.replace('/', '')}.mp4", "x.mp4", reason=HOSTILE)
     answer = site.get("/api/farm")
     assert "set-cookie" not in answer.headers
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json()["farm"]["failed"][0]["label"] == "/".join([HOSTILE] * 3)
-    assert b"\x1b" not in answer.content
+    assert answer.json()["farm"]["failed"][0]["label"] == "/".join([readable(HOSTILE)] * 3)
+    assert answer.content.decode("utf-8").isprintable()
     page = site.get("/")
-    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
     assert "innerHTML" not in site.get("/static/page.js").text
+
+
+@pytest.mark.parametrize("name", ["a\n\x1b[31m<script>\u202e.mp4", TORN])
+def test_a_drop_of_any_name_is_shown_and_retried(site: Site, reject: Callable[..., Path], name: str) -> None:
+    """One that is no UTF-8 as well: the rest of the farm is shown with it."""
+    reject(f"raw/video/nature/{name}", name)
+    (shown,) = site.get("/api/farm").json()["farm"]["rejected"]
+    assert shown["drop"] == f"raw/video/nature/{readable(name)}"
+    with requests.get(f"{site.address}/api/stream", stream=True, timeout=20) as stream:
+        assert json.loads(next(stream.iter_lines())[6:])["farm"]["rejected"] == [shown]
+    answer = site.post(f"/api/rejected/{shown['drop_id']}/retry")
+    assert (answer.status_code, answer.json()["items"][0]["outcome"]) == (200, "retried")
+    assert (site.layout.raw / "video/nature" / name).exists()
 
 
 def test_a_wrong_address_is_told_in_words(layout: Layout) -> None:

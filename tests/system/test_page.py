@@ -132,15 +132,19 @@ def test_a_farm_is_followed_and_led_from_the_page(layout: Layout, address: str, 
     until(lambda: browser.execute_script("return arguments[0].currentTime", film) > float(str(first)) + 0.5)
     assert browser.execute_script("return [arguments[0].videoWidth, arguments[0].error]", film) == [640, None]
     picture(browser, "page-playing")
+    assert words_in(browser, "player-links").split("\n") == ["Download", "Contact sheet"]
     _press(browser, "#close")
+    until(lambda: browser.execute_script("return arguments[0].networkState", film) == 0)  # its connection has gone
 
     before = _refused_at(layout)
     _press(browser, "#rejected-list button")
     until(lambda: "is tried again" in browser.find_element(By.ID, "said").text)
     until(lambda: _refused_at(layout) not in (before, 0))
 
-    browser.set_window_size(500, 900)  # the least that chromium gives a window
-    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    for width in (360, 390):
+        phone = {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+        assert browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
     picture(browser, "page-phone")
     _press(browser, "#pause")
     until(lambda: "Farm paused by the web page" in browser.find_element(By.ID, "main").text)

@@ -136,13 +136,22 @@ function play(one) {
   if (one.has_captions) {
     film.append(make("track", undefined, { kind: "captions", src: `/media/${one.task_id}/captions`, label: "Captions" }));
   }
+  const name = encodeURIComponent(`${one.label.replaceAll("/", " - ").slice(0, 100)}.${one.path.split(".").at(-1)}`);
+  at("player-links").replaceChildren(
+    make("a", "Download", { href: `/media/${one.task_id}/video?download=${name}` }),
+    ...(one.has_sheet ? [make("a", "Contact sheet", { href: `/media/${one.task_id}/sheet`, target: "_blank" })] : []),
+  );
   at("player-title").textContent = one.label;
   at("player").showModal();
   film.play().catch(() => {}); // browsers may want another press
 }
 
 at("close").addEventListener("click", () => at("player").close());
-at("player").addEventListener("close", () => at("film").pause());
+at("player").addEventListener("close", () => {
+  at("film").pause();
+  at("film").removeAttribute("src");
+  at("film").load(); // lets its connection go
+});
 
 function draw(view) {
   const farm = view.farm;
@@ -165,12 +174,32 @@ function draw(view) {
   }, "Nothing.");
   list("rejected-list", farm.rejected, (one) => {
     const name = one.now.split("/").at(-1);
-    return explained(name, one.reason, one.advice, `drop ${name}`, `/api/rejected/${encodeURIComponent(name)}/retry`);
+    return explained(name, one.reason, one.advice, `drop ${one.drop_id}`, `/api/rejected/${one.drop_id}/retry`);
   }, "None.");
   list("failed-list", farm.failed, (one) =>
     explained(one.label, one.reason, null, `task ${one.task_id}`, `/api/tasks/${one.task_id}/retry`), "None.");
-  list("video-list", view.videos, video, "None yet.");
+  newest = view.videos;
+  finished = counts.output;
+  drawVideos();
 }
+
+let newest = [], older = [], finished = 0;
+function drawVideos() {
+  const ids = new Set(newest.map((one) => one.task_id));
+  const all = [...newest, ...older.filter((one) => !ids.has(one.task_id))];
+  list("video-list", all, video, "None yet.");
+  at("older").hidden = all.length >= finished;
+}
+
+at("older").addEventListener("click", async () => {
+  const last = older.at(-1) ?? newest.at(-1);
+  const answer = await fetch(`/api/videos?after=${last.task_id}`, { headers: headers() }).catch(() => null);
+  if (!answer?.ok) return say("Older videos could not be listed; try again.", true);
+  const found = await answer.json();
+  older.push(...found);
+  drawVideos();
+  if (found.length) at("video-list").querySelector(`[data-key="video ${found[0].task_id}"]`)?.focus();
+});
 
 at("pause").addEventListener("click", async () => {
   const told = await ask(`/api/farm/${at("pause").dataset.verb}`);
@@ -213,6 +242,7 @@ function listen() {
   source?.close();
   source = new EventSource("/api/stream");
   source.onmessage = (event) => draw(JSON.parse(event.data));
+  source.addEventListener("unreachable", (event) => say(JSON.parse(event.data), true));
   source.onerror = async () => {
     const answer = await fetch("/api/history?limit=1", { headers: headers() }).catch(() => null);
     if (answer?.status === 401) {
@@ -223,6 +253,9 @@ function listen() {
     }
   };
 }
+
+// A page that nobody sees holds no connection: a browser has six for one server, and every open page would keep one.
+document.addEventListener("visibilitychange", () => (document.hidden ? source?.close() : listen()));
 
 if (sessionStorage.getItem(KEY)) await ask("/api/session").catch(() => null);
 listen();
