@@ -238,7 +238,7 @@ def test_files_are_closed_again(site: Site, finish_task: Add) -> None:
         before = len(list(opened.iterdir()))
         for wanted in ("bytes=0-9", "bytes=99999999-", "bytes=-1", "nonsense", "bytes=0-") * 5:
             session.get(f"{site.address}/media/{task_id}/video", headers={"Range": wanted}, timeout=10)
-        assert len(list(opened.iterdir())) == before
+        assert len(list(opened.iterdir())) <= before  # the first may not have been closed yet
 
 
 def test_all_who_watch_share_one_look() -> None:
