@@ -108,9 +108,9 @@ class LocalTree:
             try:
                 rename_new(old, new)
             except FileNotFoundError:
-                if is_there(old):
+                if not is_folder(new.parent):
                     raise
-                return Moved.GONE
+                return Moved.GONE  # though by now there may be something of the old name again
             except OSError as error:
                 if error.errno in _TAKEN or is_there(new):
                     return Moved.TAKEN

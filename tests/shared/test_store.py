@@ -757,3 +757,35 @@ while ids := store.ids(TaskState.WAITING):
         except HoldLost:
             pass
 """
+
+
+def test_taking_and_giving_back_at_once_is_never_trouble(
+    store: Store, add_task: Add, start_python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A task that is gone when one reaches for it, and back in the next instant, has been taken by somebody else."""
+    add_task()
+    workers = [start_python(GIVER, store.layout.root, f"node-{number}") for number in range(4)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    (store.layout.farm / "go").touch()
+    assert [worker.wait(60) for worker in workers] == [0] * 4
+
+
+GIVER = """
+import sys, time
+from pathlib import Path
+from shared.domain.layout import Layout
+from shared.domain.retry import Ending
+from shared.domain.task import TaskState
+from shared.store import Store
+store, node = Store(Layout(Path(sys.argv[1]))), sys.argv[2]
+(task_id,) = store.ids(TaskState.WAITING)
+print("ready", flush=True)
+while not (store.layout.farm / "go").exists():
+    pass
+ends = time.monotonic() + 2
+while time.monotonic() < ends:
+    if claim := store.claim(task_id, node):
+        store.give_back(claim, Ending.GIVEN_BACK, "drained")
+"""
