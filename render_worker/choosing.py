@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from render_worker.fitting import Fitting
+from shared.domain.node import HAS_TIME, TAKES_TASKS, Life
 from shared.domain.queue import Ticket, spread
 from shared.domain.retry import wait_seconds
 from shared.domain.task import TaskState
@@ -40,10 +41,19 @@ class Choosing:
         self._queue = Queue(store, clock)
         self._seen_waiting: dict[str, tuple[int, float]] = {}
         self._too_new: set[str] = set()
-        self._passed_over: frozenset[str] = frozenset()
 
-    def candidates(self) -> Iterator[Ticket]:
-        """What this node could take now; each may be taken by another node meanwhile."""
+    def candidates(self, kept: Collection[str] = (), *, ahead: bool = False) -> Iterator[Ticket]:
+        """What this node could take now; each may be taken by another node meanwhile.
+
+        Args:
+            kept: tasks whose video the node has made already; they come first.
+            ahead: whether it would begin them only later: then one is left for each node that would begin it now.
+        """
+        for ticket in filter(None, map(self._queue.ticket, kept)):
+            if self._may_take(ticket.task_id):
+                yield ticket
+        if ahead and not self._is_enough_for_all():
+            return
         suggested = set()
         for ticket in self._suggested():  # before all others are looked at, which costs more the more there are
             suggested.add(ticket.task_id)
@@ -54,18 +64,25 @@ class Choosing:
         for ticket in spread(self._queue.tasks(), others, self._node):
             if ticket.task_id not in suggested and self._may_take(ticket.task_id):
                 yield ticket
-        self._passed_over = self._queue.ids
-        self._fitting.room.forget_all_but(self._passed_over)
-        for gone in self._seen_waiting.keys() - self._passed_over:
+        waiting = self._queue.ids
+        self._fitting.room.forget_all_but(waiting)
+        for gone in self._seen_waiting.keys() - waiting:
             del self._seen_waiting[gone]
 
     def taken(self, ticket: Ticket, *, by_us: bool) -> None:
         self._queue.taken(ticket, by_us=by_us)
 
-    def has_new(self) -> bool:
-        """Whether a task has come since this node last found none to take."""
+    def _is_enough_for_all(self) -> bool:
+        """Whether more tasks wait than there are other nodes without work."""
+        at_leisure = {state.value for state in HAS_TIME}
+        nodes = self._nodes.look().items()
+        others = sum(
+            node != self._node and seen.life is Life.ALIVE and seen.record.state in at_leisure for node, seen in nodes
+        )
+        if not others:
+            return True
         self._queue.look()
-        return not self._passed_over.issuperset(self._queue.ids)
+        return len(self._queue.ids) > others
 
     def _suggested(self) -> Iterator[Ticket]:
         with suppress(OSError, RecordError):
@@ -87,6 +104,10 @@ class Choosing:
 
     def _waits(self, metadata: Metadata, now: float) -> bool:
         """Whether a task that has been tried must not be tried here yet."""
+        if (keeper := self._store.kept_by(TaskState.WAITING, metadata.task_id)) and keeper != self._node:
+            seen = self._nodes.look().get(keeper)
+            if seen and seen.life is not Life.DEAD and seen.record.state in {state.value for state in TAKES_TASKS}:
+                return True  # it has nothing left to do but to upload
         attempts = self._store.attempted(TaskState.WAITING, metadata.task_id)
         if not attempts:
             return False

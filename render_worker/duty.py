@@ -49,6 +49,11 @@ class Duty:
         self._looked = float("-inf")
         self._off: Off | None = None
 
+    @property
+    def known(self) -> Off | None:
+        """What :meth:`look` last found; nothing is read, so nobody has to wait for a link."""
+        return self._off
+
     def begin(self) -> None:
         """Forget an order to drain that was meant for an earlier worker of this name."""
         with suppress(RecordError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from render_worker.gate import GateClosed, SoundClosed
+from render_worker.hauling import Undelivered
 from render_worker.render import InputMissing
 from shared.child import ChildTimeout
 from shared.domain.plan import PlanError
@@ -14,6 +15,8 @@ _ADVICE = {
     SoundClosed: "docs/sound.md tells how voice and music are mixed; [mix] in config.toml has the levels.",
     InputMissing: "Put the file back where it was, then move this folder back into tasks/.",
     ChildTimeout: "If the machine is only slow, raise render.stall_seconds; else see in stderr.log where it hangs.",
+    Undelivered: "See that its node reaches the root and may write there; then have the video uploaded, which renders "
+    "nothing again: reelmill retry.",
     PlanError: "Name more clips in metadata.json and inputs here, then move this folder back into tasks/.",
 }
 

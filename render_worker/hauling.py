@@ -2,26 +2,36 @@
 
 On a mounted root both are where they shall be. A root behind a link has a double of its folders in a home of the node's
 own: inputs are fetched into a cache by their content and linked into the double of the task's folder, and what was
-rendered there is uploaded into the attempt's folder on the root, checked file by file, before it is published.
+rendered there is uploaded into the attempt's folder on the root, checked file by file, before it is published. What
+does not get there is kept, and delivered when the task is claimed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from render_worker.inputs import InputCache
-from render_worker.progress import Report
+from render_worker.kept import Kept
 from render_worker.render import InputMissing
-from shared.domain.layout import Layout
+from shared.domain.errors import ReelmillError
+from shared.domain.layout import Layout, parse_attempt_dir
 from shared.domain.task import TaskState
 from shared.files import remove_tree
+from shared.records.render import RenderRecord
 from shared.store import Claim, Store
 from shared.tree.tree import MOST_BYTES, NotThere, Progress
 
-OnReport = Callable[[Report], None]
+Told = Callable[[int, int], None]
+"""Called with the bytes of a task that have been carried and those there are in all; it may raise, to end that."""
+
+
+class Undelivered(ReelmillError):
+    """A video is made, and cannot be carried to the root; it is kept where it is."""
 
 
 class Hauling(Protocol):
@@ -30,23 +40,39 @@ class Hauling(Protocol):
     library: tuple[Path, ...]
     """Folders to which the links of a task may lead."""
 
-    def bring(self, claim: Claim, on_report: OnReport) -> None:
+    is_far: bool
+    """Whether it takes time, so that it is worth to bring a task's files before its turn."""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The tasks whose video is made and was not delivered."""
+
+    def bring(self, claim: Claim, told: Told) -> None:
         """Have everything that a task reads on this machine, in the task's folder.
 
         Raises:
             InputMissing: the root has not got it.
             MachineTrouble: it did not come.
-            Stopped: as `on_report` raises it.
+            Stopped: as `told` raises it.
         """
 
-    def deliver(self, claim: Claim, on_report: OnReport) -> None:
-        """Have the finished attempt complete on the root, so that it can be published.
+    def deliver(self, claim: Claim, told: Told) -> None:
+        """Have the finished attempt complete on the root, so that it can be published; what is there is gone on with.
 
         Raises:
             MachineTrouble: it did not get there.
             FileNotFoundError: the attempt is not there any more.
-            Stopped: as `on_report` raises it.
+            Stopped: as `told` raises it.
         """
+
+    def keep(self, claim: Claim) -> None:
+        """Keep the finished attempt on this machine, for another claim of the same task."""
+
+    def restore(self, claim: Claim) -> RenderRecord | None:
+        """Make what was kept of a task the result of this attempt; None where there is none, or it is damaged."""
+
+    def tidy(self) -> None:
+        """Drop what was kept and nobody will ask for any more."""
 
     def explain(self, claim: Claim) -> None:
         """Have what the tools said of an attempt on the root, for whoever asks why it failed."""
@@ -58,12 +84,21 @@ class Hauling(Protocol):
 class Mounted:
     """A root that is a folder of this machine: everything is in its place."""
 
+    is_far = False
+    kept: frozenset[str] = frozenset()
+
     def __init__(self, layout: Layout) -> None:
         self.library: tuple[Path, ...] = (layout.scanned, layout.assets)
 
-    def bring(self, claim: Claim, on_report: OnReport) -> None: ...
+    def bring(self, claim: Claim, told: Told) -> None: ...
 
-    def deliver(self, claim: Claim, on_report: OnReport) -> None: ...
+    def deliver(self, claim: Claim, told: Told) -> None: ...
+
+    def keep(self, claim: Claim) -> None: ...
+
+    def restore(self, claim: Claim) -> None: ...
+
+    def tidy(self) -> None: ...
 
     def explain(self, claim: Claim) -> None: ...
 
@@ -73,38 +108,65 @@ class Mounted:
 class Far:
     """A root behind a link."""
 
-    def __init__(self, store: Store, inputs: InputCache, folder: Path) -> None:
+    is_far = True
+
+    def __init__(self, store: Store, inputs: InputCache, folder: Path, kept: Kept) -> None:
         self.library: tuple[Path, ...] = (folder,)
         self._store = store
         self._layout = store.layout
         self._inputs = inputs
+        self._kept = kept
         self._held: dict[str, ExitStack] = {}
 
-    def bring(self, claim: Claim, on_report: OnReport) -> None:
+    @property
+    def kept(self) -> frozenset[str]:
+        return self._kept.ids
+
+    def adopt(self) -> None:
+        """Keep what killed workers of this home had finished, and clear away the rest of what they left."""
+        for task in list(self._layout.state(TaskState.PROCESSING).iterdir()):
+            with suppress(FileNotFoundError, NotADirectoryError, BlockingIOError), _held(task):
+                for attempt in list(task.iterdir()):
+                    if parse_attempt_dir(attempt.name):
+                        self._kept.keep(task.name, attempt)
+                remove_tree(task)
+
+    def tidy(self) -> None:
+        """Drop what was kept of tasks that are finished or gone."""
+        self._kept.tidy(self._store.find)
+
+    def bring(self, claim: Claim, told: Told) -> None:
         task = self._layout.task(TaskState.PROCESSING, claim.task_id)
-        remove_tree(task)  # what a crash left
-        claim.folder.mkdir(parents=True)
-        self._layout.attempts(TaskState.PROCESSING, claim.task_id).mkdir()  # for what the tools say
-        held = self._held[claim.task_id] = ExitStack()
-        inputs = held.enter_context(self._inputs.inputs())
+        self._begin(claim)
+        inputs = self._held[claim.token].enter_context(self._inputs.inputs())
         wanted = claim.metadata.inputs
         whole, done = sum(one.size for one in wanted.values()), 0
         for name, one in wanted.items():
             try:
-                told = _told("fetching", done, whole, on_report)
-                path = inputs.fetch(self._store.tree, self._store.at(task / name), one.sha256, one.size, told)
+                so_far = _so_far(done, whole, told)
+                path = inputs.fetch(self._store.tree, self._store.at(task / name), one.sha256, one.size, so_far)
             except NotThere as error:
                 raise InputMissing(f"{name} ({one.path}) is not there: {error}") from error
             (task / name).symlink_to(path)
             done += one.size
-            told(0, 0)
+            told(done, whole)
 
-    def deliver(self, claim: Claim, on_report: OnReport) -> None:
+    def deliver(self, claim: Claim, told: Told) -> None:
         files = [path for path in sorted(claim.folder.iterdir()) if path.is_file()]
         whole, done = sum(path.stat().st_size for path in files), 0
+        told(0, whole)
         for path in files:
-            self._store.tree.upload(path, self._store.at(path), _told("uploading", done, whole, on_report))
+            self._store.tree.upload(path, self._store.at(path), _so_far(done, whole, told))
             done += path.stat().st_size
+
+    def keep(self, claim: Claim) -> None:
+        self._kept.keep(claim.task_id, claim.folder)
+
+    def restore(self, claim: Claim) -> RenderRecord | None:
+        if claim.task_id not in self._kept.ids:
+            return None
+        self._begin(claim)
+        return self._kept.restore(claim)
 
     def explain(self, claim: Claim) -> None:
         said = self._layout.attempt_stderr(claim.task_id, claim.attempt)
@@ -113,15 +175,35 @@ class Far:
             self._store.tree.replace(self._store.at(said), content, by=self._store.at(self._layout.drafts))
 
     def let_go(self, claim: Claim) -> None:
-        if held := self._held.pop(claim.task_id, None):
+        if held := self._held.pop(claim.token, None):
             held.close()
-        remove_tree(self._layout.task(TaskState.PROCESSING, claim.task_id))
+        if claim.folder.parent.exists():
+            remove_tree(claim.folder.parent)
+
+    def _begin(self, claim: Claim) -> None:
+        """Make the double of the task's folder."""
+        remove_tree(claim.folder.parent)  # what a crash left
+        claim.folder.mkdir(parents=True)
+        self._layout.attempts(TaskState.PROCESSING, claim.task_id).mkdir()  # for what the tools say
+        held = self._held[claim.token] = ExitStack()
+        held.enter_context(_held(claim.folder.parent))
 
 
-def _told(phase: str, before: int, whole: int, on_report: OnReport) -> Progress:
-    """Progress of one file as that of all; whoever hears of it may end it by raising."""
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process, as long as it lives.
 
-    def tell(done: int, _: int) -> None:
-        on_report(Report(phase, 100 * (before + done) / max(1, whole), 0.0, 0.0, None))
+    Raises:
+        BlockingIOError: another process does.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
-    return tell
+
+def _so_far(before: int, whole: int, told: Told) -> Progress:
+    """Progress of one file as that of all."""
+    return lambda done, _: told(before + done, whole)

@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from render_worker.lanes.board import Board
 from render_worker.pace import Pace
-from render_worker.progress import Report
 from render_worker.ways import Ways
-from shared.domain.node import NodeState
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.store import Claim, Store
@@ -24,20 +23,18 @@ from shared.version import PROGRAM
 _SECONDS = 1.0  # the contract: a holder checks its hold every second
 
 
-@dataclass(frozen=True)
-class Doing:
-    """What a node is doing, for people."""
+@dataclass
+class _Hold:
+    """A held task: since when (monotonic seconds) no sign of life has got through, and whether it is lost."""
 
-    state: NodeState
-    why: str | None = None
-    task_id: str | None = None
-    label: str | None = None
-    report: Report | None = None
-    stepped_down: str | None = None
+    claim: Claim
+    shown_at: float
+    is_lost: bool = False
+    mutex: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Pulse:
-    """Beats from :meth:`start` to :meth:`stop`; `lost` says that the held task is no longer ours.
+    """Beats from :meth:`start` to :meth:`stop` for every task that is held; :meth:`lost` says which is ours no more.
 
     `tell` gets in words, every second, what the node's record says.
     """
@@ -49,6 +46,7 @@ class Pulse:
         heartbeat_seconds: float,
         ways: Ways,
         pace: Pace,
+        board: Board,
         ffmpeg: str,
         tell: Callable[[str], None],
         patience: float = 0.0,
@@ -58,16 +56,13 @@ class Pulse:
         self._node = node
         self._heartbeat = heartbeat_seconds
         self._patience = patience
-        self._shown_at = 0.0
         self._ways = ways
         self._tell = tell
         self._pace = pace
+        self._board = board
         self._ffmpeg = ffmpeg
         self._ended = threading.Event()
-        self._mutex = threading.Lock()
-        self._claim: Claim | None = None
-        self._lost = False
-        self._doing = Doing(NodeState.STARTING)
+        self._held: dict[str, _Hold] = {}
         self._counter = 0
         self._thread = threading.Thread(target=self._beat_on, name="pulse", daemon=True)
 
@@ -83,22 +78,23 @@ class Pulse:
 
     def hold(self, claim: Claim) -> None:
         """Keep this claim alive from now on."""
-        with self._mutex:
-            self._claim, self._lost = claim, False
-            self._shown_at = time.monotonic()
+        self._held[claim.token] = _Hold(claim, time.monotonic())
 
-    def let_go(self) -> None:
-        """Stop beating for the claim, before it is published, failed or given back."""
-        with self._mutex:
-            self._claim = None
+    def let_go(self, claim: Claim) -> None:
+        """Stop beating for the claim, once it is published, failed or given back; a second call does nothing."""
+        if hold := self._held.pop(claim.token, None):
+            with hold.mutex:  # a beat that is on its way has ended
+                pass
 
     @property
-    def lost(self) -> bool:
-        """Whether the held task was taken away, or its heartbeat could not be written."""
-        return self._lost
+    def tasks(self) -> frozenset[str]:
+        """The tasks that are held."""
+        return frozenset(hold.claim.task_id for hold in tuple(self._held.values()))
 
-    def say(self, doing: Doing) -> None:
-        self._doing = doing
+    def lost(self, claim: Claim) -> bool:
+        """Whether a held task was taken away, or its heartbeat could not be written; no task that is not held is."""
+        hold = self._held.get(claim.token)
+        return hold is not None and hold.is_lost
 
     def _beat_on(self) -> None:
         last_beat = time.monotonic()
@@ -106,28 +102,35 @@ class Pulse:
             now = time.monotonic()
             beat_due = now - last_beat >= self._heartbeat
             last_beat = now if beat_due else last_beat
-            self._check(beat_due)
+            has_link = True
+            for hold in tuple(self._held.values()):
+                has_link = self._check(hold, beat_due, has_link=has_link)
             with suppress(OSError):  # a record nobody can write is no reason to stop a render
                 self._write_record()
 
-    def _check(self, beat_due: bool) -> None:
-        with self._mutex:
-            claim = self._claim
-            if claim is None:
-                return
+    def _check(self, hold: _Hold, beat_due: bool, *, has_link: bool) -> bool:
+        """Whether there was an answer; where there is no link, nobody waits for it once more for the next hold."""
+        with hold.mutex:
+            if hold.claim.token not in self._held or hold.is_lost:
+                return has_link
             try:
-                if not self._store.holds(claim):
-                    self._lost = True
-                elif beat_due:
-                    claim.sign.beat()
-                    self._shown_at = time.monotonic()
-            except NoInformation:  # a link that is down for a moment: nobody has taken anything from us yet
-                self._lost = time.monotonic() - self._shown_at >= self._patience
+                if has_link and not self._store.holds(hold.claim):
+                    hold.is_lost = True
+                elif has_link and beat_due:
+                    hold.claim.sign.beat()
+                    hold.shown_at = time.monotonic()
+            except NoInformation:
+                has_link = False
             except OSError:
-                self._lost = True
+                hold.is_lost = True
+            # A link that is down for a moment: nobody has taken anything from us yet.
+            if not has_link and time.monotonic() - hold.shown_at >= self._patience:
+                hold.is_lost = True
+            return has_link
 
     def _write_record(self) -> None:
-        doing, report = self._doing, self._doing.report
+        doing, transfers = self._board.look()
+        report = doing.report
         self._counter += 1
         record = NodeRecord(
             node=self._node,
@@ -152,6 +155,7 @@ class Pulse:
             fps=report.fps if report else None,
             speed=report.speed if report else None,
             eta_seconds=report.eta_seconds if report else None,
+            transfers=transfers,
             free_bytes=shutil.disk_usage(self._store.layout.root).free,
             updated_at=utc_now(),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from render_worker.hauling import Far, Hauling, Mounted
 from render_worker.inputs import InputCache
+from render_worker.kept import Kept
 from shared.config import Config, load_config
 from shared.files import write_atomic
 from shared.process import Started
@@ -76,6 +77,9 @@ def rooted(started: Started) -> Iterator[Root]:
         changed = {name: getattr(own, name) for name in own.model_fields_set} | {"conform_when_idle": False}
         config = config.model_copy(update={"worker": config.worker.model_copy(update=changed)})
         inputs = layout.cache / "inputs"
-        yield Root(config, store, Far(store, InputCache(inputs, settings.inputs_bytes), inputs))
+        kept = Kept(layout.kept, settings.kept_bytes, started.log)
+        far = Far(store, InputCache(inputs, settings.inputs_bytes), inputs, kept)
+        far.adopt()
+        yield Root(config, store, far)
     finally:
         link.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,7 +32,7 @@ class Seen:
 
 
 class Nodes:
-    """Every node that has a record; a node that leaves removes its own."""
+    """Every node that has a record; a node that leaves removes its own. Safe for several threads."""
 
     def __init__(
         self,
@@ -47,9 +48,14 @@ class Nodes:
         self._sightings: dict[str, Sighting] = {}
         self._seen: dict[str, Seen] = {}
         self._looked = float("-inf")
+        self._mutex = threading.Lock()
 
     def look(self, *, afresh: bool = False) -> dict[str, Seen]:
         """All nodes by name; read again once a second at most, or now. What cannot be read stays as it was."""
+        with self._mutex:
+            return self._look(afresh=afresh)
+
+    def _look(self, *, afresh: bool) -> dict[str, Seen]:
         now = self._clock()
         if now < self._looked + _SECONDS and not afresh:
             return self._seen

@@ -419,6 +419,9 @@ class Remote(Section):
     inputs_bytes: int = Field(
         50_000_000_000, ge=0, description="Room for inputs that were fetched, in bytes; the oldest go first."
     )
+    kept_bytes: int = Field(
+        20_000_000_000, ge=0, description="Room for videos that could not be uploaded, in bytes; the oldest go first."
+    )
 
 
 class Ffmpeg(Section):

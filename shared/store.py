@@ -131,6 +131,10 @@ class Store:
         """How the starts of a task since its last retry ended, oldest first; one that never did counts as a death."""
         return [_attempted(record) for record in self.attempts(state, task_id)]
 
+    def kept_by(self, state: TaskState, task_id: str) -> str | None:
+        """The node that had made the video of a task when it was retried last, and could not upload it."""
+        return self._retries(state, task_id).kept_by
+
     def video(self, task_id: str) -> Path:
         """The video of a finished task, whatever its container."""
         folder = self._layout.task(TaskState.FINISHED, task_id)
@@ -457,7 +461,9 @@ class Store:
         with suppress(FileNotFoundError, RecordError):
             path = self._layout.task(state, task_id) / REASON
             why = Reason.from_bytes(self._read(path), str(path)).reason
-        retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why)
+        last = self.attempts(state, task_id)[-1]
+        kept_by = last.node if last.ended is Ending.UNDELIVERED else None
+        retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why, kept_by=kept_by)
         after = before.changed(retries=(*before.retries, retry))
         self._write(after, self._layout.retries(state, task_id))
 

@@ -99,6 +99,11 @@ class Layout:
         return self.farm / "cache"
 
     @property
+    def kept(self) -> Path:
+        """In the home of a node that has not mounted the root: videos that it could not deliver yet."""
+        return self.farm / "kept"
+
+    @property
     def segments(self) -> Path:
         """Clips that were conformed once, each in a folder named by everything that went into it."""
         return self.cache / "segments"

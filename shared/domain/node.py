@@ -14,6 +14,7 @@ class NodeState(Enum):
     IDLE = "idle"
     RENDERING = "rendering"
     PREFETCHING = "prefetching"
+    DELIVERING = "delivering"  # nothing is left but to upload what it has rendered
     CONFORMING = "conforming"
     DRAINING = "draining"
     PAUSED = "paused"
@@ -24,9 +25,10 @@ class NodeState(Enum):
     OUTDATED = "outdated"  # too old for its root
 
 
-TAKES_TASKS = frozenset(
-    {NodeState.STARTING, NodeState.IDLE, NodeState.RENDERING, NodeState.PREFETCHING, NodeState.CONFORMING}
-)
+HAS_TIME = frozenset({NodeState.STARTING, NodeState.IDLE, NodeState.DELIVERING, NodeState.CONFORMING})
+"""It would render a task at once."""
+
+TAKES_TASKS = HAS_TIME | {NodeState.RENDERING, NodeState.PREFETCHING}
 
 
 class Life(Enum):

@@ -17,6 +17,7 @@ class Ending(Enum):
     FAILED = "failed"  # ffmpeg or the gate refused: the input, or something about this node
     BAD_INPUT = "bad_input"  # the input itself: no node can make a video of it
     DIED = "died"  # the worker vanished, perhaps because of the task
+    UNDELIVERED = "undelivered"  # it was rendered, and its video could not be carried to the root
     CANCELLED = "cancelled"  # an operator wanted it
 
 
@@ -57,6 +58,7 @@ COUNTED = frozenset({Ending.DIED, Ending.FAILED, Ending.STALLED})
 
 _FINAL = {
     Ending.CANCELLED: GiveUp("cancelled", "it was cancelled"),
+    Ending.UNDELIVERED: GiveUp("upload_failed", "its video could not be uploaded"),
     Ending.BAD_INPUT: GiveUp("bad_input", "no node can make a video of its input"),
 }
 

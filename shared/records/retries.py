@@ -16,6 +16,7 @@ class Retry(BaseModel):
     when: str
     by: str = Field(description="Name of the user.")
     reason: str | None = Field(None, description="Why the task had failed, in words.")
+    kept_by: str | None = Field(None, description="The node that has its video and could not upload it.")
 
 
 class RetriesRecord(Record):
@@ -27,3 +28,8 @@ class RetriesRecord(Record):
     def after(self) -> int:
         """The last attempt that does not count any more; 0 where all count."""
         return max((retry.after for retry in self.retries), default=0)
+
+    @property
+    def kept_by(self) -> str | None:
+        """The node that had made the video of the task when it was retried last, and could not upload it."""
+        return self.retries[-1].kept_by if self.retries else None

@@ -8,15 +8,16 @@ from dataclasses import replace
 import pytest
 
 from render_worker.commands.encoders import Way
+from render_worker.lanes.board import Board, Doing
 from render_worker.pace import Pace
 from render_worker.progress import Report
-from render_worker.pulse import Doing, Pulse
+from render_worker.pulse import Pulse
 from render_worker.ways import Ways
 from shared.domain.layout import Layout
 from shared.domain.node import NodeState
 from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.records.lock import LockRecord
-from shared.records.node import NodeRecord
+from shared.records.node import Direction, NodeRecord
 from shared.store import Claim, Store
 from shared.tree.tree import NoInformation
 
@@ -31,9 +32,15 @@ def store(farm: Layout) -> Store:
 
 
 @pytest.fixture
-def pulse(store: Store) -> Iterator[Pulse]:
+def board() -> Board:
+    """What the node says of itself."""
+    return Board()
+
+
+@pytest.fixture
+def pulse(store: Store, board: Board) -> Iterator[Pulse]:
     """A pulse that beats ten times a second."""
-    pulse = Pulse(store, "a", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None)
+    pulse = Pulse(store, "a", 0.1, WAYS, Pace(), board, "ffmpeg 7", lambda _: None)
     pulse.start()
     yield pulse
     pulse.stop()
@@ -57,13 +64,13 @@ def test_a_held_task_shows_life(farm: Layout, pulse: Pulse, claim: Claim, wait_u
     pulse.hold(claim)
     before = counter(farm, claim)
     wait_until(lambda: counter(farm, claim) >= before + 3)
-    assert not pulse.lost
+    assert not pulse.lost(claim)
 
 
 def test_a_task_let_go_shows_no_more_life(farm: Layout, pulse: Pulse, claim: Claim, wait_until: WaitUntil) -> None:
     """After letting go nothing is written into the lock file any more, though the node goes on beating."""
     pulse.hold(claim)
-    pulse.let_go()
+    pulse.let_go(claim)
     before = counter(farm, claim)
     record = farm.node_record("a")
     wait_until(record.exists)
@@ -78,7 +85,7 @@ def test_an_attempt_folder_that_is_gone_is_a_lost_hold(
     """When the task is taken away, the holder knows it by itself."""
     pulse.hold(claim)
     farm.task(TaskState.PROCESSING, claim.task_id).rename(farm.root / "taken")
-    wait_until(lambda: pulse.lost)
+    wait_until(lambda: pulse.lost(claim))
 
 
 def test_a_heartbeat_that_cannot_be_written_is_a_lost_hold(
@@ -87,31 +94,34 @@ def test_a_heartbeat_that_cannot_be_written_is_a_lost_hold(
     """A holder whose lock file was removed could be taken for dead, so it stops."""
     pulse.hold(claim)
     farm.lock(claim.task_id, 1).unlink()
-    wait_until(lambda: pulse.lost)
+    wait_until(lambda: pulse.lost(claim))
 
 
-def test_a_new_hold_is_not_lost(
+def test_each_held_task_has_a_life_of_its_own(
     farm: Layout, store: Store, pulse: Pulse, claim: Claim, add_task: Callable[..., str], wait_until: WaitUntil
 ) -> None:
-    """What was lost before says nothing about the next task."""
-    pulse.hold(claim)
-    farm.lock(claim.task_id, 1).unlink()
-    wait_until(lambda: pulse.lost)
-    pulse.let_go()
-    assert pulse.lost
+    """A node holds the task that it renders and the next one: one may be lost while the other goes on beating."""
     following = store.claim(add_task(), "a")
     assert following is not None
+    pulse.hold(claim)
     pulse.hold(following)
+    assert pulse.tasks == {claim.task_id, following.task_id}
+    farm.lock(claim.task_id, 1).unlink()
+    wait_until(lambda: pulse.lost(claim))
     before = counter(farm, following)
-    wait_until(lambda: counter(farm, following) > before)
-    assert not pulse.lost
-    pulse.let_go()
+    wait_until(lambda: counter(farm, following) > before + 1)
+    assert not pulse.lost(following)
+    pulse.let_go(claim)
+    assert pulse.tasks == {following.task_id}
+    pulse.let_go(following)
     following.sign.release()
 
 
-def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, wait_until: WaitUntil) -> None:
+def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, board: Board, wait_until: WaitUntil) -> None:
     """State, task and figures are those last said; numbers are rounded for people."""
-    pulse.say(Doing(NodeState.RENDERING, None, "id", "fantasy/dragon/1", Report("joining", 12.345, 60.0, 2.0, 7.5)))
+    report = Report("joining", 12.345, 60.0, 2.0, 7.5)
+    board.makes(Doing(NodeState.RENDERING, None, "id", "fantasy/dragon/1", report))
+    board.carries(Direction.FETCHING, "next", "fantasy/dragon/2", 25, 100)
     record = farm.node_record("a")
     wait_until(lambda: record.exists() and NodeRecord.read(record).state == "rendering")
     shown = NodeRecord.read(record)
@@ -119,11 +129,12 @@ def test_the_record_says_what_the_node_does(farm: Layout, pulse: Pulse, wait_unt
     assert (shown.phase, shown.percent, shown.fps, shown.speed, shown.eta_seconds) == ("joining", 12.3, 60.0, 2.0, 7.5)
     assert (shown.free_bytes or 0) > 0
     assert (shown.profiles, shown.measured_fps) == ((DEFAULT_PROFILE,), {"libx264": 61.5})
+    assert shown.words == "joining fantasy/dragon/1 12 % at 60 fps, 8 s left; fetching fantasy/dragon/2 25 %"
 
 
 def test_a_pulse_that_stops_removes_the_record(store: Store, farm: Layout, wait_until: WaitUntil) -> None:
     """A node that left is not a dead node."""
-    pulse = Pulse(store, "b", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None)
+    pulse = Pulse(store, "b", 0.1, WAYS, Pace(), Board(), "ffmpeg 7", lambda _: None)
     pulse.start()
     wait_until(farm.node_record("b").exists)
     pulse.stop()
@@ -139,7 +150,7 @@ def test_a_record_that_cannot_be_written_stops_nothing(
     pulse.hold(claim)
     before = counter(farm, claim)
     wait_until(lambda: counter(farm, claim) >= before + 3)
-    assert not pulse.lost
+    assert not pulse.lost(claim)
 
 
 class Silent:
@@ -158,14 +169,14 @@ def test_a_heartbeat_without_an_answer_is_borne_for_a_while(
     store: Store, claim: Claim, wait_until: WaitUntil, patience: float, lost: bool
 ) -> None:
     """Nobody takes the task before the lease has run out; a heartbeat that was refused is another matter."""
-    pulse = Pulse(store, "c", 0.1, WAYS, Pace(), "ffmpeg 7", lambda _: None, patience)
+    pulse = Pulse(store, "c", 0.1, WAYS, Pace(), Board(), "ffmpeg 7", lambda _: None, patience)
     pulse.start()
     pulse.hold(replace(claim, sign=Silent()))
     if lost:
-        wait_until(lambda: pulse.lost)
+        wait_until(lambda: pulse.lost(claim))
     else:
         record = store.layout.node_record("c")
         wait_until(lambda: record.exists() and NodeRecord.read(record).counter > 5)
-        assert not pulse.lost
-    pulse.let_go()
+        assert not pulse.lost(claim)
+    pulse.let_go(claim)
     pulse.stop()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from render_worker.commands.encoders import Way
 from render_worker.duty import Duty
+from render_worker.lanes.board import Board
 from render_worker.pace import Pace
 from render_worker.pulse import Pulse
 from render_worker.ways import Ways
@@ -64,7 +65,7 @@ class Warrior:
         self._history = os.open(history, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._log = open_log("warrior", Log(file=False))
         ways = Ways({DEFAULT_PROFILE: (Way("libx264"),)})
-        self._pulse = Pulse(self._store, name, HEARTBEAT, ways, Pace(), "", lambda _: None)
+        self._pulse = Pulse(self._store, name, HEARTBEAT, ways, Pace(), Board(), "", lambda _: None)
         self._duty = Duty(self._store, name, self._log)
         self._recovery = Recovery(self._store, CAPS, LEASE, self._log, time.monotonic)
         self._stop = threading.Event()
@@ -105,7 +106,7 @@ class Warrior:
                     claim.sign.abandon()
                     raise
                 finally:
-                    self._pulse.let_go()
+                    self._pulse.let_go(claim)
                 return True
         return False
 
@@ -113,7 +114,7 @@ class Warrior:
         try:
             self._render(claim)
         except Interrupted:
-            if self._pulse.lost:
+            if self._pulse.lost(claim):
                 self._store.withdraw(claim)
                 raise HoldLost(claim.task_id) from None
             self._end(claim, Ending.GIVEN_BACK)
@@ -131,7 +132,7 @@ class Warrior:
         content = content_of(claim.task_id, claim.token)
         with (claim.folder / FINAL).open("wb") as video:
             for start in range(0, len(content), _PIECE):
-                if self._stop.is_set() or self._pulse.lost:
+                if self._stop.is_set() or self._pulse.lost(claim):
                     raise Interrupted
                 video.write(content[start : start + _PIECE])
                 time.sleep(self._chance.expovariate(1 / _PIECE_SECONDS))

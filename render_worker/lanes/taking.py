@@ -1,0 +1,218 @@
+"""The first lane: takes the next task, and has its files here by the time that it is wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from render_worker.choosing import Choosing
+from render_worker.duty import Duty
+from render_worker.lanes.board import Doing
+from render_worker.lanes.care import Care
+from render_worker.lanes.delivering import Made
+from render_worker.lanes.lane import Lane
+from render_worker.lanes.slot import Slot
+from render_worker.lanes.station import Station
+from render_worker.room import Room
+from shared.domain.errors import Stopped
+from shared.domain.node import NodeState
+from shared.files import as_machine_trouble
+from shared.records.node import Direction
+from shared.records.record import RecordError
+from shared.store import Claim
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 1.0  # what operators order is seen within it, also while nothing is to be taken
+_TIDY_SECONDS = 60.0
+
+
+class Taking(Lane):
+    """Decides whether this node takes tasks, takes them, and fetches what they need."""
+
+    def __init__(
+        self,
+        at: Station,
+        care: Care,
+        *,
+        choosing: Choosing,
+        duty: Duty,
+        room: Room,
+        poll_seconds: float,
+        self_test: Callable[[], bool],
+        fetched: Slot[Claim],
+        made: Slot[Made],
+    ) -> None:
+        super().__init__("taking", at.stop)
+        self._at = at
+        self._care = care
+        self._choosing = choosing
+        self._duty = duty
+        self._room = room
+        self._poll_seconds = poll_seconds
+        self._self_test = self_test
+        self._fetched = fetched
+        self._made = made
+        self._tidy_at = float("-inf")
+        self.may_work = False
+        """Whether this node took tasks when it was last looked at."""
+
+    def turn(self) -> float:
+        """Look whether the node may work, and take a task if there is room for it and one to take."""
+        try:
+            self.may_work = self._looks_well()
+            self._tidy()
+        except OSError as error:
+            self.may_work = False
+            self._at.resting.begin(as_machine_trouble(error, "cannot look for tasks"))
+        if not self.may_work:
+            self.give_back()
+            return self._poll_seconds
+        self._drop_lost()
+        return 0.0 if not self._is_room() or self._take_one() else self._poll_seconds
+
+    def give_back(self) -> None:
+        """Give back what was fetched and not begun."""
+        if claim := self._fetched.take_back():
+            self._care.give_back(claim)
+
+    # -- whether -------------------------------------------------------------------------------------
+
+    def _looks_well(self) -> bool:
+        if off := self._duty.known:
+            self._at.board.stands(Doing(off.state, off.why))
+            if off.state is NodeState.DRAINING:
+                self._drain()
+            return False
+        if not self._at.resting.is_over or not self._is_healthy():
+            return False
+        if self._room.look():
+            return True
+        self._at.board.stands(Doing(NodeState.LOW_DISK))
+        return False
+
+    def _drain(self) -> None:
+        """What was to be finished is; the worker ends, and the order is carried out."""
+        self.give_back()
+        if self._care.tasks:
+            return
+        self._duty.end()
+        self._at.log.info(
+            f"Node {self._at.node} has nothing left to finish and ends", name="node_drained", node=self._at.node
+        )
+        self._at.stop.set()
+
+    def _is_healthy(self) -> bool:
+        """Whether this node may be trusted with tasks; one that is set aside tests itself when that is due."""
+        if self._at.health.look():
+            self._at.log.error(f"Node {self._at.node} is set aside: {self._at.health.why}", name="node_set_aside")
+        if not self._at.health.is_set_aside:
+            return True
+        self._at.board.stands(Doing(NodeState.UNHEALTHY, self._at.health.why))
+        if self._at.health.is_test_due:
+            well = self._test()
+            self._at.health.tested(well=well)
+            if well:
+                self._at.log.info(f"Node {self._at.node} has tested itself and works again", name="node_back")
+            else:
+                self._at.log.error(f"Node {self._at.node} still fails its own test", name="node_test_failed")
+        return not self._at.health.is_set_aside
+
+    def _test(self) -> bool:
+        try:
+            return self._self_test()
+        except Stopped:
+            return False
+
+    def _tidy(self) -> None:
+        """What was kept and is not needed any more goes, now and then."""
+        if (now := time.monotonic()) >= self._tidy_at:
+            self._tidy_at = now + _TIDY_SECONDS
+            self._at.hauling.tidy()
+
+    # -- which ---------------------------------------------------------------------------------------
+
+    def _is_room(self) -> bool:
+        """Whether a task may be taken now, at the latest after some time: ahead of its turn only where that helps."""
+        if self._at.hauling.is_far:
+            return self._fetched.wait_for_room(_LOOK_SECONDS)
+        return self._fetched.wait_until_wanted(_LOOK_SECONDS)
+
+    def _drop_lost(self) -> None:
+        """Leave a task that was taken away from this node before it was begun."""
+        claim = self._fetched.thing
+        if claim and self._care.must_stop(claim):
+            self.give_back()
+
+    def _take_one(self) -> bool:
+        try:
+            ahead = not self._fetched.is_wanted
+            for ticket in self._choosing.candidates(self._at.hauling.kept, ahead=ahead):
+                if self._at.stop.is_set():
+                    return False
+                if ticket.task_id in self._care.tasks:  # what came of it here has not ended yet
+                    continue
+                claim = self._claim(ticket.task_id)
+                self._choosing.taken(ticket, by_us=claim is not None)
+                if claim:
+                    self._bring(claim)
+                    return True
+        except OSError as error:
+            self._at.resting.begin(as_machine_trouble(error, "cannot look for tasks"))
+            return False
+        if self._fetched.is_wanted:
+            self._at.board.stands(Doing(NodeState.IDLE))
+        return False
+
+    def _claim(self, task_id: str) -> Claim | None:
+        try:
+            return self._at.store.claim(task_id, self._at.node)
+        except RecordError as error:
+            self._at.log.error(f"Failed task {task_id}: {error}", name="task_failed", task=task_id)
+        except OSError as error:
+            self._at.resting.begin(as_machine_trouble(error, f"cannot claim task {task_id}"))
+        return None
+
+    def _bring(self, claim: Claim) -> None:
+        metadata = claim.metadata
+        self._care.take(claim)
+        self._at.log.info(
+            f"Took {metadata.label}: {metadata.voice_duration:.1f} s from {len(metadata.video_files)} clips",
+            name="task_claimed",
+            task=claim.task_id,
+            attempt=claim.attempt,
+            node=self._at.node,
+        )
+        with self._care.over(claim):
+            if record := self._at.hauling.restore(claim):
+                self._at.log.info(
+                    f"The video of {metadata.label} is here already and is uploaded",
+                    name="kept_found",
+                    task=claim.task_id,
+                )
+                self._hand_on(self._made, Made(claim, record), claim)
+                return
+            started = time.monotonic()
+            try:
+                self._at.hauling.bring(claim, lambda done, size: self._told(claim, done, size))
+            finally:
+                self._at.board.carried(Direction.FETCHING)
+            if self._at.hauling.is_far:
+                self._at.log.info(
+                    f"Fetched what {metadata.label} needs in {time.monotonic() - started:.1f} s",
+                    name="task_fetched",
+                    task=claim.task_id,
+                )
+            self._hand_on(self._fetched, claim, claim)
+
+    def _told(self, claim: Claim, done: int, size: int) -> None:
+        self.mark()
+        if self._care.must_stop(claim):
+            raise Stopped("stopped while fetching")
+        self._at.board.carries(Direction.FETCHING, claim.task_id, claim.metadata.label, done, size)
+
+    def _hand_on(self, slot: Slot[T], thing: T, claim: Claim) -> None:
+        while not slot.put(thing, _LOOK_SECONDS):
+            if self._care.must_stop(claim):
+                raise Stopped("stopped before its turn")
