@@ -27,7 +27,6 @@ from main_worker.checks.pictures import examine_clip
 from render_worker.commands.encoders import Way
 from render_worker.job import Job
 from render_worker.render import render_task
-from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.config import Config
 from shared.domain.errors import DropRefused
@@ -35,6 +34,7 @@ from shared.domain.layout import FINAL, SCRATCH, Layout
 from shared.domain.media import VideoFacts
 from shared.ffmpeg import Ffmpeg, file_url, find_ffmpeg
 from shared.records.metadata import Metadata
+from shared.segments import SegmentCache
 from shared.settings import Render
 
 _CANVAS = "1280x720"

@@ -32,6 +32,7 @@ from shared.notify import Notifier
 from shared.records.main import MOST_LISTED, MainRecord, PendingDrop
 from shared.records.record import utc_now
 from shared.recovery import Caps, Recovery
+from shared.segments import SegmentCache
 from shared.store import Store
 from shared.version import PROGRAM
 
@@ -107,8 +108,13 @@ class MainWorker:
     def _sweep(self) -> None:
         """Remove now and then what has been kept long enough, beside the loop: much may take long."""
         retention = Retention(self._layout, self._config.retention, self._log)
+        cache = SegmentCache(self._layout, "", self._config.worker.cache_bytes)
         while not self._stop.is_set():
             retention.sweep(datetime.now(UTC))
+            try:
+                cache.tidy()  # nodes that have not mounted the root bring segments, and cannot keep to the budget
+            except OSError as error:
+                self._log.warning(str(as_machine_trouble(error, "cannot tidy .farm/cache/")), name="retention_trouble")
             self._stop.wait(_SWEEP_SECONDS)
 
     def _raw_changed(self) -> None:

@@ -34,7 +34,7 @@ class Choosing:
     ) -> None:
         self._store = store
         self._node = node
-        self._fitting = fitting
+        self.fitting = fitting
         self._nodes = nodes
         self._log = log
         self._clock = clock
@@ -65,7 +65,7 @@ class Choosing:
             if ticket.task_id not in suggested and self._may_take(ticket.task_id):
                 yield ticket
         waiting = self._queue.ids
-        self._fitting.room.forget_all_but(waiting)
+        self.fitting.room.forget_all_but(waiting)
         for gone in self._seen_waiting.keys() - waiting:
             del self._seen_waiting[gone]
 
@@ -100,7 +100,7 @@ class Choosing:
             return False  # another node has taken it
         except (OSError, RecordError):
             return True  # claiming it tells what is the matter
-        return not self._is_too_new(metadata) and not self._waits(metadata, now) and self._fitting.fits(metadata, now)
+        return not self._is_too_new(metadata) and not self._waits(metadata, now) and self.fitting.fits(metadata, now)
 
     def _waits(self, metadata: Metadata, now: float) -> bool:
         """Whether a task that has been tried must not be tried here yet."""
@@ -116,7 +116,7 @@ class Choosing:
             since = now
         self._seen_waiting[metadata.task_id] = (len(attempts), since)
         crew = self._nodes.crew(metadata.render.profile)
-        base = self._fitting.config.worker.retry_seconds
+        base = self.fitting.config.worker.retry_seconds
         return now < since + wait_seconds(metadata.task_id, attempts, self._node, crew, base)
 
     def _is_too_new(self, metadata: Metadata) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from render_worker.choosing import Choosing
@@ -24,7 +25,7 @@ from render_worker.lanes.taking import Taking
 from render_worker.pace import Pace
 from render_worker.pulse import Pulse
 from render_worker.room import Room
-from render_worker.segments.cache import SegmentCache
+from render_worker.segments.sharing import MOST_OFFERED, Sharing
 from render_worker.ways import Ways
 from shared.config import Config
 from shared.domain.layout import Layout
@@ -33,6 +34,7 @@ from shared.log import Logger
 from shared.nodes import Nodes
 from shared.notify import Notifier
 from shared.recovery import Caps, Recovery
+from shared.segments import SegmentCache
 from shared.store import Claim, Store
 
 _ORDERS_SECONDS = 1.0  # what operators order takes effect within seconds
@@ -92,7 +94,10 @@ class RenderWorker:
         self._pulse = Pulse(
             store, node, worker.heartbeat_seconds, ways, pace, board, ffmpeg.version, systemd.doing, patience
         )
-        self._cache = SegmentCache(layout, node, worker.cache_bytes)
+        offered: deque[str] = deque(maxlen=MOST_OFFERED)
+        self._cache = SegmentCache(layout, node, worker.cache_bytes, offered.append)
+        shares = hauling.is_far and config.remote.share_segments
+        sharing = Sharing(store, node, self._cache, offered) if shares else None
         self._room = Room(layout, self._cache, worker.min_free_bytes, log)
         self._duty = Duty(store, node, log)
         nodes = Nodes(layout, lease_seconds, tree=store.tree)
@@ -110,6 +115,7 @@ class RenderWorker:
             self_test=self_test,
             fetched=self._fetched,
             made=made,
+            sharing=sharing,
         )
         self._making = Making(
             at,
@@ -122,7 +128,7 @@ class RenderWorker:
             alive=self._alive,
             made=made,
         )
-        self._delivering = Delivering(at, care, pace, made)
+        self._delivering = Delivering(at, care, pace, made, sharing)
         self._lanes = (self._taking, self._delivering, _Ordered(self._duty, stop))
         observed = Nodes(layout, lease_seconds, tree=store.tree)
         recovery = Recovery(store, caps, lease_seconds, log, time.monotonic, observed)

@@ -21,7 +21,6 @@ from render_worker.likeness import likeness
 from render_worker.progress import Work
 from render_worker.room import check_room
 from render_worker.segments.assembly import Assembly, Damaged
-from render_worker.segments.cache import SegmentCache
 from render_worker.segments.joining import NotJoinable
 from render_worker.segments.uses import uses_of
 from render_worker.soundtrack import make_sound, mixed_right
@@ -33,6 +32,7 @@ from shared.domain.pauses import read as read_pauses
 from shared.domain.plan import Captions, RenderPlan
 from shared.ffmpeg import file_url
 from shared.records.render import Check
+from shared.segments import SegmentCache
 
 _MOST_DECODERS = 4  # of a card, which has memory for some only
 _CHECK_ENCODED = 0.1  # about what decoding a frame costs of encoding it; only the percentage shown depends on it

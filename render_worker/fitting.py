@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from render_worker.planning import plan_of, profile_of, wants_segments
 from render_worker.room import Room
-from render_worker.segments.cache import SegmentCache
-from render_worker.segments.uses import uses_of
+from render_worker.segments.uses import Use, uses_of
 from render_worker.ways import Ways
 from shared.config import Config
 from shared.domain.layout import Layout
-from shared.domain.plan import PlanError
+from shared.domain.plan import PlanError, RenderPlan
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.records.metadata import Metadata
 from shared.records.record import RecordError
+from shared.segments import SegmentCache
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,35 @@ class Fitting:
         if not self.room.may_hold(metadata.task_id, now):
             return False
         try:
-            render = profile_of(metadata, self.config).render
-            if not (ways := self.ways.of(metadata.render.profile)):
+            if not (plan := self._plan(metadata)):
                 return False
-            plan = plan_of(metadata, self.config, ways[0].encoder)
             if self.room.surely_holds(plan):
                 return True
-            task = self.layout.task(TaskState.WAITING, metadata.task_id)
-            is_joined = wants_segments(plan, render)
-            uses = uses_of(plan, metadata, task, self.ffmpeg.version, self.cache.has) if is_joined else []
+            uses = self._uses(plan, metadata, self.layout.task(TaskState.WAITING, metadata.task_id), self.cache.has)
         except (OSError, RecordError, PlanError):
             return True
         segments = {(use.wanted.key, use.wanted.recipe.frames) for use in uses}
         return self.room.holds(metadata.task_id, metadata.label, plan, segments, now)
+
+    def missing(self, metadata: Metadata, task: Path, has: Callable[[str], bool]) -> list[str]:
+        """The segments that a task would use if there were those that `has` knows, and that are not here.
+
+        Args:
+            task: the folder with its files.
+
+        Raises:
+            OSError, RecordError, PlanError: that cannot be told.
+        """
+        plan = self._plan(metadata)
+        uses = self._uses(plan, metadata, task, lambda key: self.cache.has(key) or has(key)) if plan else []
+        return [key for key in dict.fromkeys(use.wanted.key for use in uses) if not self.cache.has(key)]
+
+    def _plan(self, metadata: Metadata) -> RenderPlan | None:
+        """How this node would make a task; None if it cannot encode it."""
+        ways = self.ways.of(metadata.render.profile)
+        return plan_of(metadata, self.config, ways[0].encoder) if ways else None
+
+    def _uses(self, plan: RenderPlan, metadata: Metadata, task: Path, has: Callable[[str], bool]) -> list[Use]:
+        if not wants_segments(plan, profile_of(metadata, self.config).render):
+            return []
+        return uses_of(plan, metadata, task, self.ffmpeg.version, has)

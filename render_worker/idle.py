@@ -15,7 +15,6 @@ from render_worker.commands.encoders import ENCODERS, SOFTWARE
 from render_worker.gate import GateClosed
 from render_worker.looks import Looks
 from render_worker.progress import Report, Work
-from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.uses import Source, segments_of
 from render_worker.tool import RenderFailed, Tool
@@ -32,6 +31,7 @@ from shared.files import is_there, remove_tree
 from shared.log import Logger
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
+from shared.segments import SegmentCache
 
 _LOOK_AGAIN_SECONDS = 60.0  # a library may hold a hundred thousand clips
 _LOWEST = 19  # nice(1)

@@ -9,7 +9,6 @@ from typing import Any
 
 from render_worker.planning import plan_of, profile_of, wants_segments
 from render_worker.render import plain
-from render_worker.segments.cache import SegmentCache
 from render_worker.segments.uses import uses_of
 from render_worker.ways import Ways
 from shared.config import Config
@@ -20,6 +19,7 @@ from shared.ffmpeg import Ffmpeg
 from shared.queue import Queue
 from shared.records.metadata import Metadata
 from shared.records.record import RecordError
+from shared.segments import SegmentCache
 from shared.store import Store
 
 

@@ -15,7 +15,6 @@ from render_worker.gate import GateClosed, SoundClosed
 from render_worker.job import Job
 from render_worker.planning import plan_of, profile_of, wants_segments
 from render_worker.progress import Report, Work
-from render_worker.segments.cache import SegmentCache
 from render_worker.soundtrack import SoundFailed
 from render_worker.stopwatch import Stopwatch
 from render_worker.tool import RenderFailed, Tool
@@ -26,6 +25,7 @@ from shared.domain.layout import CAPTIONS, FINAL, METADATA, RENDER_RECORD, final
 from shared.files import remove_tree
 from shared.records.record import utc_now
 from shared.records.render import RenderRecord
+from shared.segments import SegmentCache
 from shared.version import PROGRAM
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from render_worker.commands.sounds import BYTES_PER_SAMPLE, SAMPLE_RATE
-from render_worker.segments.cache import SegmentCache
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
 from shared.domain.plan import RenderPlan
 from shared.log import Logger
+from shared.segments import SegmentCache
 
 # An estimate for moving pictures at x264's usual quality: 1080p at 30 frames a second counts 6 Mbit/s.
 _BITS_PER_PIXEL = 0.1

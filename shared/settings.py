@@ -419,6 +419,10 @@ class Remote(Section):
     inputs_bytes: int = Field(
         50_000_000_000, ge=0, description="Room for inputs that were fetched, in bytes; the oldest go first."
     )
+    share_segments: bool = Field(
+        True,
+        description="Whether conformed clips of other nodes are fetched from the root, and new ones brought to it.",
+    )
     kept_bytes: int = Field(
         20_000_000_000, ge=0, description="Room for videos that could not be uploaded, in bytes; the oldest go first."
     )

@@ -49,8 +49,13 @@ class Care:
 
     def must_stop(self, claim: Claim) -> bool:
         """Whether work on a task has to end before it is done."""
+        return self.at.stop.is_set() or self.pulse.lost(claim) or self.must_rest
+
+    @property
+    def must_rest(self) -> bool:
+        """Whether the node was told to leave what it does."""
         off = self.duty.known
-        return self.at.stop.is_set() or self.pulse.lost(claim) or (off is not None and off.at_once)
+        return off is not None and off.at_once
 
     @contextmanager
     def over(self, claim: Claim) -> Iterator[None]:

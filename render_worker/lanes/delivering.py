@@ -12,6 +12,7 @@ from render_worker.lanes.lane import Lane
 from render_worker.lanes.slot import Slot
 from render_worker.lanes.station import Station
 from render_worker.pace import Pace
+from render_worker.segments.sharing import Sharing
 from shared import by_story
 from shared.domain.backoff import wait_before
 from shared.domain.errors import MachineTrouble, Stopped
@@ -22,9 +23,10 @@ from shared.files import as_machine_trouble
 from shared.records.node import Direction
 from shared.records.render import RenderRecord
 from shared.store import Claim, HoldLost
+from shared.tree.tree import TreeTrouble
 
 _RETRIES = 3  # as the specification has it
-_SHORTEST_WAIT, _LONGEST_WAIT = 2.0, 30.0
+_LONGEST_WAIT = 30.0
 _TURN_SECONDS = 1.0
 _MOST_SIGNS = 10  # that a log line names
 
@@ -40,8 +42,13 @@ class Made:
 class Delivering(Lane):
     """Uploads one finished attempt after the other, each with some tries, and makes it the output."""
 
-    def __init__(self, at: Station, care: Care, pace: Pace, made: Slot[Made]) -> None:
+    def __init__(
+        self, at: Station, care: Care, pace: Pace, made: Slot[Made], sharing: Sharing | None, shortest_wait: float = 2.0
+    ) -> None:
+        """`shortest_wait`: seconds after the first upload that failed; they double, up to half a minute."""
         super().__init__("delivering", at.stop)
+        self._sharing = sharing
+        self._shortest_wait = shortest_wait
         self._at = at
         self._care = care
         self._pace = pace
@@ -51,12 +58,33 @@ class Delivering(Lane):
         """Deliver what was made, if it is within some time."""
         if made := self._made.take(_TURN_SECONDS):
             self._finish(made)
+        elif self._sharing:
+            self._share(self._sharing)
         return 0.0
 
     def last(self) -> None:
         """What is still to be delivered when the worker ends is kept where it would take time."""
         if made := self._made.take_back():
             self._finish(made)
+
+    def _share(self, sharing: Sharing) -> None:
+        """Bring segments to the root for as long as there is nothing better to carry."""
+
+        def told(done: int, size: int) -> None:
+            self.mark()
+            if self._made.thing or self._at.stop.is_set() or self._care.must_rest:
+                raise Stopped("there is something better to carry")
+            self._at.board.carries(Direction.DELIVERING, "", "conformed clips", done, size)
+
+        try:
+            while sharing.send_one(told):
+                told(0, 0)
+        except Stopped:
+            pass
+        except TreeTrouble as error:
+            self._at.log.warning(f"A conformed clip does not get to the root: {error}", name="segment_not_shared")
+        finally:
+            self._at.board.carried(Direction.DELIVERING)
 
     def _finish(self, made: Made) -> None:
         if self._publish(made):
@@ -90,7 +118,7 @@ class Delivering(Lane):
                         f"{self._at.node} keeps it"
                     ) from error
                 chance = random.random()  # noqa: S311 - spreads nodes out, keeps no secret
-                wait = wait_before(tries, chance, shortest=_SHORTEST_WAIT, longest=_LONGEST_WAIT)
+                wait = wait_before(tries, chance, shortest=self._shortest_wait, longest=_LONGEST_WAIT)
                 self._at.log.warning(
                     f"Cannot upload the video of {claim.metadata.label}, and will try again in {wait:.0f} s: {error}",
                     name="upload_failed",

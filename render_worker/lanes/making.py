@@ -14,7 +14,6 @@ from render_worker.lanes.station import Station
 from render_worker.planning import profile_of
 from render_worker.progress import Report
 from render_worker.render import render_task
-from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from render_worker.ways import MOST_STEPS_DOWN, Ways
 from shared.config import Config
@@ -25,6 +24,7 @@ from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble
 from shared.records.render import RenderRecord
+from shared.segments import SegmentCache
 from shared.store import Claim
 
 _REPORT_STEP = 10.0  # percent between two progress lines in the log

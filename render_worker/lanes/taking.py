@@ -15,12 +15,16 @@ from render_worker.lanes.lane import Lane
 from render_worker.lanes.slot import Slot
 from render_worker.lanes.station import Station
 from render_worker.room import Room
+from render_worker.segments.sharing import Sharing
 from shared.domain.errors import Stopped
 from shared.domain.node import NodeState
+from shared.domain.plan import PlanError
+from shared.domain.task import TaskState
 from shared.files import as_machine_trouble
 from shared.records.node import Direction
 from shared.records.record import RecordError
 from shared.store import Claim
+from shared.tree.tree import TreeTrouble
 
 T = TypeVar("T")
 
@@ -43,8 +47,10 @@ class Taking(Lane):
         self_test: Callable[[], bool],
         fetched: Slot[Claim],
         made: Slot[Made],
+        sharing: Sharing | None,
     ) -> None:
         super().__init__("taking", at.stop)
+        self._sharing = sharing
         self._at = at
         self._care = care
         self._choosing = choosing
@@ -196,6 +202,7 @@ class Taking(Lane):
             started = time.monotonic()
             try:
                 self._at.hauling.bring(claim, lambda done, size: self._told(claim, done, size))
+                self._bring_segments(claim)
             finally:
                 self._at.board.carried(Direction.FETCHING)
             if self._at.hauling.is_far:
@@ -205,6 +212,30 @@ class Taking(Lane):
                     task=claim.task_id,
                 )
             self._hand_on(self._fetched, claim, claim)
+
+    def _bring_segments(self, claim: Claim) -> None:
+        """Bring what other nodes have conformed already; what does not come is conformed here."""
+        if not self._sharing:
+            return
+        task = self._at.store.layout.task(TaskState.PROCESSING, claim.task_id)
+        try:
+            self._sharing.look()
+            keys = self._choosing.fitting.missing(claim.metadata, task, self._sharing.has)
+            count = self._sharing.fetch(keys, lambda done, size: self._told(claim, done, size))
+        except (TreeTrouble, OSError, RecordError, PlanError) as error:
+            self._at.log.warning(
+                f"Conformed clips of {claim.metadata.label} do not come from the root and are made here: {error}",
+                name="segments_not_fetched",
+                task=claim.task_id,
+            )
+        else:
+            if count:
+                self._at.log.info(
+                    f"Fetched {count} conformed clips of {claim.metadata.label}",
+                    name="segments_fetched",
+                    task=claim.task_id,
+                    count=count,
+                )
 
     def _told(self, claim: Claim, done: int, size: int) -> None:
         self.mark()

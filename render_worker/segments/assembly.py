@@ -18,7 +18,6 @@ from render_worker.packets import Packet, parse_packets, same_content
 from render_worker.progress import Work
 from render_worker.room import check_room
 from render_worker.segments.alone import Alone, Encoded, Taken, listed
-from render_worker.segments.cache import SegmentCache
 from render_worker.segments.conforming import Wanted, conform_all
 from render_worker.segments.cuts import Cut, Footage, NoWay, Piece, fit, footage_of, with_transitions
 from render_worker.segments.joining import NotJoinable, join_made, join_making
@@ -30,6 +29,7 @@ from shared.domain.plan import RenderPlan
 from shared.ffmpeg import file_url
 from shared.records.render import Check
 from shared.records.segment import SegmentRecord
+from shared.segments import SegmentCache
 
 # About what joining a frame, with its share of the sound, and checking it cost of conforming one; only the percentage
 # that is shown depends on it.

@@ -18,7 +18,6 @@ from render_worker.gate import GateClosed
 from render_worker.likeness import likeness
 from render_worker.limits import equal
 from render_worker.packets import Stream, parse_packets
-from render_worker.segments.cache import SegmentCache, link_segment
 from render_worker.segments.cuts import footage_of
 from render_worker.speed import pixels_encoded
 from render_worker.tool import RenderFailed, Tool
@@ -30,6 +29,7 @@ from shared.files import is_there
 from shared.records.record import utc_now
 from shared.records.render import Check
 from shared.records.segment import SegmentRecord
+from shared.segments import SegmentCache, link_segment
 
 _PACKETS, _CLIP_LUMA, _FILM_LUMA = "packets.txt", "clip.luma", "film.luma"
 _MOST_THREADS = 16  # more help x264 little at 1080p
@@ -102,6 +102,7 @@ def conform(
         packets=tuple((packet.size, packet.checksum) for packet in stream.packets),
         extradata=stream.facts.get("extradata", ""),
         size=film.stat().st_size,
+        film=_sha256_of(film),
         thumbnail=hashlib.sha256((bench / THUMBNAIL).read_bytes()).hexdigest(),
         checks=checks,
         encoder=recipe.look.profile.encoder,
@@ -109,6 +110,11 @@ def conform(
         seconds_taken=round(time.monotonic() - started, 3),
         made_at=utc_now(),
     ).write(bench / SEGMENT_RECORD)
+
+
+def _sha256_of(film: Path) -> str:
+    with film.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _judge(wanted: Wanted, bench: Path, tool: Tool, threads: int, making: Check) -> tuple[Stream, tuple[Check, ...]]:

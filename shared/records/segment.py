@@ -22,6 +22,7 @@ class SegmentRecord(Record):
     packets: tuple[tuple[int, str], ...] = Field(description="Bytes and checksum of each packet, in decoding order.")
     extradata: str = Field(description="What ffmpeg says of the codec's parameters; equal in all that are joined.")
     size: int = Field(description="Bytes of the file.")
+    film: str = Field("", description="SHA-256 of the file, by which other nodes fetch it.")
     thumbnail: str = Field("", description="Hash of the picture beside it.")
     checks: tuple[Check, ...] = Field(description="What was found when it was decoded and judged.")
     encoder: str

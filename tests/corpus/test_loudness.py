@@ -13,7 +13,6 @@ from benchmarks.realmedia import REALMEDIA
 from render_worker.commands.encoders import Way
 from render_worker.job import Job
 from render_worker.render import render_task
-from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.config import Config
 from shared.domain.layout import FINAL, SCRATCH, Layout
@@ -22,6 +21,7 @@ from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.meter import METER, STEREO, summary_of
 from shared.records.metadata import Input, Metadata, RenderRequest
 from shared.records.render import RenderRecord
+from shared.segments import SegmentCache
 from shared.settings import Render
 
 pytestmark = pytest.mark.skipif(not REALMEDIA.is_dir(), reason=f"the real media are not at {REALMEDIA}")

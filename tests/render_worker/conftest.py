@@ -22,7 +22,6 @@ from render_worker.commands.encoders import Way
 from render_worker.job import Job
 from render_worker.progress import Report
 from render_worker.render import render_task
-from render_worker.segments.cache import SegmentCache
 from render_worker.tool import Tool
 from shared.child import Limits
 from shared.config import Config
@@ -34,6 +33,7 @@ from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.meter import METER_AND_BLOCKS, STEREO, Listening, summary_of
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.render import RenderRecord
+from shared.segments import SegmentCache
 from shared.settings import Mix, Render
 
 REPOSITORY = Path(__file__).parents[2]

@@ -17,7 +17,6 @@ import pytest
 from render_worker.commands.encoders import Way
 from render_worker.idle import Ahead
 from render_worker.progress import Report
-from render_worker.segments.cache import SegmentCache
 from render_worker.ways import Ways
 from shared.config import load_config
 from shared.domain.drop import Kind
@@ -30,6 +29,7 @@ from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.records.render import RenderRecord
 from shared.records.sidecar import Origin, Sidecar
+from shared.segments import SegmentCache
 
 StartWorker = Callable[..., "subprocess.Popen[bytes]"]
 WaitUntil = Callable[[Callable[[], object]], None]

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from render_worker.room import Room, check_room, needed_bytes
-from render_worker.segments.cache import SegmentCache
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
 from shared.domain.plan import Canvas, Profile, RenderPlan, Shot, Track, Treatment
 from shared.log import open_log
+from shared.segments import SegmentCache
 from shared.settings import Log
 
 SHOTS = (Shot("video_part1.mp4", 1800, 1800, Treatment()),)

@@ -15,10 +15,10 @@ import pytest
 
 from render_worker.job import Job
 from render_worker.progress import Report
-from render_worker.segments.cache import SegmentCache
 from shared.domain.layout import FINAL, POSTER, SEGMENT, SEGMENT_RECORD, THUMBNAIL, Layout
 from shared.files import remove_tree
 from shared.records.render import RenderRecord
+from shared.segments import SegmentCache
 
 Prepare = Callable[..., Job]
 Render = Callable[..., RenderRecord]

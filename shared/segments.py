@@ -43,12 +43,15 @@ class Kept:
 
 
 class SegmentCache:
-    """The segments of one root, as one node uses them."""
+    """The segments of one root, as one node uses them; `on_put` is told the name of each that it adds."""
 
-    def __init__(self, layout: Layout, node: str, budget_bytes: int) -> None:
+    def __init__(
+        self, layout: Layout, node: str, budget_bytes: int, on_put: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._layout = layout
         self._node = node
         self._budget = budget_bytes
+        self._on_put = on_put
         self._used = 0
 
     def take(self, key: str, folder: Path) -> SegmentRecord | None:
@@ -97,6 +100,7 @@ class SegmentCache:
             return
         fsync_path(self._layout.segments)
         self.shrink()
+        self._on_put(key)
 
     @property
     def is_nearly_full(self) -> bool:
