@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,92 @@ def test_a_render_that_fails_on_a_far_node_explains_itself(
     assert "rubbish" in (folder / "stderr.log").read_text("utf-8")
     assert json.loads((folder / "reason.json").read_text("utf-8"))["code"] == "render_failed"
     assert [one.ending for one in store.attempted(TaskState.FAILED, task_id)] == [Ending.FAILED]
+
+
+@pytest.fixture
+def slowly(tmp_path: Path) -> Path:
+    """An ffmpeg that takes a second longer for everything but its trials, so that a test can step between."""
+    script, real = tmp_path / "slow-ffmpeg", find_ffmpeg("").path
+    script.write_text(f'#!/bin/sh\ncase "$*" in *-version*|*lavfi*) ;; *) sleep 1;; esac\nexec {real} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def event_of(line: str, name: str) -> str | None:
+    """The task of a log line of an event."""
+    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    return words.get("task") if words.get("event") == name else None
+
+
+def test_the_next_task_is_fetched_while_one_is_rendered_and_the_last_one_uploaded(
+    layout: Layout, start: Callable[..., object], slowly: Path, tmp_path: Path
+) -> None:
+    """Each render begins when the one before has ended: its files are there already."""
+    start()
+    Orders(layout).pause(Order(by="ann", when="now"))
+    start("attic", ffmpeg__path=slowly)
+    chapters = ("one", "two", "three")
+    drop_all(layout, *chapters)
+    until(lambda: len(Store(layout).ids(TaskState.WAITING)) == len(chapters))
+    Orders(layout).resume()
+    until(lambda: len(outputs(layout)) == len(chapters))
+    lines = (tmp_path / "log").read_text().splitlines()
+    order = [
+        (name, task)
+        for line in lines
+        for name in ("task_fetched", "render_started", "task_finished")
+        if (task := event_of(line, name))
+    ]
+    started = [task for name, task in order if name == "render_started"]
+    assert len(started) == len(set(started)) == len(chapters)
+    for before, task in pairwise(started):
+        fetched, begun = order.index(("task_fetched", task)), order.index(("render_started", task))
+        assert order.index(("render_started", before)) < fetched < begun, order
+        assert fetched < order.index(("task_finished", before)), order
+
+
+def test_a_draining_node_ends_after_its_task_and_gives_back_the_next(
+    layout: Layout, start: Callable[..., subprocess.Popen[bytes]], said: Callable[[str], list[str]], slowly: Path
+) -> None:
+    """What it renders is finished and uploaded; what it had fetched ahead waits again, and another node takes it."""
+    start()
+    worker = start("attic", ffmpeg__path=slowly)
+    drop_all(layout, "one", "two", "three")
+    until(lambda: len(said("task_fetched")) > 1 and said("render_started"))
+    Orders(layout).drain("attic", Order(by="ann", when="now"))
+    assert worker.wait(PATIENCE) == 0
+    store = Store(layout)
+    assert not store.ids(TaskState.PROCESSING)
+    waiting = store.ids(TaskState.WAITING)
+    assert waiting
+    endings = [one.ending for task_id in waiting for one in store.attempted(TaskState.WAITING, task_id)]
+    assert Ending.GIVEN_BACK in endings
+    assert set(endings) == {Ending.GIVEN_BACK}
+    start("cellar")
+    until(lambda: len(outputs(layout)) == 3)
+
+
+def test_a_second_node_fetches_clips_that_the_first_has_conformed(
+    layout: Layout, start: Callable[..., subprocess.Popen[bytes]], said: Callable[[str], list[str]]
+) -> None:
+    """The root has them from the first."""
+    start()
+    attic = start("attic")
+    drop_all(layout, "one")
+    until(lambda: len(outputs(layout)) == 1)
+    until(lambda: layout.segments.exists() and [path for path in layout.segments.iterdir() if path.name[0] != "."])
+    Orders(layout).drain("attic", Order(by="ann", when="now"))
+    assert attic.wait(PATIENCE) == 0
+    start("cellar")
+    drop(layout, "story/tales/orla/voice/two.mp3", "-i", SPEECH.replace("150", "170"))
+    until(lambda: len(outputs(layout)) == 2)
+    assert said("segments_fetched")
+    (second,) = [
+        record
+        for task_id in outputs(layout)
+        if (record := RenderRecord.read(layout.task(TaskState.FINISHED, task_id) / RENDER_RECORD)).node == "cellar"
+    ]
+    assert second.counts["segments_reused"] > 0
 
 
 def test_what_is_no_root_is_refused_in_words(layout: Layout, sshd: Sshd, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def segment(folder: Path, key: str, content: bytes = b"film" * 50_000) -> None:
         anchors=(29,),
         delay=0,
         packets=((len(content), "0"),),
+        extradata="",
         size=len(content),
         film=hashlib.sha256(content).hexdigest(),
         thumbnail=hashlib.sha256(b"picture").hexdigest(),
