@@ -27,7 +27,6 @@ from pathlib import Path
 from benchmarks.seeding import fill_queue
 from console.init import lay_out
 from shared.domain.layout import Layout
-from shared.domain.queue import spread
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.queue import Queue
@@ -143,15 +142,15 @@ def take(layout: Layout, node: str, seconds: float) -> None:
         time.sleep(0.001)
     ends = time.monotonic() + seconds
     taken = []
+    crowd = [f"node-{number}" for number in range(_PROCESSES)]
     while time.monotonic() < ends and queue.ids:
         queue.look()
-        for ticket in spread(queue.tasks(), _PROCESSES, node):
+        for ticket in queue.shared(crowd, node):  # as a render worker does
             claim = store.claim(ticket.task_id, node)
             queue.taken(ticket, by_us=claim is not None)
             if claim:
                 claim.sign.abandon()  # thousands of open files are no part of it
                 taken.append(ticket.task_id)
-            if time.monotonic() >= ends:
                 break
     print("\n".join(taken))
 

@@ -30,7 +30,6 @@ from benchmarks.seeding import fill_queue
 from console.init import lay_out
 from main_worker.nodes.assignment import Offer, Wish, assign
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
-from shared.domain.queue import spread
 from shared.queue import Queue
 from shared.records.render import RenderRecord
 from shared.store import Store
@@ -106,6 +105,7 @@ class Desk:
         self._store = Store(layout)
         self._queue = Queue(self._store)
         self._offers = [Offer(f"node-{number}") for number in range(nodes)]
+        self.names = [offer.node for offer in self._offers]
         self._each = max(1, min(10, 3000 // nodes))
         self._lists: dict[str, list[str]] = {}
         self._made_at = float("-inf")
@@ -144,7 +144,7 @@ class Node:
                 self._render(claim)
                 return True
         self._queue.look()
-        for ticket in spread(self._queue.tasks(), self._desk.nodes, self._name):
+        for ticket in self._queue.shared(self._desk.names, self._name):
             claim = self._store.claim(ticket.task_id, self._name)
             self._queue.taken(ticket, by_us=claim is not None)
             if claim:

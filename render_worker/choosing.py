@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from render_worker.fitting import Fitting
 from shared.domain.node import HAS_TIME, TAKES_TASKS, Life
-from shared.domain.queue import Ticket, spread
+from shared.domain.queue import Ticket
 from shared.domain.retry import wait_seconds
 from shared.domain.task import TaskState
 from shared.log import Logger
@@ -60,8 +60,7 @@ class Choosing:
             if self._may_take(ticket.task_id):
                 yield ticket
         self._queue.look()
-        others = len(self._nodes.look())
-        for ticket in spread(self._queue.tasks(), others, self._node):
+        for ticket in self._queue.shared(self._nodes.look().keys(), self._node):
             if ticket.task_id not in suggested and self._may_take(ticket.task_id):
                 yield ticket
         waiting = self._queue.ids

@@ -15,7 +15,7 @@ from render_worker.health import Health
 from render_worker.idle import Ahead
 from render_worker.lanes.board import Board
 from render_worker.lanes.care import Care
-from render_worker.lanes.delivering import Delivering, Made
+from render_worker.lanes.delivering import Delivering
 from render_worker.lanes.lane import Lane
 from render_worker.lanes.making import Making
 from render_worker.lanes.resting import Resting
@@ -104,7 +104,7 @@ class RenderWorker:
         caps = Caps(worker.max_attempts, worker.max_starts)
         care = Care(at, caps, self._pulse, self._duty, nodes)
         self._fetched: Slot[Claim] = Slot()
-        made: Slot[Made] = Slot()
+        self._delivering = Delivering(at, care, pace, sharing)
         self._taking = Taking(
             at,
             care,
@@ -114,7 +114,7 @@ class RenderWorker:
             poll_seconds=worker.poll_seconds,
             self_test=self_test,
             fetched=self._fetched,
-            made=made,
+            delivering=self._delivering,
             sharing=sharing,
         )
         self._making = Making(
@@ -126,9 +126,8 @@ class RenderWorker:
             cache=self._cache,
             ahead=Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted),
             alive=self._alive,
-            made=made,
+            delivering=self._delivering,
         )
-        self._delivering = Delivering(at, care, pace, made, sharing)
         self._lanes = (self._taking, self._delivering, _Ordered(self._duty, stop))
         observed = Nodes(layout, lease_seconds, tree=store.tree)
         recovery = Recovery(store, caps, lease_seconds, log, time.monotonic, observed)

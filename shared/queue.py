@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from shared.domain.layout import METADATA
-from shared.domain.queue import DAMAGED, Ticket, after, carried_on, in_turn
+from shared.domain.queue import DAMAGED, Ticket, after, carried_on, in_turn, spread
 from shared.domain.task import TaskState
 from shared.orders import task_of
 from shared.store import Store
@@ -33,6 +33,7 @@ class Queue:
         self._turns: dict[str, int] = {}
         self._look_again = float("-inf")
         self._is_new = False
+        self._own, self._gone = 0, 0
         self._first: dict[str, Ticket] = {}
         self._rest: Iterator[Ticket] = iter(())
 
@@ -66,6 +67,15 @@ class Queue:
                 self._first[ticket.task_id] = ticket
                 yield ticket
 
+    def shared(self, nodes: Collection[str], node: str) -> Iterator[Ticket]:
+        """What waits, for one of several nodes: begun where none of the others does.
+
+        Since the last look each of them has presumably taken as many as this one, and those come last; so a node does
+        not try what it saw waiting some seconds ago and others have taken, one after the other.
+        """
+        presumed = self._own * len({*nodes, node})
+        return spread(self.tasks(), nodes, node, max(0, presumed - self._gone))
+
     def waiting(self) -> list[str]:
         """The ids of what waits at this moment, in order."""
         self.look(now=True)
@@ -81,11 +91,13 @@ class Queue:
         """Forget a task that waits no more; if we took it, its story has had its turn."""
         self._tickets.pop(ticket.task_id, None)
         self._first.pop(ticket.task_id, None)
+        self._gone += 1
         if by_us:
+            self._own += 1
             self._turns[ticket.story] = after(self._turns)
 
     def _sort(self) -> None:
-        self._first = {}
+        self._first, self._own, self._gone = {}, 0, 0
         self._rest = in_turn(tuple(self._tickets.values()), self._turns)
 
     def _see_tasks(self) -> None:

@@ -359,11 +359,11 @@ class Store:
         sign: Sign | None = None
         try:
             with suppress(FileExistsError):
-                self._tree.make_folder(self.at(layout.attempts(TaskState.PROCESSING, task_id)))
+                self._tree.make_folder(self.at(layout.attempts(TaskState.PROCESSING, task_id)), durable=False)
             place = self.at(layout.attempt_record(task_id, number))
             self._tree.create(place, record.to_bytes(), by=self.at(layout.drafts))
             sign = self._tree.hold(self.at(layout.lock(task_id, number)), node, token)
-            self._tree.make_folder(self.at(folder))
+            self._tree.make_folder(self.at(folder))  # durable, and with it the folder of attempts beside it
             metadata = self.metadata(TaskState.PROCESSING, task_id)
         except (FileExistsError, FileNotFoundError):  # somebody took the task away from under us
             if sign:

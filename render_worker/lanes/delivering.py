@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from render_worker.hauling import Undelivered
@@ -43,7 +44,7 @@ class Delivering(Lane):
     """Uploads one finished attempt after the other, each with some tries, and makes it the output."""
 
     def __init__(
-        self, at: Station, care: Care, pace: Pace, made: Slot[Made], sharing: Sharing | None, shortest_wait: float = 2.0
+        self, at: Station, care: Care, pace: Pace, sharing: Sharing | None, shortest_wait: float = 2.0
     ) -> None:
         """`shortest_wait`: seconds after the first upload that failed; they double, up to half a minute."""
         super().__init__("delivering", at.stop)
@@ -52,7 +53,7 @@ class Delivering(Lane):
         self._at = at
         self._care = care
         self._pace = pace
-        self._made = made
+        self._made: Slot[Made] = Slot()
 
     def turn(self) -> float:
         """Deliver what was made, if it is within some time."""
@@ -61,6 +62,18 @@ class Delivering(Lane):
         elif self._sharing:
             self._share(self._sharing)
         return 0.0
+
+    def accept(self, made: Made, alive: Callable[[], None]) -> None:
+        """Take over what was made, as soon as there is room; `alive` is called again and again meanwhile.
+
+        Raises:
+            Stopped: its task must not go on; what was made of it is kept.
+        """
+        while not self._made.put(made, _TURN_SECONDS):
+            alive()
+            if self._care.must_stop(made.claim):
+                self._at.hauling.keep(made.claim)
+                raise Stopped("stopped before it was delivered")
 
     def last(self) -> None:
         """What is still to be delivered when the worker ends is kept where it would take time."""

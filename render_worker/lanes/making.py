@@ -8,8 +8,7 @@ from render_worker.idle import Ahead
 from render_worker.job import Job
 from render_worker.lanes.board import Doing
 from render_worker.lanes.care import Care
-from render_worker.lanes.delivering import Made
-from render_worker.lanes.slot import Slot
+from render_worker.lanes.delivering import Delivering, Made
 from render_worker.lanes.station import Station
 from render_worker.planning import profile_of
 from render_worker.progress import Report
@@ -17,7 +16,7 @@ from render_worker.render import render_task
 from render_worker.tool import Tool
 from render_worker.ways import MOST_STEPS_DOWN, Ways
 from shared.config import Config
-from shared.domain.errors import MachineTrouble, Stopped, ToolError
+from shared.domain.errors import MachineTrouble, ToolError
 from shared.domain.layout import SCRATCH
 from shared.domain.node import NodeState
 from shared.domain.task import TaskState
@@ -28,7 +27,6 @@ from shared.segments import SegmentCache
 from shared.store import Claim
 
 _REPORT_STEP = 10.0  # percent between two progress lines in the log
-_TURN_SECONDS = 1.0
 
 
 class Making:
@@ -45,7 +43,7 @@ class Making:
         cache: SegmentCache,
         ahead: Ahead,
         alive: Callable[[], None],
-        made: Slot[Made],
+        delivering: Delivering,
     ) -> None:
         """`alive` is called again and again while something is being made."""
         self._at = at
@@ -57,7 +55,7 @@ class Making:
         self._cache = cache
         self._ahead = ahead
         self._alive = alive
-        self._made = made
+        self._delivering = delivering
 
     def make(self, claim: Claim) -> None:
         """Render a task, and leave what was made of it to be delivered."""
@@ -66,12 +64,7 @@ class Making:
                 record = self._render(claim)
             finally:
                 self._at.board.makes(None)
-            made = Made(claim, record)
-            while not self._made.put(made, _TURN_SECONDS):
-                self._alive()
-                if self._care.must_stop(claim):
-                    self._at.hauling.keep(claim)
-                    raise Stopped("stopped before it was delivered")
+            self._delivering.accept(Made(claim, record), self._alive)
 
     def make_ahead(self, now: float) -> bool:
         """Conform a clip of the library, as of now (monotonic seconds); False when there is none to conform."""

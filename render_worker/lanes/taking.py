@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 from render_worker.choosing import Choosing
 from render_worker.duty import Duty
 from render_worker.lanes.board import Doing
 from render_worker.lanes.care import Care
-from render_worker.lanes.delivering import Made
+from render_worker.lanes.delivering import Delivering, Made
 from render_worker.lanes.lane import Lane
 from render_worker.lanes.slot import Slot
 from render_worker.lanes.station import Station
@@ -25,8 +24,6 @@ from shared.records.node import Direction
 from shared.records.record import RecordError
 from shared.store import Claim
 from shared.tree.tree import TreeTrouble
-
-T = TypeVar("T")
 
 _LOOK_SECONDS = 1.0  # what operators order is seen within it, also while nothing is to be taken
 _TIDY_SECONDS = 60.0
@@ -46,7 +43,7 @@ class Taking(Lane):
         poll_seconds: float,
         self_test: Callable[[], bool],
         fetched: Slot[Claim],
-        made: Slot[Made],
+        delivering: Delivering,
         sharing: Sharing | None,
     ) -> None:
         super().__init__("taking", at.stop)
@@ -59,7 +56,7 @@ class Taking(Lane):
         self._poll_seconds = poll_seconds
         self._self_test = self_test
         self._fetched = fetched
-        self._made = made
+        self._delivering = delivering
         self._tidy_at = float("-inf")
         self.may_work = False
         """Whether this node took tasks when it was last looked at."""
@@ -197,7 +194,7 @@ class Taking(Lane):
                     name="kept_found",
                     task=claim.task_id,
                 )
-                self._hand_on(self._made, Made(claim, record), claim)
+                self._delivering.accept(Made(claim, record), self.mark)
                 return
             started = time.monotonic()
             try:
@@ -211,7 +208,9 @@ class Taking(Lane):
                     name="task_fetched",
                     task=claim.task_id,
                 )
-            self._hand_on(self._fetched, claim, claim)
+            while not self._fetched.put(claim, _LOOK_SECONDS):
+                if self._care.must_stop(claim):
+                    raise Stopped("stopped before its turn")
 
     def _bring_segments(self, claim: Claim) -> None:
         """Bring what other nodes have conformed already; what does not come is conformed here."""
@@ -242,8 +241,3 @@ class Taking(Lane):
         if self._care.must_stop(claim):
             raise Stopped("stopped while fetching")
         self._at.board.carries(Direction.FETCHING, claim.task_id, claim.metadata.label, done, size)
-
-    def _hand_on(self, slot: Slot[T], thing: T, claim: Claim) -> None:
-        while not slot.put(thing, _LOOK_SECONDS):
-            if self._care.must_stop(claim):
-                raise Stopped("stopped before its turn")

@@ -7,7 +7,6 @@ the end of the round. So neither does a story of 500 chapters keep back a single
 from __future__ import annotations
 
 import heapq
-import zlib
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -61,21 +60,24 @@ def _taking_turns(stories: Mapping[str, deque[Ticket]], turns: Mapping[str, int]
             turn += 1
 
 
-def spread(tickets: Iterable[Ticket], among: int, by: str) -> Iterator[Ticket]:
-    """The same tickets, so that `among` nodes that look at once do not all reach for the same one.
+def spread(tickets: Iterable[Ticket], nodes: Collection[str], by: str, passed: int = 0) -> Iterator[Ticket]:
+    """The same tickets, so that nodes which look at once do not all reach for the same one.
 
-    Each so many tickets, which these nodes are about to take anyhow, come in an order of the node's own.
+    Each so many tickets as there are nodes, which these are about to take anyhow, come in an order that begins at
+    another one for each node. Alone a node keeps the order; priority stays before everything within them.
 
     Args:
-        by: the node's name.
+        nodes: the names of those that look.
+        by: the name of the node that asks.
+        passed: of the first tickets, how many have presumably been taken since they were looked at; they come last.
     """
-    rest = iter(tickets)
-    while block := list(islice(rest, max(1, among))):
-        yield from sorted(block, key=lambda ticket: (-ticket.priority, _own_order(by, ticket.task_id)))
-
-
-def _own_order(by: str, task_id: str) -> int:
-    return zlib.crc32(f"{by} {task_id}".encode())
+    names = sorted({*nodes, by})
+    rank, rest = names.index(by), iter(tickets)
+    skipped = list(islice(rest, passed - passed % len(names)))
+    while block := list(islice(rest, len(names))):
+        first = rank % len(block)
+        yield from sorted(block[first:] + block[:first], key=lambda ticket: -ticket.priority)
+    yield from skipped
 
 
 def after(turns: Mapping[str, int]) -> int:

@@ -79,10 +79,9 @@ class LocalTree:
 
     def read(self, path: PurePosixPath) -> bytes:
         with _told("read", path), self._at(path).open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise TreeTrouble(f"{path} is larger than {MOST_BYTES} bytes: it is not read whole")
-        return content
+            if os.fstat(stream.fileno()).st_size > MOST_BYTES:
+                raise TreeTrouble(f"{path} is larger than {MOST_BYTES} bytes: it is not read whole")
+            return stream.read()
 
     def is_dead_here(self, path: PurePosixPath, content: bytes | None) -> bool:
         return died_here(self._at(path), content)
@@ -119,10 +118,11 @@ class LocalTree:
                 fsync_path(old.parent)
         return Moved.DONE
 
-    def make_folder(self, path: PurePosixPath) -> None:
+    def make_folder(self, path: PurePosixPath, *, durable: bool = True) -> None:
         with _told("make", path):
             self._at(path).mkdir()
-            fsync_path(self._at(path).parent)
+            if durable:
+                fsync_path(self._at(path).parent)
 
     def settle(self, folder: PurePosixPath) -> None:
         with _told("write", folder):

@@ -169,7 +169,7 @@ class SftpTree:
                 self._settle(new, old)
         return moved
 
-    def make_folder(self, path: PurePosixPath) -> None:
+    def make_folder(self, path: PurePosixPath, *, durable: bool = True) -> None:
         at = self._at(path)
 
         def judge(trouble: OSError) -> bool | None:
@@ -180,7 +180,8 @@ class SftpTree:
         with _told("make", path):
             if self._decide(lambda session: session.mkdir(at), judge, f"making {path}") is False:
                 raise AlreadyThere(f"Cannot make {path}: the name is taken")
-            self._settle(at)
+            if durable:
+                self._settle(at)
 
     def settle(self, folder: PurePosixPath) -> None:
         """What was carried here is on the disk already; it is asked for in case the folder has gone."""

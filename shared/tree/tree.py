@@ -158,8 +158,10 @@ class Tree(Protocol):
             NotThere: the folder of the new name does not exist.
         """
 
-    def make_folder(self, path: PurePosixPath) -> None:
-        """Make one folder, durably. Where the reply was lost, a folder that is there is taken for this call's.
+    def make_folder(self, path: PurePosixPath, *, durable: bool = True) -> None:
+        """Make one folder. Where the reply was lost, a folder that is there is taken for this call's.
+
+        `durable` waits for the disk; that also holds for what else was made beside it without waiting.
 
         Raises:
             AlreadyThere: there is something of this name.

@@ -257,7 +257,7 @@ def test_a_draining_node_ends_after_its_task_and_gives_back_the_next(
     worker = start("attic", ffmpeg__path=slowly)
     drop_all(layout, "one", "two", "three")
     until(lambda: len(said("task_fetched")) > 1 and said("render_started"))
-    Orders(layout).drain("attic", Order(by="ann", when="now"))
+    Orders(layout).drain(Order(by="ann", when="now"), "attic")
     assert worker.wait(PATIENCE) == 0
     store = Store(layout)
     assert not store.ids(TaskState.PROCESSING)
@@ -279,7 +279,7 @@ def test_a_second_node_fetches_clips_that_the_first_has_conformed(
     drop_all(layout, "one")
     until(lambda: len(outputs(layout)) == 1)
     until(lambda: layout.segments.exists() and [path for path in layout.segments.iterdir() if path.name[0] != "."])
-    Orders(layout).drain("attic", Order(by="ann", when="now"))
+    Orders(layout).drain(Order(by="ann", when="now"), "attic")
     assert attic.wait(PATIENCE) == 0
     start("cellar")
     drop(layout, "story/tales/orla/voice/two.mp3", "-i", SPEECH.replace("150", "170"))

@@ -9,7 +9,6 @@ import pytest
 
 from render_worker.kept import Kept
 from render_worker.lanes.delivering import Delivering, Made
-from render_worker.lanes.slot import Slot
 from render_worker.pace import Pace
 from shared.domain.layout import FINAL, REASON, RENDER_RECORD, Layout
 from shared.domain.retry import Ending
@@ -21,21 +20,20 @@ from tests.render_worker.lanes.conftest import AddTask, FarNode, untold
 
 
 @pytest.fixture
-def made() -> Slot[Made]:
-    return Slot()
+def delivering(node: FarNode) -> Delivering:
+    return Delivering(node.at, node.care, Pace(), None, shortest_wait=0.01)
 
 
-@pytest.fixture
-def delivering(node: FarNode, made: Slot[Made]) -> Delivering:
-    return Delivering(node.at, node.care, Pace(), made, None, shortest_wait=0.01)
+def never_asked() -> None:
+    raise AssertionError("there was no room for what was made")
 
 
 def test_a_video_is_carried_to_the_root_and_published(
-    farm: Layout, node: FarNode, made: Slot[Made], delivering: Delivering, add_task: AddTask
+    farm: Layout, node: FarNode, delivering: Delivering, add_task: AddTask
 ) -> None:
     """Nothing of it is left at home."""
     claim = node.claim(add_task())
-    made.put(Made(claim, node.render(claim)), 0)
+    delivering.accept(Made(claim, node.render(claim)), never_asked)
     delivering.turn()
     output = farm.task(TaskState.FINISHED, claim.task_id)
     assert (output / FINAL).read_bytes() == b"video"
@@ -45,12 +43,12 @@ def test_a_video_is_carried_to_the_root_and_published(
 
 
 def test_what_cannot_be_uploaded_is_kept_and_a_retry_only_uploads_it(
-    farm: Layout, node: FarNode, made: Slot[Made], delivering: Delivering, add_task: AddTask
+    farm: Layout, node: FarNode, delivering: Delivering, add_task: AddTask
 ) -> None:
     """After four tries the task lies in trash/failed/ and says so; its node has the video, and delivers it later."""
     task_id = add_task()
     claim = node.claim(task_id)
-    made.put(Made(claim, node.render(claim)), 0)
+    delivering.accept(Made(claim, node.render(claim)), never_asked)
     node.tree.refuses = True
     delivering.turn()
     failed = farm.task(TaskState.FAILED, task_id)
@@ -71,7 +69,7 @@ def test_what_cannot_be_uploaded_is_kept_and_a_retry_only_uploads_it(
     again = node.claim(task_id)
     record = node.hauling.restore(again)
     assert record
-    made.put(Made(again, record), 0)
+    delivering.accept(Made(again, record), never_asked)
     delivering.turn()
     output = farm.task(TaskState.FINISHED, task_id)
     assert (output / FINAL).read_bytes() == b"video"
@@ -81,12 +79,12 @@ def test_what_cannot_be_uploaded_is_kept_and_a_retry_only_uploads_it(
 
 
 def test_a_worker_that_stops_keeps_what_is_not_delivered(
-    farm: Layout, node: FarNode, made: Slot[Made], delivering: Delivering, add_task: AddTask
+    farm: Layout, node: FarNode, delivering: Delivering, add_task: AddTask
 ) -> None:
     """The task goes back, and whoever of this node claims it again has its video."""
     task_id = add_task()
     claim = node.claim(task_id)
-    made.put(Made(claim, node.render(claim)), 0)
+    delivering.accept(Made(claim, node.render(claim)), never_asked)
     node.stop.set()
     delivering.last()
     assert Store(farm).find(task_id) is TaskState.WAITING
@@ -95,12 +93,12 @@ def test_a_worker_that_stops_keeps_what_is_not_delivered(
 
 
 def test_a_task_that_was_taken_away_is_left_alone(
-    farm: Layout, node: FarNode, made: Slot[Made], delivering: Delivering, add_task: AddTask
+    farm: Layout, node: FarNode, delivering: Delivering, add_task: AddTask
 ) -> None:
     """What another node publishes is not touched; what was kept goes once that is finished."""
     task_id = add_task()
     claim = node.claim(task_id)
-    made.put(Made(claim, node.render(claim)), 0)
+    delivering.accept(Made(claim, node.render(claim)), never_asked)
     other = Store(farm)
     other.take_away(task_id, claim.attempt, Ending.DIED, "it was slow")
     other.requeue(task_id)
@@ -163,3 +161,16 @@ def test_what_is_kept_has_a_budget(node: FarNode, add_task: AddTask) -> None:
         node.render(claim, b"x" * 600)
         kept.keep(claim.task_id, claim.folder)
     assert kept.ids == {claim.task_id}
+
+
+def test_what_finds_no_room_before_the_worker_ends_is_kept(
+    farm: Layout, node: FarNode, delivering: Delivering, add_task: AddTask
+) -> None:
+    """A finished video waits for the upload of another one; it is not lost when that is not to be."""
+    first, second = node.claim(add_task()), node.claim(add_task())
+    delivering.accept(Made(first, node.render(first)), never_asked)
+    record = node.render(second)
+    with node.care.over(second):
+        delivering.accept(Made(second, record), node.stop.set)
+    assert node.kept.ids == {second.task_id}
+    assert Store(farm).find(second.task_id) is TaskState.WAITING

@@ -72,19 +72,30 @@ def test_the_turns_of_stories_that_wait_no_more_are_forgotten() -> None:
     assert carried_on({"a": 3}, set()) == {}
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=40), st.integers(0, 9), st.text(max_size=5))
-def test_nodes_reach_for_different_tasks_of_the_first_few(found: list[tuple[int, int]], among: int, node: str) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=40),
+    st.sets(st.text(max_size=3)),
+    st.integers(0, 9),
+)
+def test_nodes_reach_for_different_tasks_of_the_first_few(
+    found: list[tuple[int, int]], others: set[str], passed: int
+) -> None:
     """Nobody comes later than so many places; alone a node keeps the order, and priority stays before everything."""
     order = [Ticket("", f"{number}", f"s{story}", 50 - number // 5) for number, (story, _) in enumerate(found)]
     places = {ticket: place for place, ticket in enumerate(order)}
-    mixed = list(spread(order, among, node))
+    mixed = list(spread(order, others, "me"))
     assert sorted(mixed, key=places.__getitem__) == order
-    assert all(abs(places[ticket] - place) < max(1, among) for place, ticket in enumerate(mixed))
-    assert list(spread(order, 1, node)) == order
+    assert all(abs(places[ticket] - place) < len(others | {"me"}) for place, ticket in enumerate(mixed))
+    assert list(spread(order, [], "me")) == order
     assert [ticket.priority for ticket in mixed] == sorted((ticket.priority for ticket in mixed), reverse=True)
+    assert sorted(spread(order, others, "me", passed), key=places.__getitem__) == order
 
 
-def test_two_nodes_do_not_have_the_same_order() -> None:
-    """That is what it is for."""
-    order = tickets("a", 20)
-    assert list(spread(order, 20, "studio")) != list(spread(order, 20, "attic"))
+def test_no_two_nodes_begin_with_the_same_task() -> None:
+    """That is what it is for: of as many tasks as there are nodes each has a first one of its own."""
+    order, nodes = tickets("a", 20), [f"node-{number}" for number in range(7)]
+    firsts = {next(spread(order, nodes, node)) for node in nodes}
+    assert firsts == set(order[:7])
+    seconds = {next(spread(order, nodes, node, passed=7)) for node in nodes}
+    assert seconds == set(order[7:14])
+    assert list(spread(order, nodes, "node-0", passed=7))[-7:] == order[:7]
