@@ -25,6 +25,8 @@ from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.files import as_machine_trouble, write_atomic
 from shared.process import config_path
+from shared.settings import Remote as RemoteSettings
+from shared.tree.remote import Remote
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +52,12 @@ def _options(command: Callable[P, R]) -> Callable[P, R]:
         click.option("--run-as", metavar="USER", help="Who the services run as. Default: the owner of the root."),
         click.option("--group", metavar="GROUP", help="Default: files.group, else the group of that user."),
         click.option("--node", "nodes", multiple=True, help="Name of a render worker here; again for more."),
+        click.option("--remote", metavar="ADDRESS", help="Render workers of a root behind SFTP, and nothing else."),
+        click.option(
+            "--home",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="With --remote: where these keep what they fetched.",
+        ),
         click.option("--to", type=click.Path(path_type=Path, file_okay=False), help="Where the units are written."),
         config_option,
         root_option,
@@ -72,12 +80,14 @@ def _on_units(act: Callable[[_Wanted], None]) -> Callable[..., None]:
         run_as: str | None,
         group: str | None,
         nodes: tuple[str, ...],
+        remote: str | None,
+        home: Path | None,
         to: Path | None,
     ) -> None:
-        layout = chosen_root(given_root)
+        layout = _home(remote, home) if remote else chosen_root(given_root)
         if of_user and (run_as or group):
             raise ServiceError("--user means the services of your own systemd: leave out --run-as and --group")
-        place = _place(layout, config, None if of_user else run_as or _owner(layout.root), group)
+        place = _place(layout, config, None if of_user else run_as or _owner(layout.root), group, remote)
         act(_Wanted(place, _nodes(nodes), (to or (_own_folder() if of_user else _SYSTEM)).absolute()))
 
     return run
@@ -141,7 +151,10 @@ def _next(wanted: _Wanted) -> Iterator[str]:
     systemctl = _systemctl(wanted)
     instances = [RENDER.replace("@", f"@{node}") for node in wanted.nodes]
     yield f"{systemctl} daemon-reload"
-    yield f"{systemctl} enable {TARGET} {' '.join([MAIN, *instances])}     # {WEB} too, for the page"
+    if wanted.place.remote:
+        yield f"{systemctl} enable {TARGET} {' '.join(instances)}"
+    else:
+        yield f"{systemctl} enable {TARGET} {' '.join([MAIN, *instances])}     # {WEB} too, for the page"
     yield f"{systemctl} start {TARGET}"
     yield f"{systemctl} status 'reelmill*'"
     if not wanted.place.is_system:
@@ -163,9 +176,30 @@ def _may_replace(path: Path) -> bool:
         raise as_machine_trouble(error, f"cannot read {path}") from error
 
 
-def _place(layout: Layout, config: Path | None, user: str | None, group: str | None) -> Place:
+def _home(remote: str, home: Path | None) -> Layout:
+    """The home of nodes of a far root, which must be there: it says who owns it.
+
+    Raises:
+        BadAddress: `remote` is none.
+        ServiceError: there is no home.
+    """
+    Remote.at(remote, known_hosts=Path())
+    if home is None or not home.is_dir():
+        raise ServiceError(
+            f"--remote needs --home FOLDER, a folder that belongs to the user of the nodes"
+            f"{f'; there is no {readable(str(home))}' if home else ''}"
+        )
+    return Layout(home.absolute())
+
+
+def _place(
+    layout: Layout, config: Path | None, user: str | None, group: str | None, remote: str | None = None
+) -> Place:
     named = config.absolute() if config else None
-    files = load_config(config_path(layout, str(named) if named else None)).files
+    if remote and not named:
+        raise ServiceError("--remote needs --config FILE: its [remote] names the key that the nodes show")
+    settings = load_config(config_path(layout, str(named) if named else None))
+    files = settings.files
     reelmill = Path(sys.executable).with_name("reelmill")
     if not reelmill.exists():
         raise ServiceError(f"there is no {reelmill}; install Reelmill into the environment of this Python first")
@@ -180,7 +214,21 @@ def _place(layout: Layout, config: Path | None, user: str | None, group: str | N
         config=named,
         devices=tuple(name for name in _GPU_GROUPS if _is_group(name)),
         shares=bool(files.group),
+        remote=remote,
+        secrets=_secrets(settings.remote, user) if remote else (),
     )
+
+
+def _secrets(remote: RemoteSettings, user: str | None) -> tuple[Path, ...]:
+    """The key and the known hosts as the user of the nodes finds them."""
+    try:
+        home = Path(pwd.getpwnam(user).pw_dir) if user else Path.home()
+    except KeyError:
+        raise ServiceError(f"there is no user {readable(user or '')} here; make one: useradd --system NAME") from None
+    if not remote.key:
+        raise ServiceError("a service has no SSH agent: name the private key of the nodes as remote.key in --config")
+    named = (remote.key, remote.known_hosts)
+    return tuple(home / path[2:] if path.startswith("~/") else Path(path) for path in named)
 
 
 def _owner(root: Path) -> str:

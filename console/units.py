@@ -24,6 +24,8 @@ class Place:
         user, group: who runs it; None: whoever the systemd of a user runs as.
         devices: groups that may use GPUs (``video``, ``render``) and exist on this machine.
         shares: whether the root is shared by a group, so that its folders get the set-group-id bit.
+        remote: the address of a root behind SFTP; `root` is then the home of this machine's nodes.
+        secrets: the files by which nodes and server know each other.
     """
 
     root: Path
@@ -33,6 +35,8 @@ class Place:
     config: Path | None = None
     devices: tuple[str, ...] = ("video", "render")
     shares: bool = False
+    remote: str | None = None
+    secrets: tuple[Path, ...] = ()
 
     @property
     def is_system(self) -> bool:
@@ -42,11 +46,17 @@ class Place:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Everything a service must be able to reach."""
-        return (self.root, self.reelmill, *((self.config,) if self.config else ()))
+        return (self.root, self.reelmill, *((self.config,) if self.config else ()), *self.secrets)
 
 
 def units_of(place: Place) -> dict[str, str]:
-    """Every unit file by its name."""
+    """Every unit file by its name; where the root is behind SFTP only those of render workers."""
+    names = (RENDER, TARGET) if place.remote else (MAIN, RENDER, WEB, TARGET)
+    units = _units(place)
+    return {name: units[name] for name in names}
+
+
+def _units(place: Place) -> dict[str, str]:
     return {
         MAIN: _service(
             place,
@@ -63,9 +73,10 @@ def units_of(place: Place) -> dict[str, str]:
         RENDER: _service(
             place,
             "Reelmill render worker %i: turns tasks into videos",
-            ("render",),
+            ("render", *(("--remote", place.remote) if place.remote else ())),
             starts="10min",  # the encoders of the machine are tried
-            network=False,
+            network=place.remote is not None,
+            gpu=True,
             environment=("REELMILL_WORKER__NODE=%i",),
             own=[
                 *_seccomp(place, namespaces="yes", jit=True),
@@ -120,8 +131,13 @@ def _service(
     network: bool,
     own: Sequence[str],
     environment: Sequence[str] = (),
+    gpu: bool = False,
 ) -> str:
-    named = ["--root", str(place.root), *(["--config", str(place.config)] if place.config else [])]
+    named = [
+        "--home" if place.remote else "--root",
+        str(place.root),
+        *(["--config", str(place.config)] if place.config else []),
+    ]
     command = " ".join(_word(part, in_command=True) for part in (str(place.reelmill), *arguments, *named))
     return _text(
         "[Unit]",
@@ -148,7 +164,7 @@ def _service(
         "OOMPolicy=continue",
         *own,
         "",
-        *(_sandbox(place, network=network) if place.is_system else []),
+        *(_sandbox(place, network=network, gpu=gpu) if place.is_system else []),
         "[Install]",
         f"WantedBy={TARGET}",
     )
@@ -201,14 +217,14 @@ def _seccomp(place: Place, *, namespaces: str, jit: bool) -> Iterator[str]:
         yield "MemoryDenyWriteExecute=yes"
 
 
-def _sandbox(place: Place, *, network: bool) -> Iterator[str]:
+def _sandbox(place: Place, *, network: bool, gpu: bool) -> Iterator[str]:
     yield "CapabilityBoundingSet="
     yield "AmbientCapabilities="
     yield "# Not strict: that would put a mount on the root, and the main worker pauses when a mount comes or goes."
     yield "ProtectSystem=full"
     yield f"ProtectHome={'no' if _is_below(place, _HOMES) else 'yes'}"
     yield f"PrivateTmp={'no' if _is_below(place, _TEMPORARY) else 'yes'}"
-    yield f"PrivateDevices={'yes' if network else 'no'}"
+    yield f"PrivateDevices={'no' if gpu else 'yes'}"
     yield "ProtectClock=yes"
     yield "ProtectControlGroups=yes"
     yield "ProtectHostname=yes"

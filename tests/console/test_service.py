@@ -23,6 +23,15 @@ NAMES = (MAIN, RENDER, WEB, TARGET)
 SERVICES = (MAIN, RENDER, WEB)
 REELMILL = Path(sys.executable).with_name("reelmill")
 TYPICAL = Place(Path("/srv/reelmill"), REELMILL, "daemon", "daemon")
+FAR = Place(
+    Path("/srv/node"),
+    REELMILL,
+    "daemon",
+    "daemon",
+    config=Path("/etc/reelmill/node.toml"),
+    remote="sftp://node@farm.example/root",
+    secrets=(Path("/etc/reelmill/key"),),
+)
 
 
 @pytest.fixture
@@ -70,8 +79,9 @@ def written(folder: Path, place: Place) -> list[Path]:
         Place(Path("/srv/a b%c$d\"e'f\\g"), REELMILL, "daemon", "daemon", config=Path("/etc/my farm.toml")),
         Place(Path("/srv/shared"), REELMILL, "daemon", "daemon", devices=(), shares=True),
         Place(Path("/home/anna/farm"), REELMILL, None, None),
+        FAR,
     ],
-    ids=["typical", "hostile", "shared", "of a user"],
+    ids=["typical", "hostile", "shared", "of a user", "far"],
 )
 def test_systemd_finds_nothing_wrong(place: Place, tmp_path: Path, analyze: Callable[..., str]) -> None:
     """Not one unknown key, wrong value or bad quote, whatever the root is called."""
@@ -79,10 +89,10 @@ def test_systemd_finds_nothing_wrong(place: Place, tmp_path: Path, analyze: Call
     assert analyze(*mode, "verify", *written(tmp_path / "units", place)) == ""
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_unit_is_hardly_exposed(name: str, tmp_path: Path, analyze: Callable[..., str]) -> None:
+@pytest.mark.parametrize(("place", "name"), [*((TYPICAL, name) for name in SERVICES), (FAR, RENDER)])
+def test_a_unit_is_hardly_exposed(place: Place, name: str, tmp_path: Path, analyze: Callable[..., str]) -> None:
     """At most 2.0 of 10 in systemd's own count; the main worker fetches pages and gives its tools namespaces."""
-    written(tmp_path / "units", TYPICAL)
+    written(tmp_path / "units", place)
     told = analyze("security", "--offline=true", "--threshold=20", tmp_path / "units" / name)
     last = told.strip().splitlines()[-1]
     assert float(last.split(": ")[1].split()[0]) <= 2.0, told
@@ -121,6 +131,21 @@ def test_a_render_worker_reaches_its_gpu_and_nothing_else() -> None:
     ):
         assert line in lines
     assert not any(line.startswith("MemoryDenyWriteExecute") for line in lines)
+
+
+def test_a_far_render_worker_has_a_network_and_still_its_gpu() -> None:
+    """There is nothing else of the farm on such a machine; its home is no root."""
+    units = units_of(FAR)
+    assert set(units) == {RENDER, TARGET}
+    lines = units[RENDER].splitlines()
+    assert (
+        f"ExecStart={REELMILL} render --remote sftp://node@farm.example/root --home /srv/node "
+        "--config /etc/reelmill/node.toml" in lines
+    )
+    assert {"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6", "DeviceAllow=char-drm rw", "PrivateDevices=no"} <= {
+        *lines
+    }
+    assert "PrivateNetwork=yes" not in lines
 
 
 def test_the_main_worker_may_give_its_tools_a_network_without_devices() -> None:
@@ -245,6 +270,24 @@ def test_what_cannot_be_meant_is_said(service: Callable[..., Result], options: t
     result = service("install", *options)
     assert result.exit_code == EXIT_USAGE
     assert words in result.output
+
+
+def test_units_of_a_far_node(service: Callable[..., Result], tmp_path: Path) -> None:
+    """Its home and its key are named, and both are in sight."""
+    home, config = tmp_path / "node", tmp_path / "node.toml"
+    far = ("--remote", "sftp://node@farm.example/root", "--home", str(home), "--config", str(config))
+    config.write_text("[remote]\n")
+    result = service("install", *far, "--run-as", "daemon")
+    assert (result.exit_code, "there is no" in result.output) == (EXIT_USAGE, True)
+    home.mkdir()
+    result = service("install", *far, "--run-as", "daemon")
+    assert (result.exit_code, "remote.key" in result.output) == (EXIT_USAGE, True)
+    config.write_text('[remote]\nkey = "/home/daemon/key"\n')
+    result = service("install", *far, "--run-as", "daemon", "--node", "attic")
+    assert result.exit_code == EXIT_FINE, result.output
+    assert "systemctl enable reelmill.target reelmill-render@attic.service" in result.output
+    assert {path.name for path in (tmp_path / "units").iterdir()} == {RENDER, TARGET}
+    assert "ProtectHome=no" in (tmp_path / "units" / RENDER).read_text()
 
 
 def test_the_owner_of_the_root_runs_the_farm_and_never_root(service: Callable[..., Result], layout: Layout) -> None:
