@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from render_worker.commands.encoders import HARDWARE, SOFTWARE, Way, encoders_of
 from render_worker.daemon import RenderWorker
-from render_worker.identity import node_identity
+from render_worker.identity import counts_elsewhere, node_identity
 from render_worker.plans import print_plans
 from render_worker.root import Root, rooted
 from render_worker.trials import Trials, ways
@@ -55,7 +55,7 @@ def _work(started: Started, root: Root) -> None:
             f'Leaving videos of the profile "{name}" to other nodes: {trouble}', name="profile_left_out", profile=name
         )
     lease = agree_on_lease(root.store, config.worker.lease_seconds, config.worker.heartbeat_seconds)
-    with node_identity(layout, config.worker.node) as node:
+    with node_identity(layout, config.worker.node, lambda name: counts_elsewhere(root.store, name)) as node:
         log_to_file(config.log, layout.log_file("render_worker", node))
         found = Ways(chosen, measured)
         worker = RenderWorker(

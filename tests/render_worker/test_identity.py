@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+import threading
+import time
 
 import pytest
 
-from render_worker.identity import node_identity
+from render_worker.identity import counts_elsewhere, node_identity
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
+from shared.records.node import NodeRecord
+from shared.store import Store
 
 
 @pytest.fixture
@@ -58,3 +62,39 @@ def test_roots_do_not_know_each_others_names(farm: Layout, tmp_path_factory: pyt
     other.nodes.mkdir(parents=True)
     with node_identity(farm, "studio") as one, node_identity(other, "studio") as two:
         assert one == two
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_name_that_counts_on_another_host_is_taken(farm: Layout, lives: bool) -> None:
+    """There is no lock that both know; the record of a node that lives goes on counting, one of the dead does not."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        counter = 0
+        while not ended.is_set():
+            counter += lives
+            NodeRecord(
+                node="studio", host="elsewhere", pid=1, program="", state="idle", updated_at="", counter=counter
+            ).write(farm.node_record("studio"))
+            ended.wait(0.1)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        while not farm.node_record("studio").exists():
+            time.sleep(0.01)
+        assert counts_elsewhere(Store(farm), "studio", 1.0) is lives
+        assert not counts_elsewhere(Store(farm), "attic", 1.0)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_name_in_use_elsewhere_is_refused_or_numbered(farm: Layout, host: str) -> None:
+    """The configured one is refused, and its lock let go; the host's gets the next number."""
+    with pytest.raises(RootError, match='"studio" is in use'):
+        node_identity(farm, "studio", lambda name: name == "studio").__enter__()
+    with node_identity(farm, "studio") as name:
+        assert name == "studio"
+    with node_identity(farm, "", lambda name: name == host) as name:
+        assert name == f"{host}-2"
