@@ -32,7 +32,8 @@ def nodes_command(given_root: Path | None, config: Path | None, *, as_json: bool
 
 def _row(node: NodeView) -> tuple[object, ...]:
     record = node.record
-    words = node.verdict or record.label or record.why
+    carried = (transfer.words for transfer in record.transfers)
+    words = node.verdict or "; ".join(filter(None, (record.label or record.why, *carried)))
     return (
         record.node,
         "gone" if node.running is False else record.state,

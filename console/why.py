@@ -52,13 +52,20 @@ def _processing(layout: Layout, task_id: str) -> Iterator[str]:
         yield "A worker has just taken it, or died while it did; then it goes back to the queue by itself."
         return
     last = attempts[-1]
-    yield f"Node {last.node} renders it since {last.started_at}, attempt {len(attempts)}."
     verdict = _verdicts(layout).get(last.node)
     record = _records(layout).get(last.node)
+    carried = next((one for one in record.transfers if one.task_id == task_id), None) if record else None
+    is_ahead = record and record.task_id not in (task_id, None)
+    does = "has it ahead of its turn" if is_ahead and not carried else "has it" if carried else "renders it"
+    yield f"Node {last.node} {does} since {last.started_at}, attempt {len(attempts)}."
     if record and is_gone_here(layout, record):
         yield f"Node {last.node} is gone; the task goes back to the queue by itself."
     elif verdict:
         yield f"Node {last.node} {verdict}."
+    elif carried:
+        yield f"It is {readable(carried.words)}."
+    elif record and is_ahead:
+        yield f"It comes after {readable(record.label or 'another one')}."
     elif record and record.task_id == task_id and record.percent is not None:
         yield f"It is {record.phase}: {record.percent:.0f} % done."
     elif record is None:
@@ -83,6 +90,8 @@ def _waiting(layout: Layout, task_id: str) -> Iterator[str]:
         last = attempts[-1]
         ended = f": {readable(last.why)}" if last.why else ""
         yield f"Attempt {len(attempts)}, by {last.node}, ended at {last.ended_at}{ended}"
+    if keeper := store.kept_by(TaskState.WAITING, task_id):
+        yield f"Node {keeper} keeps its video, which could not be uploaded: others leave it to that one while it works."
     records = _records(layout)
     if not records:
         yield "No render worker runs; start one with: reelmill render"

@@ -103,6 +103,13 @@ function row(words, ...buttons) {
   return line;
 }
 
+function transfer(one) {
+  const share = one.bytes ? Math.floor((100 * one.bytes_done) / one.bytes) : 0;
+  const rate = one.bytes_per_second ? ` at ${(one.bytes_per_second / 1e6).toFixed(1)} MB/s` : "";
+  const left = one.eta_seconds === null ? "" : `, ${clock(one.eta_seconds)} left`;
+  return `${one.direction} ${one.label} ${share} %${rate}${left}`;
+}
+
 function node(first) {
   const name = first.record.node;
   let paused = false;
@@ -110,10 +117,10 @@ function node(first) {
     const told = await ask(`api/nodes/${encodeURIComponent(name)}/${paused ? "resume" : "pause"}`);
     if (told) say(told.words);
   });
-  const doing = make("p", ""), progress = make("p", "", { class: "why" });
+  const doing = make("p", ""), progress = make("p", "", { class: "why" }), carried = make("p", "", { class: "why" });
   const bar = make("progress", undefined, { max: 100 });
   const item = make("li");
-  item.append(row(name, verb), doing, bar, progress);
+  item.append(row(name, verb), doing, bar, progress, carried);
   item.update = (view) => {
     const record = view.record;
     paused = Boolean(view.orders.pause);
@@ -123,6 +130,8 @@ function node(first) {
     const words = view.verdict ?? record.label ?? record.why ?? "";
     tell(doing, words ? `${state}: ${words}` : state);
     doing.className = view.verdict ? "bad" : "";
+    carried.hidden = record.transfers.length === 0;
+    tell(carried, record.transfers.map(transfer).join("; "));
     bar.hidden = progress.hidden = record.percent === null;
     if (record.percent === null) return;
     const left = record.eta_seconds === null ? "" : `, ${clock(record.eta_seconds)} left`;
