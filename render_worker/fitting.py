@@ -61,6 +61,7 @@ class Fitting:
 
     def _plan(self, metadata: Metadata) -> RenderPlan | None:
         """How this node would make a task; None if it cannot encode it."""
+        profile_of(metadata, self.config)  # one that nobody knows is no matter of encoders
         ways = self.ways.of(metadata.render.profile)
         return plan_of(metadata, self.config, ways[0].encoder) if ways else None
 

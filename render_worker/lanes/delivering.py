@@ -57,7 +57,9 @@ class Delivering(Lane):
 
     def turn(self) -> float:
         """Deliver what was made, if it is within some time."""
-        if made := self._made.take(_TURN_SECONDS):
+        with self.waiting():
+            made = self._made.take(_TURN_SECONDS)
+        if made:
             self._finish(made)
         elif self._sharing:
             self._share(self._sharing)
@@ -160,8 +162,8 @@ class Delivering(Lane):
         while (left := end - time.monotonic()) > 0:
             if self._care.must_stop(claim):
                 raise Stopped("stopped before it was tried again")
-            self.mark()
-            self._at.stop.wait(min(left, _TURN_SECONDS))
+            with self.waiting():
+                self._at.stop.wait(min(left, _TURN_SECONDS))
 
     def _went_well(self, made: Made) -> None:
         claim, record, label = made.claim, made.record, made.claim.metadata.label

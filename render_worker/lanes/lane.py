@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-
-_SILENT_SECONDS = 180.0  # a request over a broken link takes 70 s at most (shared/tree/link.py); a turn has several
-_LONGEST_WAIT = 30.0  # after which it shows once more that it only waits
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Lane(ABC):
@@ -16,6 +15,7 @@ class Lane(ABC):
     def __init__(self, name: str, stop: threading.Event) -> None:
         self._stop = stop
         self._marked = time.monotonic()
+        self._waits = False
         self._thread = threading.Thread(target=self._run, name=name)
         self.fault: Exception | None = None
 
@@ -33,19 +33,27 @@ class Lane(ABC):
         """The work moves on; to be called within a turn that takes long."""
         self._marked = time.monotonic()
 
-    @property
-    def moves(self) -> bool:
-        """Whether it has shown lately that its work moves on."""
-        return time.monotonic() - self._marked < _SILENT_SECONDS
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """What is done in here is a wait that is meant, which is no silence."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self.mark()
+            self._waits = False
+
+    def moves(self, silence: float) -> bool:
+        """Whether it has shown within so many seconds that its work moves on, or waits because it is meant to."""
+        return self._waits or time.monotonic() - self._marked < silence
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
                 self.mark()
-                end = time.monotonic() + self.turn()
-                while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
-                    self.mark()
-                    self._stop.wait(min(left, _LONGEST_WAIT))
+                seconds = self.turn()
+                with self.waiting():
+                    self._stop.wait(seconds)
         except Exception as error:  # noqa: BLE001 - raised again by whoever waits for this thread
             self.fault = error
             self._stop.set()

@@ -63,6 +63,7 @@ class Taking(Lane):
 
     def turn(self) -> float:
         """Look whether the node may work, and take a task if there is room for it and one to take."""
+        is_room = self._is_room()  # first: what made room may also have brought the node to rest
         try:
             self.may_work = self._looks_well()
             self._tidy()
@@ -73,7 +74,7 @@ class Taking(Lane):
             self.give_back()
             return self._poll_seconds
         self._drop_lost()
-        return 0.0 if not self._is_room() or self._take_one() else self._poll_seconds
+        return 0.0 if not is_room or self._take_one() else self._poll_seconds
 
     def give_back(self) -> None:
         """Give back what was fetched and not begun."""
@@ -138,9 +139,10 @@ class Taking(Lane):
 
     def _is_room(self) -> bool:
         """Whether a task may be taken now, at the latest after some time: ahead of its turn only where that helps."""
-        if self._at.hauling.is_far:
-            return self._fetched.wait_for_room(_LOOK_SECONDS)
-        return self._fetched.wait_until_wanted(_LOOK_SECONDS)
+        with self.waiting():
+            if self._at.hauling.is_far:
+                return self._fetched.wait_for_room(_LOOK_SECONDS)
+            return self._fetched.wait_until_wanted(_LOOK_SECONDS)
 
     def _drop_lost(self) -> None:
         """Leave a task that was taken away from this node before it was begun."""
@@ -152,6 +154,7 @@ class Taking(Lane):
         try:
             ahead = not self._fetched.is_wanted
             for ticket in self._choosing.candidates(self._at.hauling.kept, ahead=ahead):
+                self.mark()
                 if self._at.stop.is_set():
                     return False
                 if ticket.task_id in self._care.tasks:  # what came of it here has not ended yet
@@ -209,6 +212,7 @@ class Taking(Lane):
                     task=claim.task_id,
                 )
             while not self._fetched.put(claim, _LOOK_SECONDS):
+                self.mark()
                 if self._care.must_stop(claim):
                     raise Stopped("stopped before its turn")
 

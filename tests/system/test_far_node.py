@@ -58,6 +58,8 @@ def layout(sshd: Sshd, request: pytest.FixtureRequest) -> Iterator[Layout]:
     """A root at the server, of which the nodes' user may write everything, as a shared group would have it."""
     root = sshd.folder(f"farm-{abs(hash(request.node.nodeid))}") / "root"
     layout = lay_out(root, CONFIG)
+    for path in (layout.orders, layout.segments):
+        path.mkdir(parents=True)
     for folder, names, files in os.walk(root):
         for path in [Path(folder), *(Path(folder, name) for name in (*names, *files))]:
             path.chmod(0o777 if path.is_dir() else 0o666)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
-from render_worker.lanes import lane as module
 from render_worker.lanes.lane import Lane
 
 PATIENCE = 30.0
@@ -51,11 +48,12 @@ def test_a_fault_stops_all_and_is_kept() -> None:
     assert isinstance(lane.fault, ValueError)
 
 
-def test_a_lane_in_one_turn_for_too_long_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until it marks that it does."""
-    monkeypatch.setattr(module, "_SILENT_SECONDS", 0.0)
+def test_a_lane_in_one_turn_for_too_long_does_not_move() -> None:
+    """Until it marks that it does, or waits because it is meant to."""
     lane = Counting(threading.Event())
-    assert not lane.moves
-    monkeypatch.setattr(module, "_SILENT_SECONDS", 60.0)
+    assert not lane.moves(0.0)
     lane.mark()
-    assert lane.moves
+    assert lane.moves(60.0)
+    with lane.waiting():
+        assert lane.moves(0.0)
+    assert not lane.moves(0.0)
