@@ -86,7 +86,8 @@ def decoration_of(source: str, facts: VideoFacts | None, render: Render, rate: F
     """
     if facts is None:
         raise PlanError(f"{source}: the record of this decorative frame does not say how long it is")
-    key = facts.key if render.frame_key == KEY_AUTO else render.frame_key
+    named = facts.key if render.frame_key == KEY_AUTO else render.frame_key
+    key = None if facts.alpha else named  # to take a colour out makes a new alpha channel
     return Decoration(source, max(1, frames_in(facts.seconds, rate)), key, render.frame_fit, treatment_of(facts, rate))
 
 

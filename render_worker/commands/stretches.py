@@ -21,6 +21,9 @@ _RUN_UP_SECONDS = 10
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
 _CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
 _STREAMS = 1000  # that a file may have, as ffmpeg has it by itself
+# Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
+_TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
+_WHITE = 100
 _PAINT = {
     "range": "tv",
     "colorspace": "bt709",
@@ -112,6 +115,24 @@ def _still(stretch: Stretch, demuxer: str, rate: Fraction, decoding: Decoding) -
         .filter("setpts", "N")
         .filter("fps", str(rate))
         .filter("trim", end_frame=stretch.frames)
+    )
+
+
+def mapped(stream: Any, treatment: Treatment, matrix: str, *, alpha: bool = False) -> Any:
+    """From a high dynamic range and BT.2020 to BT.709, in linear light (ITU-R BT.2390 describes the problem).
+
+    Args:
+        matrix: what the colours of `stream` are coded with.
+        alpha: whether it has an alpha channel, which stays.
+    """
+    source = {"tin": _TRANSFERS[treatment.tone_map or ""], "pin": "bt2020", "min": matrix}
+    return (
+        stream.filter("zscale", **source, t="linear", npl=_WHITE)
+        .filter("format", "gbrapf32le" if alpha else "gbrpf32le")
+        .filter("zscale", p="bt709")
+        .filter("tonemap", "hable", desat=0)
+        .filter("zscale", t="bt709", m="bt709", r="limited")
+        .filter("format", "yuva444p" if alpha else "yuv420p")
     )
 
 
