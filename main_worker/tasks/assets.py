@@ -98,9 +98,7 @@ class Assets:
             raise AssetUnusable(known[1])
         return known[1]
 
-    def _examined(
-        self, path: Path, use: str, examine: Callable[[Cage, Path], VideoFacts | PictureFacts]
-    ) -> Card | str:
+    def _examined(self, path: Path, use: str, examine: Callable[[Cage, Path], VideoFacts | PictureFacts]) -> Card | str:
         """What it is, or why it cannot be shown."""
         unusable = f"{self._layout.relative(path)} cannot be shown as {use}:"
         try:

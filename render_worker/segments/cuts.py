@@ -40,7 +40,7 @@ class Piece:
     """Frames from a segment's first on that a video wants.
 
     Attributes:
-        ends_shot: some at their end may be left out in favour of later pieces.
+        ends_shot: some at their end may be left out in favour of later pieces; never of a card.
         begins_shot: some at their beginning may be left out; else they go on where the piece before them ended.
         enters: how many at their beginning are in a transition from the piece before them.
         least: how many are kept whatever others want.
