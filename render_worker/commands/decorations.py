@@ -58,7 +58,7 @@ def _seen(decoration: Decoration, path: Path, frames: tuple[int, int], canvas: C
     """The frames of a decoration that lie over frames of a clip: the rest of one turn of it, and further turns."""
     phase, count = frames[0] % decoration.frames, frames[1]
     rest = min(count, decoration.frames - phase) if phase else 0
-    stretch = Stretch(path, phase, rest, decoration.treatment)
+    stretch = Stretch(path, phase, rest, decoration.treatment, pace=decoration.pace)
     turns = replace(stretch, start=0, frames=count - rest, loops=count - rest > decoration.frames)
     if not rest or not turns.frames:
         return frames_of(stretch if rest else turns, canvas.rate, decoding)

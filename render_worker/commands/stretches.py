@@ -39,6 +39,7 @@ class Stretch:
 
     Attributes:
         loops: whether the clip begins anew where it ends.
+        pace: what its times are multiplied by.
         decorated: whether a decoration is laid over it, where there is one.
     """
 
@@ -48,6 +49,7 @@ class Stretch:
     treatment: Treatment
     loops: bool = False
     decorated: bool = True
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
     skipped = stretch.start - run_up
     treatment = stretch.treatment
     # What is played from its beginning begins with its first picture, and so does what is counted from there.
-    since = float(skipped / rate) + treatment.late_seconds if stretch.start else 0.0
+    since = float(skipped / rate) / stretch.pace + treatment.late_seconds if stretch.start else 0.0
     # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
     seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
     again = {"stream_loop": -1} if stretch.loops else {}
@@ -94,6 +96,8 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
         mode = "send_field" if treatment.doubled else "send_frame"
         deint = "interlaced" if treatment.fields == "auto" else "all"
         stream = stream.filter("bwdif", mode=mode, parity=treatment.fields, deint=deint)
+    if stretch.pace != 1:
+        stream = stream.filter("setpts", f"PTS*{stretch.pace:.9f}")
     return (
         stream.filter("fps", str(rate), **({"start_time": 0} if stretch.start else {}))
         .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * rate))

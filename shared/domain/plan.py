@@ -151,6 +151,7 @@ class Decoration:
     Attributes:
         source: its file in the task.
         frames: after how many, at the canvas rate, it begins anew.
+        pace: what its times are multiplied by, so that it lasts just so many frames.
         key: the colour that one sees through, as ``#rrggbb``; None where it has an alpha channel.
     """
 
@@ -159,6 +160,7 @@ class Decoration:
     key: str | None = None
     fit: FrameFit = "stretch"
     treatment: Treatment = Treatment()
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)

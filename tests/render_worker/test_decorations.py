@@ -17,7 +17,7 @@ from render_worker.planning import decoration_of
 from shared.config import Config
 from shared.domain.layout import FINAL
 from shared.domain.media import VideoFacts
-from shared.domain.plan import Canvas, Decoration, Profile, Treatment, exact_rate, treatment_of
+from shared.domain.plan import Canvas, Decoration, PlanError, Profile, Treatment, exact_rate, treatment_of
 from shared.ffmpeg import Ffmpeg
 from shared.settings import Render as Settings
 from tests.render_worker.test_layers import BLUE, BOTH, RED, SHAPES, WHITE, Box, Colour, Prepare, Render, near
@@ -227,7 +227,10 @@ def test_the_colour_of_a_wall_is_measured_as_it_is_shown(make_frame: Callable[..
     assert near((found[0], found[1], found[2]), (0x00, 0xB1, 0x40), 4)
 
 
+@pytest.mark.parametrize(("own_rate", "lasts"), [(10, 7), (20, 7.05), (25, 1.08)])
 def test_a_long_clip_shows_the_right_phase_in_each_segment(
+    own_rate: int,
+    lasts: float,
     prepare: Prepare,
     render: Render,
     again: Callable[[Job], Job],
@@ -236,10 +239,14 @@ def test_a_long_clip_shows_the_right_phase_in_each_segment(
     tmp_path: Path,
     ffmpeg: Ffmpeg,
 ) -> None:
-    """Its second one begins within a turn of the decoration; the picture is that of the video in one command."""
+    """Its second one begins within a turn of the decoration; the picture is that of the video in one command.
+
+    Also where the decoration does not last whole frames of the video.
+    """
     clip = tmp_path / "slow.mp4"
     run_ffmpeg("-f", "lavfi", "-i", "gradients=s=160x120:r=10:d=50:speed=0.01:seed=1", *LOSSLESS, clip)
-    turns = "color=0x00d800:s=160x120:r=10:d=7[a];color=red:s=20x40:r=10:d=7[b];[a][b]overlay=x=n*2:y=40"
+    film = f"s=160x120:r={own_rate}:d={lasts}"
+    turns = f"color=0x00d800:{film}[a];color=red:{film},crop=20:40[b];[a][b]overlay=x=t*20:y=40"
     films = []
     job = prepare(
         clips=(clip,),
@@ -257,6 +264,14 @@ def test_a_long_clip_shows_the_right_phase_in_each_segment(
     numbers = (0, 69, 70, 299, 300, 301, 345, 355, 420, 469)
     assert all(psnr(films[0].frames[number], films[1].frames[number]) > 32 for number in numbers)
     assert len({films[0].frames[number] for number in numbers}) == len(numbers)
+
+
+def test_a_frame_that_would_hide_the_video_is_a_problem_of_its_task() -> None:
+    """The configuration named a colour when the task was made, and does not any more."""
+    facts = VideoFacts(64, 48, 64, 48, 0, 1.0, 10.0, 2.0, 20, "AVC")
+    assert decoration_of("frame.mp4", facts, Settings(frame_key="#ff00ff"), exact_rate(30)).key == "#ff00ff"
+    with pytest.raises(PlanError, match=r"frame\.mp4: .* would hide the video, since render\.frame_key"):
+        decoration_of("frame.mp4", facts, Settings(), exact_rate(30))
 
 
 def test_the_key_of_a_segment_knows_the_decoration() -> None:

@@ -202,6 +202,29 @@ def test_cards_without_room_for_the_crossfade_are_shown_with_a_hard_cut(
         assert near(colour(final, whole, number), wanted)
 
 
+def test_the_end_card_is_reached_by_a_transition_wherever_the_last_clip_is_cut(
+    prepare: Prepare, render: Render, card: Callable[..., Path], run_ffmpeg: Callable[..., bytes], tmp_path: Path
+) -> None:
+    """Here five frames behind the end of its first segment, of thirty seconds; hardly anything is encoded."""
+    for name, seconds in (("a.mp4", 14.1), ("b.mp4", 50)):
+        run_ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=160x90:r=10:d={seconds}", *PLAIN, tmp_path / name)
+    job = prepare(
+        clips=(tmp_path / "a.mp4", tmp_path / "b.mp4"),
+        seconds_each=(14.1, 50.0),
+        voice="voice_long.mp3",
+        end=card("end.png", "blue"),
+        card_seconds=4.0,
+        transition="crossfade",
+        transition_seconds=0.8,
+        rate=10,
+        resolution="160x90",
+        music=None,
+    )
+    record = render(job, mode="segments", quality=4)
+    assert (record.fallback, record.frames) == (None, 470)
+    assert record.counts["encoded_frames"] < 60
+
+
 def test_a_second_video_of_a_story_conforms_no_card(
     prepare: Prepare, again: Callable[[Job], Job], render: Render, card: Callable[..., Path]
 ) -> None:

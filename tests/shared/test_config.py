@@ -120,9 +120,10 @@ def test_a_margin_that_pushes_the_logo_out_of_the_video_is_refused(path: Path) -
         '[render]\nlogo_margin = 400\n[profiles.small]\nresolution = "1280x720"\n'
         '[profiles.middle]\nresolution = "64x64"\nlogo_position = "center"\n'
     )
-    assert problems_of(path) == (
+    (problem,) = problems_of(path)
+    assert problem == (
         "profiles.small.logo_margin = 400: must be less than half of the shorter side of 1280x720, "
-        "or no logo would be seen",
+        "or no logo would be seen"
     )
 
 

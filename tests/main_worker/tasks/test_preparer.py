@@ -19,7 +19,6 @@ from shared.domain.task import task_id_for
 from shared.ffmpeg import Ffmpeg, file_url
 from shared.records.metadata import Metadata
 from shared.records.sidecar import Sidecar
-
 from tests.main_worker.conftest import png
 
 if TYPE_CHECKING:
