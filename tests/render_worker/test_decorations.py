@@ -21,7 +21,7 @@ from shared.domain.plan import Canvas, Decoration, PlanError, Profile, Treatment
 from shared.ffmpeg import Ffmpeg
 from shared.settings import Render as Settings
 from tests.render_worker.test_layers import BLUE, BOTH, RED, SHAPES, WHITE, Box, Colour, Prepare, Render, near
-from tests.shown import apart, psnr, shown
+from tests.shown import Shown, apart, psnr, shown
 
 GREY = (128, 128, 128)
 # A red square that goes to the right by a fortieth of the width with each frame, before a wall; it needs a second.
@@ -202,7 +202,7 @@ def test_a_frame_of_a_high_dynamic_range_looks_as_a_clip_of_it_does(
     canvas, profile = Canvas(320, 180, exact_rate(30)), Profile("libx264", 1, "ultrafast", 192)
     plain = Look(canvas, profile)
     decorated = Look(canvas, profile, (), (decoration_of(path.name, facts, Settings(), canvas.rate), "a"))
-    films = []
+    films: list[Shown] = []
     for clip, treatment, look in (
         (path, treatment_of(facts, canvas.rate), plain),
         (media("white.mp4"), Treatment(), decorated),
