@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -140,12 +141,12 @@ class Ahead:
             changeable.append((wanted.path, path, wanted.recipe.sha256))
         for source, target, sha256 in changeable:
             try:
-                content = source.read_bytes()
+                shutil.copyfile(source, target)
             except FileNotFoundError:
                 return None
-            if hashlib.sha256(content).hexdigest() != sha256:
-                return None
-            target.write_bytes(content)
+            with target.open("rb") as copied:
+                if hashlib.file_digest(copied, "sha256").hexdigest() != sha256:
+                    return None
         if look.decoration:
             decoration, sha256 = look.decoration
             (bench / decoration.source).symlink_to(self._looks.files[sha256].absolute())
