@@ -190,7 +190,7 @@ def test_a_frame_of_a_high_dynamic_range_looks_as_a_clip_of_it_does(
     """A phone films so: a red coat before a green wall, or before nothing."""
     paint = "setparams=colorspace=gbr:range=pc:color_primaries=bt709:color_trc=bt709"
     code = f"{paint},zscale=t=linear,format=gbrapf32le,zscale=p=bt2020,zscale=t={transfer}:m=bt2020nc:r=limited:npl=203"
-    wall = "color=0x00d800:s=320x180:r=30:d=0.5,format=gbrap,drawbox=w=160:h=180:color=0xb02020:t=fill"
+    wall = "color=0x00d800:s=320x180:r=30:d=0.5,format=gbrap,drawbox=w=160:h=180:color=0xb02020:t=fill,format=gbrap"
     told = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
     if alpha:
         clear = f"{wall},geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='255*lt(X,160)'"
