@@ -76,9 +76,10 @@ class Ahead:
             while self._waiting:
                 if not self.cache.has((wanted := self._waiting.popleft()).key):  # another node may have been faster
                     return wanted
-            if not self._clips and not self._look(now):
+            if self._clips:
+                self._waiting.extend(self._missing(self._clips.popleft()))
+            elif not self._look(now):
                 return None
-            self._waiting.extend(self._missing(self._clips.popleft()))
 
     def make(self, wanted: Wanted, on_report: Callable[[Report], None]) -> bool:
         """Conform a segment at the lowest priority.
