@@ -239,7 +239,11 @@ def make_card(run_ffmpeg: Callable[..., bytes], path: Path, colour: str) -> Vide
     """A picture, or a film of two seconds with its facts."""
     still = ("-frames:v", "1") if path.suffix == ".png" else ("-pix_fmt", "yuv420p")
     run_ffmpeg("-f", "lavfi", "-i", f"color={colour}:s=320x180:r=30:d=2", *still, path)
-    return None if path.suffix == ".png" else VideoFacts(320, 180, 320, 180, 0, 1.0, 30.0, 2.0, 60, "AVC", scan="progressive")
+    return (
+        None
+        if path.suffix == ".png"
+        else VideoFacts(320, 180, 320, 180, 0, 1.0, 30.0, 2.0, 60, "AVC", scan="progressive")
+    )
 
 
 def conform_all_of(ahead: Ahead) -> list[str]:
