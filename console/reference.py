@@ -16,6 +16,7 @@ from shared.domain.layout import Layout
 from shared.records.agenda import AgendaRecord
 from shared.records.alerts import AlertsRecord
 from shared.records.attempt import AttemptRecord
+from shared.records.cards import CardsRecord
 from shared.records.encoders import EncodersRecord
 from shared.records.lease import LeaseRecord
 from shared.records.lock import LockRecord
@@ -36,6 +37,7 @@ _SCHEMAS: dict[str, type[Record]] = {
     "agenda": AgendaRecord,
     "alerts": AlertsRecord,
     "attempt": AttemptRecord,
+    "cards": CardsRecord,
     "encoders": EncodersRecord,
     "lease": LeaseRecord,
     "lock": LockRecord,

@@ -22,6 +22,7 @@ from main_worker.tasks.preparer import Preparer, Waiting
 from main_worker.troubles import Trouble, again
 from shared.config import Config
 from shared.domain.drop import Drop, classify
+from shared.domain.errors import MachineTrouble, Stopped, ToolError
 from shared.domain.layout import Layout
 from shared.ffmpeg import Ffmpeg
 from shared.files import as_machine_trouble, original_name, put_back, remove_tree
@@ -231,8 +232,11 @@ class Mill:
             if self._library.misses_some and not self._is_lost():
                 self._library.forget_gone()
             self._task_trouble = None
-        except OSError as error:
-            why = str(as_machine_trouble(error, "cannot make a task"))
+        except Stopped:  # what has not become a task yet does so after the next start
+            return
+        except (OSError, MachineTrouble, ToolError) as error:
+            doing = "cannot make a task"
+            why = str(as_machine_trouble(error, doing)) if isinstance(error, OSError) else f"{doing}: {error}"
             if self._task_trouble is None or self._task_trouble.why != why:
                 self._log.error(why, name="task_trouble")
             self._task_trouble = again(self._task_trouble, why, time.monotonic())

@@ -1,5 +1,6 @@
 """Deletes what has become old enough, where the configuration says so: trash, finished videos, cached files.
 
+What came of trying encoders goes by itself when nobody can use it any more: it costs half a minute to try them again.
 Each thing first goes out of sight by one rename and is then deleted, so that a crash leaves nothing half deleted in a
 place where people look. The library is never touched, and no link is followed.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -20,12 +22,18 @@ from shared.domain.layout import REASON, REASON_SUFFIX, RENDER_RECORD, Layout, r
 from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.files import as_machine_trouble, private_name, remove_tree
+from shared.lifesign import boot_id
 from shared.log import Logger
+from shared.records.encoders import EncodersRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.settings import Retention as Settings
 from shared.store import Store
+
+# A machine on which no worker was started for so long is mostly one that is gone, as are containers, whose names are
+# new each time; one that still runs tries its encoders once more at its next start.
+_TRIALS_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,16 @@ class Retention:
     def sweep(self, now: datetime) -> int:
         """Delete everything that is due now (an aware time); returns how many things that was."""
         settings, count = self._settings, 0
-        for days, look, remove in (
-            (settings.trash_days, self._rejected, self._remove_drop),
-            (settings.trash_days, self._failed, self._remove_task),
-            (settings.output_days, self._finished, self._remove_output),
-            (settings.cache_days, self._cached, self._put_away),
-        ):
+        looks: tuple[tuple[Callable[[], list[Kept]], Callable[[Path], bool]], ...] = (
+            (lambda: due(self._rejected(), now, settings.trash_days), self._remove_drop),
+            (lambda: due(self._failed(), now, settings.trash_days), self._remove_task),
+            (lambda: due(self._finished(), now, settings.output_days), self._remove_output),
+            (lambda: due(self._cached(), now, settings.cache_days), self._put_away),
+            (lambda: list(self._useless_trials(now)), self._put_away),
+        )
+        for look, remove in looks:
             try:
-                found = due(look(), now, days) if days else []
+                found = look()
             except OSError as error:
                 self._complain(error, "cannot look for what is old enough to be deleted")
                 continue
@@ -124,6 +134,20 @@ class Retention:
                 if not entry.name.startswith("."):
                     used_at = entry.stat(follow_symlinks=False).st_mtime
                     yield Kept("a conformed clip", Path(entry.path), datetime.fromtimestamp(used_at, UTC))
+
+    def _useless_trials(self, now: datetime) -> Iterator[Kept]:
+        """What came of trying encoders in an earlier life of this machine, or long ago on any.
+
+        Each worker that starts writes it anew, so one that is old is of a machine on which none has started since.
+        """
+        if self._layout.trials.is_symlink() or self._layout.cache.is_symlink():
+            return
+        for entry in _entries(self._layout.trials):
+            if entry.is_file(follow_symlinks=False):
+                path = Path(entry.path)
+                for kept in _kept("what came of trying a machine's encoders", path, path, _tried_at):
+                    if _is_outlived(path) or now - kept.since >= timedelta(days=_TRIALS_DAYS):
+                        yield kept
 
     # -- how it goes -----------------------------------------------------------------------------
 
@@ -189,3 +213,16 @@ def _rejected_at(record: Path) -> str:
 
 def _finished_at(record: Path) -> str:
     return RenderRecord.read(record).finished_at
+
+
+def _tried_at(record: Path) -> str:
+    return EncodersRecord.read(record).tried_at
+
+
+def _is_outlived(record: Path) -> bool:
+    """Whether this machine was started again since it tried these encoders."""
+    try:
+        found = EncodersRecord.read(record)
+    except (FileNotFoundError, RecordError):
+        return False
+    return found.host == platform.node() and found.boot != boot_id()

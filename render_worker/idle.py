@@ -1,15 +1,17 @@
-"""What a node does without a task: it conforms clips of the library ahead of need, as new videos will want them."""
+"""What a node does without a task: it conforms clips and cards ahead of need, as new videos will want them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from render_worker.cards import Card, card_of_story, cards_of_stories, configured_cards
 from render_worker.commands.conform import Look
 from render_worker.commands.encoders import ENCODERS, SOFTWARE
 from render_worker.gate import GateClosed
@@ -25,7 +27,7 @@ from shared.domain.drop import Kind
 from shared.domain.errors import Stopped, ToolKilled
 from shared.domain.layout import Layout, retired_of, sidecar_of
 from shared.domain.media import VideoFacts
-from shared.domain.plan import frames_in, treatment_of
+from shared.domain.plan import LEAST, card_treatment, frames_in, treatment_of
 from shared.ffmpeg import Ffmpeg
 from shared.files import is_there, remove_tree
 from shared.log import Logger
@@ -39,7 +41,7 @@ _LOWEST = 19  # nice(1)
 
 @dataclass
 class Ahead:
-    """Conforms one segment at a time; clips that were looked at once are not looked at again by this process.
+    """Conforms one segment at a time; what was looked at once is not looked at again by this process.
 
     Hardware that has failed here once is not used ahead of need again, until :meth:`look_again`.
     """
@@ -52,7 +54,7 @@ class Ahead:
     node: str
     log: Logger
     stopping: Callable[[], bool]
-    _known: set[Path] = field(default_factory=set)
+    _known: set[Path | str] = field(default_factory=set)
     _clips: deque[Path] = field(default_factory=deque)
     _waiting: deque[Wanted] = field(default_factory=deque)
     _has_failed: bool = False
@@ -60,10 +62,11 @@ class Ahead:
     _looks: Looks = field(init=False)
 
     def look_again(self) -> None:
-        """Look at all clips again, since they are conformed in another way from now on."""
+        """Look at all clips and cards again, since they are conformed in another way from now on."""
         self._has_failed, self._looked_at = False, -_LOOK_AGAIN_SECONDS
-        for known in (self._known, self._clips, self._waiting):
-            known.clear()
+        self._known.clear()
+        self._clips.clear()
+        self._waiting.clear()
 
     def next(self, now: float) -> Wanted | None:
         """A segment that is missing; None when there is none, or no room for more."""
@@ -73,9 +76,10 @@ class Ahead:
             while self._waiting:
                 if not self.cache.has((wanted := self._waiting.popleft()).key):  # another node may have been faster
                     return wanted
-            if not self._clips and not self._look(now):
+            if self._clips:
+                self._waiting.extend(self._missing(self._clips.popleft()))
+            elif not self._look(now):
                 return None
-            self._waiting.extend(self._missing(self._clips.popleft()))
 
     def make(self, wanted: Wanted, on_report: Callable[[Report], None]) -> bool:
         """Conform a segment at the lowest priority.
@@ -102,9 +106,10 @@ class Ahead:
         work.set_out({"conforming": wanted.recipe.frames})
         work.begin("conforming", wanted.recipe.frames)
         try:
-            if not self._lay_out(wanted.recipe.look, bench):
-                return True  # its logo is another one by now: what has that one's name must not show this one
-            conform_all([replace(wanted, folder=bench)], self.cache, tool, bench, work.add)
+            laid_out = self._lay_out(wanted, bench)
+            if laid_out is None:
+                return True  # some of it is another one by now: what has that one's name must not show this one
+            conform_all([laid_out], self.cache, tool, bench, work.add)
         except Stopped:
             self._waiting.appendleft(wanted)
             return False
@@ -125,23 +130,31 @@ class Ahead:
             remove_tree(bench)
         return True
 
-    def _lay_out(self, look: Look, bench: Path) -> bool:
-        """Put what lies over a segment into `bench`; False where some of it is not what it was."""
-        for layer, sha256 in look.layers:
+    def _lay_out(self, wanted: Wanted, bench: Path) -> Wanted | None:
+        """Put what a segment is made of into `bench`, but for what nobody changes in place; None where it has changed.
+
+        Returns what is wanted, made of that.
+        """
+        look, path = wanted.recipe.look, wanted.path
+        changeable = [(self._looks.files[sha256], bench / layer.source, sha256) for layer, sha256 in look.layers]
+        if path.is_relative_to(self.layout.assets):
+            path = bench / f"card{path.suffix.lower()}"
+            changeable.append((wanted.path, path, wanted.recipe.sha256))
+        for source, target, sha256 in changeable:
             try:
-                content = self._looks.files[sha256].read_bytes()
+                shutil.copyfile(source, target)
             except FileNotFoundError:
-                return False
-            if hashlib.sha256(content).hexdigest() != sha256:
-                return False
-            (bench / layer.source).write_bytes(content)
+                return None
+            with target.open("rb") as copied:
+                if hashlib.file_digest(copied, "sha256").hexdigest() != sha256:
+                    return None
         if look.decoration:
             decoration, sha256 = look.decoration
-            (bench / decoration.source).symlink_to(self._looks.files[sha256].absolute())  # none is changed in place
-        return True
+            (bench / decoration.source).symlink_to(self._looks.files[sha256].absolute())
+        return replace(wanted, path=path, folder=bench)
 
     def _look(self, now: float) -> bool:
-        """See what clips there are that are not known yet; False when there are none, or it is too early to look."""
+        """See what there is that is not known yet; False when there is nothing, or it is too early to look."""
         if now < self._looked_at + _LOOK_AGAIN_SECONDS:
             return False
         self._looked_at = now
@@ -151,25 +164,45 @@ class Ahead:
         # Nodes begin at different places, so that they rarely conform the same clip.
         found.sort(key=lambda path: hashlib.sha256(f"{self.node}/{path.name}".encode("utf-8", "replace")).digest())
         self._clips.extend(found)
-        return bool(found)
+        configured = [wanted for card in configured_cards(self.config, self.layout) for wanted in self._of_card(card)]
+        new = [wanted for wanted in configured if wanted.key not in self._known]
+        self._known.update(wanted.key for wanted in new)
+        self._waiting.extend(new)
+        return bool(found or new)
 
     def _library(self) -> Iterator[Path]:
         for folder, _, names in os.walk(self.layout.scanned / Kind.VIDEO.value):
             yield from (Path(folder, name) for name in names if name.endswith(".mp4"))
+        yield from cards_of_stories(self.layout)
 
-    def _missing(self, clip: Path) -> list[Wanted]:
-        if is_there(retired_of(clip)):
+    def _missing(self, path: Path) -> list[Wanted]:
+        if is_there(retired_of(path)):
             return []
         try:
-            sidecar = Sidecar.read(sidecar_of(clip))
+            sidecar = Sidecar.read(sidecar_of(path))
         except (OSError, RecordError):  # the main worker says what is the matter with it
             return []
-        if sidecar.video is None:
-            return []
-        found = []
-        for look in self._looks.of(sidecar.category):
-            found += self._segments(clip, sidecar, sidecar.video, look)
+        found: list[Wanted] = []
+        if sidecar.kind is Kind.CARD:
+            card = card_of_story(path, sidecar, self.config, self.layout)
+            found += self._of_card(card) if card else []
+        elif sidecar.video:
+            for look in self._looks.of(sidecar.category):
+                found += self._segments(path, sidecar, sidecar.video, look)
         return [wanted for wanted in found if not self.cache.has(wanted.key)]
+
+    def _of_card(self, card: Card) -> list[Wanted]:
+        """The segments of a card in videos that are long enough for all of it."""
+        found = []
+        for name in card.profiles:
+            if look := self._looks.of_cards(name, card.resolution):
+                rate, clip = look.canvas.rate, card.clip(self.config.profile(name).render.card_seconds)
+                frames, treatment = frames_in(clip.seconds, rate), card_treatment(clip, rate)
+                if frames < LEAST:
+                    continue
+                source = Source(card.path, card.place, card.sha256, card.size, frames, treatment)
+                found += segments_of(source, frames, look, self.layout.assets, self.ffmpeg.version, self.cache.has)
+        return found
 
     def _segments(self, clip: Path, sidecar: Sidecar, video: VideoFacts, look: Look) -> list[Wanted]:
         rate = look.canvas.rate

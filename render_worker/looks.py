@@ -1,4 +1,4 @@
-"""What new videos will ask for, as the configuration and the library stand: what is conformed ahead of need."""
+"""How new videos will look, as the configuration and the library stand: what is conformed ahead of need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FRAME = "frame.mp4"
 
 
 class Looks:
-    """The looks of a category's videos, as they were when each was first asked for.
+    """The looks of clips and cards in new videos, as they were when each was first asked for.
 
     Attributes:
         files: where the logos and decorative frames of these looks are, by the hash of their content.
@@ -39,27 +39,38 @@ class Looks:
         self._ways = ways
         self.files: dict[str, Path] = {}
         self.of = cache(self._of)
+        self.of_cards = cache(self._of_cards)
+
+    def _of_cards(self, name: str, resolution: str | None = None) -> Look | None:
+        """What cards look like in the videos of a profile, of its own size or another: no decoration lies over them.
+
+        None where videos most likely join nothing; where captions are burned in, only what has no text is joined.
+        """
+        profile, ways = self._config.profile(name), self._ways.of(name)
+        render = profile.render
+        if not ways or (render.mode, render.captions) != ("segments", "track"):
+            return None
+        width, height = map(int, profile.asked("resolution", resolution).split("x"))
+        canvas = Canvas(width, height, exact_rate(render.frame_rate), render.fit)
+        encoding = Profile(ways[0].encoder, render.quality, render.preset, render.audio_kbps)
+        try:
+            logo = find_logo(self._layout, render)
+            layers = ((logo_layer(_logo_name(logo), render, width), self._hash(logo)),) if logo else ()
+        except (OSError, RootError):
+            return None
+        enters = transition_of(render.transition, render.transition_seconds, canvas.rate).frames
+        return Look(canvas, encoding, layers, enters=enters)
 
     def _of(self, category: str) -> tuple[Look, ...]:
         """All of them, of every profile that the category gets."""
         return tuple(look for name in self._config.profiles_of(category) for look in self._of_profile(name, category))
 
     def _of_profile(self, name: str, category: str) -> Iterator[Look]:
-        """None where videos most likely join nothing; where captions are burned in, only what has no text is joined."""
-        render, ways = self._config.profile(name).render, self._ways.of(name)
-        if not ways or (render.mode, render.captions) != ("segments", "track"):
+        """With each decoration that may lie over a category's clips, or without any."""
+        render, plain = self._config.profile(name).render, self.of_cards(name)
+        if plain is None:
             return
-        width, height = map(int, render.resolution.split("x"))
-        canvas = Canvas(width, height, exact_rate(render.frame_rate), render.fit)
-        profile = Profile(ways[0].encoder, render.quality, render.preset, render.audio_kbps)
-        try:
-            logo = find_logo(self._layout, render)
-            layers = ((logo_layer(logo.name, render, width), self._hash(logo)),) if logo else ()
-        except (OSError, RootError):
-            return
-        enters = transition_of(render.transition, render.transition_seconds, canvas.rate).frames
-        plain = Look(canvas, profile, layers, enters=enters)
-        decorations = list(self._decorations(category, render, canvas)) if render.frames else []
+        decorations = list(self._decorations(category, render, plain.canvas)) if render.frames else []
         yield from (replace(plain, decoration=decoration) for decoration in decorations)
         if not decorations:
             yield plain
@@ -77,3 +88,8 @@ class Looks:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.files[sha256] = path
         return sha256
+
+
+def _logo_name(logo: Path) -> str:
+    """As in a task, whatever it is called in ``assets/``: to ffmpeg some names mean a series of pictures."""
+    return f"logo{logo.suffix.lower()}"

@@ -28,6 +28,8 @@ from shared.records.metadata import Metadata
 from shared.settings import KEY_AUTO, Mix, Render
 from shared.settings import Profile as ConfiguredProfile
 
+_UNSEEN_SECONDS = 1e-5  # by which a film's length is rounded; a thousand turns later it is still no frame
+
 
 def profile_of(metadata: Metadata, config: Config) -> ConfiguredProfile:
     """What the configuration says of the picture and the sound of a task.
@@ -82,12 +84,22 @@ def decoration_of(source: str, facts: VideoFacts | None, render: Render, rate: F
     """A decorative frame as the configuration has it.
 
     Raises:
-        PlanError: its record says nothing of its picture.
+        PlanError: its record says nothing of its picture, or it would hide the video.
     """
     if facts is None:
         raise PlanError(f"{source}: the record of this decorative frame does not say how long it is")
-    key = facts.key if render.frame_key == KEY_AUTO else render.frame_key
-    return Decoration(source, max(1, frames_in(facts.seconds, rate)), key, render.frame_fit, treatment_of(facts, rate))
+    if not render.shows(facts):
+        raise PlanError(
+            f"{source}: this decorative frame would hide the video, since render.frame_key does not name the colour "
+            "any more that one would see through; name it again, or retire the frame and drop the voice again"
+        )
+    named = facts.key if render.frame_key == KEY_AUTO else render.frame_key
+    key = None if facts.alpha else named  # to take a colour out makes a new alpha channel
+    frames = max(1, frames_in(facts.seconds, rate))
+    lasts = float(frames / rate)
+    # Else it would fall behind with each turn, and leap back where a segment begins in the middle of one.
+    pace = 1.0 if abs(facts.seconds - lasts) < _UNSEEN_SECONDS else lasts / facts.seconds
+    return Decoration(source, frames, key, render.frame_fit, treatment_of(facts, rate), pace)
 
 
 def logo_layer(source: str, render: Render, width: int) -> Layer:

@@ -56,6 +56,12 @@ class Config(Tables):
         of_category = {safe_folder(name): names for name, names in self.tasks.category_profiles.items()}
         return of_category.get(category, self.tasks.profiles)
 
+    @property
+    def profiles_in_use(self) -> tuple[str, ...]:
+        """The profiles of the videos of all categories; a story may name others."""
+        by_category = (name for names in self.tasks.category_profiles.values() for name in names)
+        return tuple(dict.fromkeys((*self.tasks.profiles, *by_category)))
+
     @staticmethod
     def table_of(name: str) -> str:
         """The table of the file that a profile stands in."""
@@ -150,6 +156,12 @@ def _contradictions(config: Config) -> list[str]:
             problems.append(f'{table}.codec = "av1": must be h264 or hevc for {table}.encoder = "videotoolbox"')
         if (render.output_format, render.codec) == ("mov", "av1"):
             problems.append(f'{table}.output_format = "mov": must be mp4 or mkv for {table}.codec = "av1"')
+        shorter = min(map(int, render.resolution.split("x")))
+        if render.logo and render.logo_position != "center" and 2 * render.logo_margin >= shorter:
+            problems.append(
+                f"{table}.logo_margin = {render.logo_margin}: must be less than half of the shorter side of "
+                f"{render.resolution}, or no logo would be seen"
+            )
     wanted = {"profiles": config.tasks.profiles}
     wanted |= {f"category_profiles.{category}": names for category, names in config.tasks.category_profiles.items()}
     problems += [

@@ -6,7 +6,7 @@ import grp
 import os
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -16,7 +16,7 @@ from shared.domain.alert import Kind as AlertKind
 from shared.domain.drop import SUFFIXES, Kind
 from shared.domain.media import VideoFacts, check_language, check_resolution
 from shared.domain.mix import Broadcast
-from shared.domain.plan import Cut, Fit, Format, FrameFit, Position
+from shared.domain.plan import STILLS, Cut, Fit, Format, FrameFit, Position
 from shared.domain.task import DEFAULT_PROFILE
 
 LOGO_AUTO = "auto"
@@ -28,6 +28,13 @@ def _check_asset(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or "\\" in value:
         raise ValueError('must be the name of a file in assets/, such as logo.png, or "auto", or ""')
+    return value
+
+
+def _check_logo(value: str) -> str:
+    _check_asset(value)
+    if value not in ("", LOGO_AUTO) and PurePosixPath(value).suffix.lower() not in STILLS:
+        raise ValueError(f'must be a file name that ends in {", ".join(STILLS)}, or "auto", or ""')
     return value
 
 
@@ -208,7 +215,7 @@ class Render(Section):
     )
     transition: Cut = Field("cut", description="Between clips: at once, through black, or one over the other.")
     transition_seconds: float = Field(0.5, ge=0.1, le=1.5, description="How long a fade or a crossfade takes.")
-    logo: Annotated[str, AfterValidator(_check_asset)] = Field(
+    logo: Annotated[str, AfterValidator(_check_logo)] = Field(
         LOGO_AUTO, description='Logo file in assets/; "auto" uses logo.png when it is there, "" uses none.'
     )
     logo_position: Position = Field("top-left", description="Where it lies.")
@@ -290,6 +297,10 @@ class Profile(BaseModel):
     render: Render
     mix: Mix
     own: frozenset[str] = frozenset()
+
+    def asked(self, key: str, by_story: Any) -> Any:
+        """What a story asks for with a key of [render], unless this profile has a value of its own."""
+        return getattr(self.render, key) if by_story is None or key in self.own else by_story
 
 
 class Worker(Section):

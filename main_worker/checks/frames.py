@@ -12,6 +12,7 @@ from pathlib import Path
 from main_worker.checks.cage import Cage, refused, unreadable
 from main_worker.checks.pictures import examine_clip
 from shared.domain.media import VideoFacts
+from shared.domain.plan import exact_rate, treatment_of
 from shared.ffmpeg import file_url
 
 _SIDE = 64  # pixels of a sample
@@ -45,7 +46,7 @@ def examine_frame(cage: Cage, path: Path, staging: Path) -> VideoFacts:
         DropRefused: as :func:`examine_clip`; or it would hide all that it lies over.
     """
     facts = examine_clip(cage, path, still=True)
-    seen = seen_through(_samples(cage, path, facts.seconds, staging))
+    seen = seen_through(_samples(cage, path, facts, staging))
     found = replace(facts, alpha=seen.alpha, key=seen.key)
     if not any(cage.config.profile(name).render.shows(found) for name in cage.config.profile_names):
         raise refused(
@@ -58,10 +59,12 @@ def examine_frame(cage: Cage, path: Path, staging: Path) -> VideoFacts:
     return found
 
 
-def _samples(cage: Cage, path: Path, seconds: float, staging: Path) -> list[list[_Pixel]]:
+def _samples(cage: Cage, path: Path, facts: VideoFacts, staging: Path) -> list[list[_Pixel]]:
     """A few pictures of a film, small, as pixels of red, green, blue and alpha."""
+    seconds, matrix = facts.seconds, treatment_of(facts, exact_rate(facts.frame_rate)).matrix
     apart = f"select='isnan(prev_selected_t)+gte(t-prev_selected_t,{seconds / _SAMPLES:.3f})'"
-    shown = f"{apart},scale={_SIDE}:{_SIDE}:flags=neighbor,format=rgba"
+    assumed = f":in_color_matrix={matrix}" if matrix else ""  # as it is shown
+    shown = f"{apart},scale={_SIDE}:{_SIDE}:flags=neighbor{assumed},format=rgba"
     with tempfile.TemporaryDirectory(dir=staging, prefix="frame-") as folder:
         samples = Path(folder, "samples")
         raw = ["-fps_mode", "passthrough", "-frames:v", str(_SAMPLES), "-f", "rawvideo", file_url(samples)]

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from main_worker.checks.examination import Content
 from main_worker.shelves.library import Library, Place, place_of, text_place
-from main_worker.tasks.cards import Card, CardUnusable, ConfiguredCards
+from main_worker.tasks.assets import Assets, AssetUnusable
+from main_worker.tasks.cards import Card
 from main_worker.tasks.picking import pick_clips, pick_one
 from shared.assets import find_cards, find_logo
 from shared.config import Config, UnknownProfile
 from shared.domain.drop import END, TITLE, Drop, Kind
-from shared.domain.errors import RootError
+from shared.domain.errors import MachineTrouble, RootError
 from shared.domain.layout import Layout
 from shared.domain.names import safe_folder
 from shared.domain.plan import exact_rate, taken_by_cards, transition_of
@@ -103,7 +104,7 @@ class Gathering:
     library: Library
     arriving: Collection[Drop] = ()
     profile: str = DEFAULT_PROFILE
-    cards: ConfiguredCards | None = None
+    assets: Assets | None = None
 
     def lacks(self, wants: Wants) -> str | None:
         """What is missing for every voice with these wants; asked before anything is read."""
@@ -119,7 +120,8 @@ class Gathering:
 
         Raises:
             Missing: with what it waits for.
-            OSError: the machine's trouble, which would meet every voice.
+            OSError, MachineTrouble, ToolError: the machine's trouble, which would meet every voice.
+            Stopped: the worker is ending.
         """
         with _told():
             return self._gather(voice, settings, seed)
@@ -133,7 +135,9 @@ class Gathering:
         try:
             title, end = self._cards(place, settings)
             logo = find_logo(self.layout, self._render, self.config.table_of(self.profile))
-        except (RootError, CardUnusable) as error:
+            if logo and self.assets:
+                self.assets.check_logo(logo)
+        except (RootError, AssetUnusable) as error:
             raise Missing(str(error)) from error
         clips = self._clips(wants, voice.sidecar.audio.seconds, seed, (title, end))
         music = self._music(wants, seed)
@@ -201,7 +205,7 @@ class Gathering:
             card = self.read(own)
             content = Content(card.sidecar.sha256, card.sidecar.size)
             return Card(card.path, content, card.sidecar.video)
-        return self.cards.read(configured) if self.cards and configured else None
+        return self.assets.card(configured) if self.assets and configured else None
 
     def _clips(self, wants: Wants, seconds: float, seed: int, cards: tuple[Card | None, Card | None]) -> list[Entry]:
         render, rate = self._render, exact_rate(self._render.frame_rate)
@@ -269,8 +273,9 @@ def _told() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except OSError as error:
-        trouble = as_machine_trouble(error, "a file or its record cannot be read")
+    except (OSError, MachineTrouble) as error:
+        words = "a file or its record cannot be read"
+        trouble = as_machine_trouble(error, words) if isinstance(error, OSError) else error
         if trouble.everywhere:
             raise
         raise Missing(str(trouble)) from error

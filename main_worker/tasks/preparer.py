@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from main_worker.captions.cues import Cue, to_webvtt
 from main_worker.captions.making import CaptionsError, captions_of
@@ -17,12 +16,13 @@ from main_worker.checks.cage import Cage
 from main_worker.checks.examination import content_of
 from main_worker.checks.texts import SUBTITLES
 from main_worker.shelves.library import Library
-from main_worker.tasks.cards import Card, ConfiguredCards
+from main_worker.tasks.assets import Assets
+from main_worker.tasks.cards import Card
 from main_worker.tasks.material import Entry, Gathering, Material, Missing, profiles_of, wants_of
 from main_worker.tasks.picking import seed_of
 from shared.config import Config
 from shared.domain.drop import END, TITLE, Drop
-from shared.domain.errors import MachineTrouble
+from shared.domain.errors import MachineTrouble, Stopped, ToolError
 from shared.domain.layout import METADATA, VIDEO_LIST, Layout
 from shared.domain.media import AudioFacts
 from shared.domain.pauses import read
@@ -33,7 +33,6 @@ from shared.records.main import MOST_LISTED, WaitingVoice
 from shared.records.metadata import CaptionsRequest, Input, Metadata, RenderRequest
 from shared.records.record import utc_now
 from shared.records.story import StorySettings
-from shared.settings import Profile
 from shared.store import Store
 
 VOICE, MUSIC, FRAME, CAPTIONS = "voice.mp3", "music.mp3", "frame.mp4", "captions.vtt"
@@ -55,21 +54,27 @@ class Preparer:
         self._layout = layout
         self._library = library
         self._store = store
-        self._cards = ConfiguredCards(cage)
+        self._assets = Assets(cage, layout)
         self._log = log
         self._said: dict[str, str] = {}
+        self._wrong_assets: list[str] = []
 
     def prepare(self, arriving: Collection[Drop]) -> Waiting:
         """Make every task that can be made; returns the voices that have to wait.
 
         `arriving` are drops on their way into the library: a voice waits for those that would be used before
         a clip is repeated or a fallback category touched, so that a folder dropped at once is used whole.
+
+        Raises:
+            MachineTrouble, ToolError, OSError: the machine's trouble, which would meet every voice.
+            Stopped: the worker is ending.
         """
 
         @functools.cache
         def by_profile(name: str) -> Gathering:
-            return Gathering(self._config, self._layout, self._library, arriving, name, self._cards)
+            return Gathering(self._config, self._layout, self._library, arriving, name, self._assets)
 
+        self._look_at_assets()
         gathering = by_profile(DEFAULT_PROFILE)
         lacks, settings_of = functools.cache(gathering.lacks), functools.cache(self._library.settings)
         first: list[WaitingVoice] = []
@@ -89,6 +94,14 @@ class Preparer:
                 first.append(WaitingVoice(voice=voice, category=place.category, story=place.story or "", reason=reason))
         return Waiting(count, tuple(first))
 
+    def _look_at_assets(self) -> None:
+        """Say what is wrong with what the configuration names, once, and before a voice has to wait for it."""
+        wrong = self._assets.look()
+        for words in wrong:
+            if words not in self._wrong_assets:
+                self._log.warning(words, name="asset_unusable")
+        self._wrong_assets = wrong
+
     def _tell(self, voice: str, reason: str | None) -> None:
         """Say why a voice waits, once."""
         if reason is None:
@@ -103,7 +116,7 @@ class Preparer:
             self._make_of(by_profile, by_profile(DEFAULT_PROFILE).read(voice), settings)
         except Missing as missing:
             return str(missing)
-        except (OSError, MachineTrouble):
+        except (OSError, MachineTrouble, ToolError, Stopped):
             raise
         except Exception:  # noqa: BLE001
             # Records can be edited in ways nobody thought of, and one voice must not stop all others.
@@ -185,14 +198,14 @@ class Preparer:
                 file=CAPTIONS,
                 language=settings.language or self._config.tasks.language,
                 cues=len(captions),
-                shown=_asked(settings.captions, "captions", profile),
+                shown=profile.asked("captions", settings.captions),
             )
             if captions
             else None,
             inputs=inputs,
             video_files=tuple(parts),
             render=RenderRequest(
-                resolution=_asked(settings.resolution, "resolution", profile),
+                resolution=profile.asked("resolution", settings.resolution),
                 frame_rate=int(render.frame_rate) if float(render.frame_rate).is_integer() else render.frame_rate,
                 logo=logo,
                 profile=name,
@@ -248,7 +261,7 @@ class Preparer:
             if name == CAPTIONS:
                 continue
             source = self._layout.root / wanted.path
-            if source.parent == self._layout.assets:
+            if source.is_relative_to(self._layout.assets):
                 _copy(source, staged / name, wanted.sha256)
                 continue
             # Relative to the task's final place; tasks/ and processing/ are equally deep.
@@ -277,11 +290,6 @@ def _pauses(audio: AudioFacts | None) -> str | None:
     except ValueError:
         return None
     return audio.pauses
-
-
-def _asked(by_story: Any, key: str, profile: Profile) -> Any:
-    """What a story asks for, unless a profile has a value of its own."""
-    return getattr(profile.render, key) if by_story is None or key in profile.own else by_story
 
 
 def _card_name(name: str, card: Card | None) -> str | None:

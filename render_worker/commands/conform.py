@@ -61,7 +61,8 @@ class Recipe:
 
         Whatever changes what comes out changes one of these, or the `version` of ffmpeg.
         """
-        words = [self.sha256, self.start, self.frames, _way(self.treatment, self.look, version)]
+        look = replace(self.look, enters=0) if self.start else self.look  # only a clip's beginning is entered so
+        words = [self.sha256, self.start, self.frames, _way(self.treatment, look, version)]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
     def command(
@@ -94,13 +95,15 @@ def _way(treatment: Treatment, look: Look, version: str) -> str:
     """
     layers = tuple(replace(layer, source=sha256) for layer, sha256 in look.layers)
     look = replace(look, layers=tuple((layer, "") for layer in layers))
+    turns: list[float] = []  # what only those frames show that none of these two commands is for
     if look.decoration:
         decoration, sha256 = look.decoration
+        turns = [decoration.frames, decoration.treatment.late_seconds]
         look = replace(look, decoration=(replace(decoration, source=sha256), ""))
     recipes = [Recipe("", start, _SOME_FRAMES, treatment, look) for start in (0, _LATER)]
     paths = Path("/clip"), Path("/layers"), Path("/segment")
     commands = [recipe.command(*paths, None, threads=1) for recipe in recipes]
-    return json.dumps([version, *commands])
+    return json.dumps([version, *commands, *turns])
 
 
 def judge(segment: Path, packets: Path, luma: Path, thumbnail: Path, seconds: float, *, threads: int) -> list[str]:

@@ -17,13 +17,13 @@ import ffmpeg
 
 from render_worker.commands.luma import SIDE
 from render_worker.commands.shapes import Shape, cells, pixels
-from render_worker.commands.stretches import Decoding, Stretch, assumed, frames_of, painted
+from render_worker.commands.stretches import Decoding, Stretch, assumed, frames_of, mapped, painted
 from shared.domain.plan import Canvas, Decoration
 
 _SHAPES: Mapping[str, Shape] = {"stretch": "stretched", "pad": "inside", "crop": "outside"}
 _MIDDLE = ("(W-w)/2", "(H-h)/2")
 _BT709 = {"out_range": "tv", "out_color_matrix": "bt709"}
-_WITH_ALPHA = "yuva444p"
+_WITH_ALPHA, _WITH_ALPHA_DEEP = "yuva444p", "yuva444p10le"
 # Parts of the way from the colour that is taken out to grey: what is nearer is gone; what is that much further, whole.
 _GONE, _FADING = 0.4, 0.35
 _COLOURLESS = 0.03  # of chromakey's measure: black, white and greys have no hue by which they could be told
@@ -47,8 +47,8 @@ def decorated(
     """
     shape = _SHAPES[decoration.fit]
     seen = _seen(decoration, path, frames, canvas, decoding).filter_multi_output("split")
-    large = _brought(seen.stream(0), decoration, {**pixels(shape, canvas), "flags": "bicubic"})
-    few = _brought(seen.stream(1), decoration, {**cells(shape, canvas, SIDE), "flags": "neighbor"})
+    large = _brought(seen.stream(0), decoration, {**pixels(shape, canvas), "flags": "bicubic"}, smoothly=True)
+    few = _brought(seen.stream(1), decoration, {**cells(shape, canvas, SIDE), "flags": "neighbor"}, smoothly=False)
     few = few.filter("scale", out_range="pc")  # as all that is compared
     over = ffmpeg.filter([film, _unspilt(large, decoration)], "overlay", *_MIDDLE).filter("format", "yuv420p")
     return over, ffmpeg.filter([small, few], "overlay", *_MIDDLE, format="yuv444").filter("format", "gray")
@@ -58,17 +58,37 @@ def _seen(decoration: Decoration, path: Path, frames: tuple[int, int], canvas: C
     """The frames of a decoration that lie over frames of a clip: the rest of one turn of it, and further turns."""
     phase, count = frames[0] % decoration.frames, frames[1]
     rest = min(count, decoration.frames - phase) if phase else 0
-    stretch = Stretch(path, phase, rest, decoration.treatment)
+    stretch = Stretch(path, phase, rest, decoration.treatment, pace=decoration.pace)
     turns = replace(stretch, start=0, frames=count - rest, loops=count - rest > decoration.frames)
-    parts = [frames_of(one, canvas.rate, decoding) for one in (stretch, turns) if one.frames]
-    return ffmpeg.filter(parts, "concat", n=2, v=1, a=0) if len(parts) > 1 else parts[0]
+    if not rest or not turns.frames:
+        return frames_of(stretch if rest else turns, canvas.rate, decoding)
+    # Each at its own pace, else all that the second shows would be held in memory until the first is over.
+    parts = [
+        frames_of(one, canvas.rate, replace(decoding, number=decoding.number + number))
+        for number, one in enumerate((stretch, turns))
+    ]
+    return ffmpeg.filter(parts, "concat", n=2, v=1, a=0)
 
 
-def _brought(stream: Any, decoration: Decoration, size: Mapping[str, str]) -> Any:
-    """Frames of a size in the colours of the canvas, with an alpha channel."""
-    stream = stream.filter("scale", **size, **assumed(decoration.treatment), **_BT709).filter("format", _WITH_ALPHA)
-    stream = painted(stream).filter("setsar", 1)
-    return _keyed(stream, decoration.key) if decoration.key else stream
+def _brought(stream: Any, decoration: Decoration, size: Mapping[str, str], *, smoothly: bool) -> Any:
+    """Frames of a size in the colours of the canvas, with an alpha channel.
+
+    Args:
+        smoothly: whether they are scaled so that pixels become one; of those that are clear the colour counts nothing.
+    """
+    treatment = decoration.treatment
+    told = {**assumed(treatment), **_BT709}
+    depth = _WITH_ALPHA_DEEP if treatment.tone_map else _WITH_ALPHA
+    if decoration.key or not smoothly:
+        stream = painted(stream.filter("scale", **size, **told).filter("format", depth))
+    else:
+        stream = painted(stream.filter("scale", **told).filter("format", depth))
+        stream = stream.filter("premultiply", inplace=1).filter("scale", **size).filter("unpremultiply", inplace=1)
+    if decoration.key:
+        stream = _keyed(stream, decoration.key)  # a colour of the file, as it was measured: before it is mapped
+    if treatment.tone_map:
+        stream = painted(mapped(stream, treatment, "bt709", alpha=True))
+    return stream.filter("setsar", 1)
 
 
 def _keyed(stream: Any, colour: str) -> Any:

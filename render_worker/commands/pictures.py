@@ -17,14 +17,11 @@ import ffmpeg
 from render_worker.commands import luma
 from render_worker.commands.decorations import decorated
 from render_worker.commands.shapes import pixels
-from render_worker.commands.stretches import Decoding, Stretch, assumed, frames_of, painted
+from render_worker.commands.stretches import Decoding, Stretch, assumed, frames_of, mapped, painted
 from render_worker.commands.transitions import Take, joined
 from shared.domain.plan import HARD_CUT, Canvas, Decoration, Layer, Transition, Treatment
 from shared.ffmpeg import file_url
 
-# Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
-_TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
-_WHITE = 100
 _SOFT = 3  # pixels of a blur, where it is as small as it is made
 
 _PICTURE = {"protocol_whitelist": "file", "format_whitelist": "image2,png_pipe,jpeg_pipe,webp_pipe"}
@@ -95,7 +92,10 @@ def _laid_over(pictures: Pictures, canvas: Canvas, over: Over, opened: Sequence[
 def _sized(over: Any, layer: Layer) -> Any:
     if layer.width is None:
         return over
-    return over.filter("scale", w=layer.width, h=f"max(1,round({layer.width}*ih/iw))", flags="bicubic")
+    size = {"w": layer.width, "h": f"max(1,round({layer.width}*ih/iw))", "flags": "bicubic"}
+    # The colour of what is clear, mostly black, must not come into the edges of what is seen.
+    clear = over.filter("format", "gbrap16le").filter("premultiply", inplace=1)
+    return clear.filter("scale", **size).filter("unpremultiply", inplace=1)
 
 
 def _stretch(stretch: Stretch, canvas: Canvas, over: Over, decoding: Decoding, number: int) -> Pictures:
@@ -110,7 +110,7 @@ def _stretch(stretch: Stretch, canvas: Canvas, over: Over, decoding: Decoding, n
 def _brought(stream: Any, canvas: Canvas, treatment: Treatment) -> Any:
     """Frames of a clip with the size, shape and colours of the canvas."""
     if treatment.tone_map:
-        stream = _mapped(_scaled(stream, canvas), treatment)
+        stream = mapped(_scaled(stream, canvas), treatment, "bt2020nc")
     else:
         stream = _scaled(stream, canvas, **assumed(treatment), out_range="tv", out_color_matrix="bt709")
     return (
@@ -142,16 +142,3 @@ def _fitted(stream: Any, canvas: Canvas) -> Any:
         behind = behind.filter("scale", **few).filter("format", "yuv444p").filter("gblur", sigma=_SOFT)
     behind = behind.filter("scale", width, height, flags="bilinear").filter("format", "yuv420p")
     return ffmpeg.filter([behind, parts.stream(1)], "overlay", "(W-w)/2", "(H-h)/2")
-
-
-def _mapped(stream: Any, treatment: Treatment) -> Any:
-    """From a high dynamic range and BT.2020 to BT.709, in linear light (ITU-R BT.2390 describes the problem)."""
-    source = {"tin": _TRANSFERS[treatment.tone_map or ""], "pin": "bt2020", "min": "bt2020nc"}
-    return (
-        stream.filter("zscale", **source, t="linear", npl=_WHITE)
-        .filter("format", "gbrpf32le")
-        .filter("zscale", p="bt709")
-        .filter("tonemap", "hable", desat=0)
-        .filter("zscale", t="bt709", m="bt709", r="limited")
-        .filter("format", "yuv420p")
-    )

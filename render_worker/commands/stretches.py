@@ -21,6 +21,9 @@ _RUN_UP_SECONDS = 10
 # Clips were checked at ingest; the same cage holds here, so that no file can make ffmpeg read another.
 _CLIP = {"f": "mov", "protocol_whitelist": "file", "format_whitelist": "mov"}
 _STREAMS = 1000  # that a file may have, as ffmpeg has it by itself
+# Hable's curve keeps lights from clipping; 100 cd/m² is the white of an ordinary screen.
+_TRANSFERS = {"PQ": "smpte2084", "HLG": "arib-std-b67"}
+_WHITE = 100
 _PAINT = {
     "range": "tv",
     "colorspace": "bt709",
@@ -36,6 +39,7 @@ class Stretch:
 
     Attributes:
         loops: whether the clip begins anew where it ends.
+        pace: what its times are multiplied by.
         decorated: whether a decoration is laid over it, where there is one.
     """
 
@@ -45,6 +49,7 @@ class Stretch:
     treatment: Treatment
     loops: bool = False
     decorated: bool = True
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
     skipped = stretch.start - run_up
     treatment = stretch.treatment
     # What is played from its beginning begins with its first picture, and so does what is counted from there.
-    since = float(skipped / rate) + treatment.late_seconds if stretch.start else 0.0
+    since = float(skipped / rate) / stretch.pace + treatment.late_seconds if stretch.start else 0.0
     # Seen from the keyframe before: an accurate seek would drop a picture that began before the run-up and still shows.
     seek = {"ss": f"{since:.6f}", "noaccurate_seek": None} if since else {}
     again = {"stream_loop": -1} if stretch.loops else {}
@@ -91,6 +96,8 @@ def frames_of(stretch: Stretch, rate: Fraction, decoding: Decoding) -> Any:
         mode = "send_field" if treatment.doubled else "send_frame"
         deint = "interlaced" if treatment.fields == "auto" else "all"
         stream = stream.filter("bwdif", mode=mode, parity=treatment.fields, deint=deint)
+    if stretch.pace != 1:
+        stream = stream.filter("setpts", f"PTS*{stretch.pace:.9f}")
     return (
         stream.filter("fps", str(rate), **({"start_time": 0} if stretch.start else {}))
         .filter("tpad", stop_mode="clone", stop=int(HOLD_SECONDS * rate))
@@ -112,6 +119,24 @@ def _still(stretch: Stretch, demuxer: str, rate: Fraction, decoding: Decoding) -
         .filter("setpts", "N")
         .filter("fps", str(rate))
         .filter("trim", end_frame=stretch.frames)
+    )
+
+
+def mapped(stream: Any, treatment: Treatment, matrix: str, *, alpha: bool = False) -> Any:
+    """From a high dynamic range and BT.2020 to BT.709, in linear light (ITU-R BT.2390 describes the problem).
+
+    Args:
+        matrix: what the colours of `stream` are coded with.
+        alpha: whether it has an alpha channel, which stays.
+    """
+    source = {"tin": _TRANSFERS[treatment.tone_map or ""], "pin": "bt2020", "min": matrix}
+    return (
+        stream.filter("zscale", **source, t="linear", npl=_WHITE)
+        .filter("format", "gbrapf32le" if alpha else "gbrpf32le")
+        .filter("zscale", p="bt709")
+        .filter("tonemap", "hable", desat=0)
+        .filter("zscale", t="bt709", m="bt709", r="limited")
+        .filter("format", "yuva444p" if alpha else "yuv420p")
     )
 
 

@@ -266,7 +266,7 @@ class Assembly:
             Piece(
                 _footage(records[use.wanted.key]),
                 use.frames,
-                use.ends_shot,
+                use.ends_shot and not use.card,
                 use.begins_shot,
                 use.enters,
                 room if use.enters or leaves else 0,

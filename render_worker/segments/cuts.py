@@ -40,7 +40,7 @@ class Piece:
     """Frames from a segment's first on that a video wants.
 
     Attributes:
-        ends_shot: some at their end may be left out in favour of later pieces.
+        ends_shot: some at their end may be left out in favour of later pieces; never of a card.
         begins_shot: some at their beginning may be left out; else they go on where the piece before them ended.
         enters: how many at their beginning are in a transition from the piece before them.
         least: how many are kept whatever others want.
@@ -126,7 +126,9 @@ def fit(pieces: Sequence[Piece], gop: int, closing: int = 0) -> list[Cut]:
     cuts = [Cut(number, 0, piece.frames) for number, piece in enumerate(pieces)]
     if closing:
         # What is left by a transition is encoded back to an anchor anyway (:func:`with_transitions`).
-        return cuts if pieces[-closing].enters else [*fit(pieces[:-closing], gop), *cuts[-closing:]]
+        leaves, before = pieces[-closing].enters, pieces[:-closing]
+        fitted = _with_room(cuts[:-closing], before, leaves, gop) if leaves else fit(before, gop)
+        return [*fitted, *cuts[-closing:]]
     last = pieces[-1]
     if last.frames in last.footage.lengths():
         return cuts
@@ -167,6 +169,20 @@ def _tail(cut: Cut, footage: Footage, leaves: int) -> int:
     if not stops:
         raise NoWay(f"the shot that ends with piece {cut.piece} is too short for the transition out of it")
     return ends - stops[-1]
+
+
+def _with_room(cuts: list[Cut], pieces: Sequence[Piece], leaves: int, gop: int) -> list[Cut]:
+    """The same cuts, where the last can be left by a transition of so many frames; else earlier shots give it some.
+
+    A shot may end right behind the beginning of a segment.
+    """
+    last = pieces[-1]
+    lengths = last.footage.lengths()
+    for total, given in [(0, dict[int, int]()), *_gifts(pieces[:-1], gop)]:
+        frames = last.frames + total
+        if frames <= last.footage.frames and any(length <= frames - leaves for length in lengths):
+            return _shifted(cuts, given)
+    return cuts
 
 
 def _shifted(cuts: list[Cut], given: dict[int, int]) -> list[Cut]:

@@ -108,9 +108,19 @@ class Layout:
         """Clips that were conformed once, each in a folder named by everything that went into it."""
         return self.cache / "segments"
 
+    @property
+    def card_facts(self) -> Path:
+        """What the title and end cards are that the configuration names."""
+        return self.cache / "cards.json"
+
+    @property
+    def trials(self) -> Path:
+        """What came of trying the encoders of all machines."""
+        return self.cache / "encoders"
+
     def encoders(self, place: str, codec: str) -> Path:
         """What came of trying the encoders of a machine; `place` names it, and the user."""
-        return self.cache / "encoders" / f"{place}.{codec}.json"
+        return self.trials / f"{place}.{codec}.json"
 
     def segment(self, key: str) -> Path:
         return self.segments / key

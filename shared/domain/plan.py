@@ -56,7 +56,8 @@ class Treatment:
         tone_map: the transfer of a high dynamic range that is mapped to an ordinary screen's.
         matrix: what the colours are coded with, where the clip does not say it.
         late_seconds: how long after the beginning of its file its first picture comes.
-        in_software: whether hardware that cannot decode it would leave it at that, so that none is asked.
+        in_software: whether hardware that cannot decode it would leave it at that, or would leave its alpha channel
+            out, so that none is asked.
         still: what opens it, where it is a single picture, which stays (:data:`STILLS`).
     """
 
@@ -150,6 +151,7 @@ class Decoration:
     Attributes:
         source: its file in the task.
         frames: after how many, at the canvas rate, it begins anew.
+        pace: what its times are multiplied by, so that it lasts just so many frames.
         key: the colour that one sees through, as ``#rrggbb``; None where it has an alpha channel.
     """
 
@@ -158,6 +160,7 @@ class Decoration:
     key: str | None = None
     fit: FrameFit = "stretch"
     treatment: Treatment = Treatment()
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -309,15 +312,18 @@ def taken_by_cards(
         title, end: seconds of the cards.
         video: seconds of the video.
     """
+    most = frames_to_cover(video, rate) // CARD_SHARE
 
-    def alone(card: float | None) -> int:
-        if card is None:
-            return 0
-        frames = min(frames_in(card, rate) - transition.shared, frames_to_cover(video, rate) // CARD_SHARE)
-        return frames if frames >= LEAST else 0
+    def alone(card: float | None) -> tuple[int, int]:
+        """Frames that show nothing but a card, and those that it shares with a clip, where it has room for that."""
+        whole = 0 if card is None else frames_in(card, rate)
+        has_room = min(whole, most + transition.shared) >= transition.room
+        shared = transition.shared if has_room else 0
+        frames = min(whole - shared, most)
+        return (frames, shared) if frames >= LEAST else (0, 0)
 
-    first = alone(title)
-    return first + transition.shared if first else 0, alone(end)
+    (opening, leaves), (closing, _) = alone(title), alone(end)
+    return opening + leaves, closing
 
 
 def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
@@ -331,13 +337,17 @@ def treatment_of(facts: VideoFacts | None, rate: Fraction) -> Treatment:
         tone_map=facts.hdr,
         matrix="bt709" if _means_bt709(facts) else None,
         late_seconds=facts.late_seconds,
-        in_software=facts.codec in _WITHOUT_FALLBACK,
+        in_software=facts.alpha or facts.codec in _WITHOUT_FALLBACK,
     )
 
 
+def card_treatment(card: Clip, rate: Fraction) -> Treatment:
+    """What a title or end card, a picture or a film, needs on a canvas of so many frames per second."""
+    return Treatment(in_software=True, still=card.still) if card.still else treatment_of(card.facts, rate)
+
+
 def _card(card: Clip, frames: int, enters: int, canvas: Canvas) -> Shot:
-    treatment = Treatment(in_software=True, still=card.still) if card.still else treatment_of(card.facts, canvas.rate)
-    return Shot(card.source, frames, frames, treatment, enters, card=True)
+    return Shot(card.source, frames, frames, card_treatment(card, canvas.rate), enters, card=True)
 
 
 def _means_bt709(facts: VideoFacts) -> bool:
@@ -393,7 +403,8 @@ def make_plan(
             shots.append(Shot(clip.source, frames, whole, treatment_of(clip.facts, canvas.rate), enters))
             left -= frames - (transition.shared if enters else 0)
     if end and closing and not left:
-        shots.append(_card(end, *next_shot(shots[-1].frames, closing + transition.shared, closing, transition), canvas))
+        whole = frames_in(end.seconds, canvas.rate)
+        shots.append(_card(end, *next_shot(shots[-1].frames, whole, closing, transition), canvas))
     if left:
         raise PlanError(
             f"the {len(clips)} clips of this task cover {wanted - left} of {wanted} frames; "

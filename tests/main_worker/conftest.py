@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -352,6 +353,17 @@ def without_privileges() -> Iterator[Path]:
             yield Path(folder)
         finally:
             os.seteuid(0)
+
+
+def png(*colour: int) -> bytes:
+    """A PNG picture of 8 by 8 pixels of a colour (RGB)."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = zlib.compress((b"\0" + bytes(colour) * 8) * 8)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 QUICK: Changes = {"ingest": {"quiet_seconds": 0.1, "rescan_seconds": 0.2, "unfinished_seconds": 0}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,11 @@ from shared.config import Config
 from shared.domain.drop import Kind
 from shared.domain.layout import METADATA, Layout, sidecar_of
 from shared.domain.task import TaskState
+from shared.ffmpeg import Ffmpeg
 from shared.log import open_log
 from shared.records.metadata import Metadata
 from shared.settings import Log
-from tests.main_worker.conftest import QUICK, Media, Stock, without_privileges
+from tests.main_worker.conftest import QUICK, Media, Stock, png, without_privileges
 
 
 @pytest.fixture
@@ -28,11 +30,13 @@ def stock(tmp_path: Path) -> Stock:
     return Stock(lay_out(tmp_path / "root", QUICK))
 
 
-def mill_on(layout: Layout, media: Media) -> Mill:
+def mill_on(
+    layout: Layout, media: Media, ffmpeg: Ffmpeg | None = None, stopping: Callable[[], bool] = lambda: False
+) -> Mill:
     """A mill that does in this thread what it does beside it otherwise."""
     log = open_log("main_worker", Log())
     config = Config.model_validate(QUICK)
-    return Mill(config, layout, media.ffmpeg, Inline(), 1, log, stopping=lambda: False)
+    return Mill(config, layout, ffmpeg or media.ffmpeg, Inline(), 1, log, stopping=stopping)
 
 
 @pytest.fixture
@@ -59,6 +63,37 @@ def test_a_configuration_without_a_frame_rate_makes_tasks(stock: Stock, mill: Mi
     mill.prepare()
     (task,) = stock.layout.state(TaskState.WAITING).iterdir()
     assert Metadata.read(task / METADATA).render.frame_rate == 30
+
+
+# -- what the configuration names in assets/ ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("gone", "does not start"), ("killed", "was killed"), ("stopped", "")])
+def test_a_tool_in_trouble_keeps_what_needs_it_waiting_and_ends_nothing(
+    stock: Stock, media: Media, tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, reason: str
+) -> None:
+    """It is gone, or killed, or the worker ends while a logo is looked at; all goes on where it can."""
+    stock.clip("nature", "a")
+    stock.music("nature", "tune")
+    stock.voice("nature", "tale", "one")
+    (stock.layout.assets / "logo.png").write_bytes(png(255, 0, 0))
+    program, stops = tmp_path / "ffmpeg", fault == "stopped"
+    if fault == "killed":
+        program.write_text("#!/bin/sh\nkill -9 $$\n", "utf-8")
+        program.chmod(0o755)
+    mill = mill_on(stock.layout, media, Ffmpeg(str(program), "stand-in"), stopping=lambda: stops)
+    mill.look(0.0)
+    mill.prepare()
+    standing = mill.standing(1.0)
+    assert standing.trouble is None
+    assert [reason in voice.reason for voice in standing.waiting.first] == ([True] if reason else [])
+    program.unlink(missing_ok=True)
+    program.symlink_to(media.ffmpeg.path)
+    stops = False
+    mill.look(10.0)
+    mill.prepare()
+    assert len(clips_of_tasks(stock.layout)) == 1
+    assert "event=fault" not in capsys.readouterr().err
 
 
 # -- what is taken out of the library by hand ---------------------------------------------------------

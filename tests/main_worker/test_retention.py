@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,9 @@ from main_worker.retention import Kept, Retention, due
 from shared import by_story
 from shared.domain.layout import FINAL, METADATA, REASON, RENDER_RECORD, Layout, reason_of
 from shared.domain.task import TaskState
+from shared.lifesign import boot_id
 from shared.log import open_log
+from shared.records.encoders import EncodersRecord
 from shared.records.metadata import Metadata
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
@@ -217,16 +220,57 @@ def test_unused_conformed_clips_go(layout: Layout, sweep: Callable[..., int]) ->
     assert library.read_bytes() == b"library"
 
 
-@pytest.mark.parametrize("name", ["cache", "segments"])
+def tried(layout: Layout, host: str, when: str, boot: str = "b") -> Path:
+    """What came of trying a machine's encoders."""
+    path = layout.encoders(f"{host}-0", "h264")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    EncodersRecord(host=host, boot=boot, user=0, ffmpeg="f", codec="h264", trials=(), tried_at=when).write(path)
+    return path
+
+
+def test_trials_of_encoders_that_nobody_can_use_go(
+    layout: Layout, sweep: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an earlier boot of this machine, and after a month of any; whatever the configuration says, and told."""
+    month_old = "2026-10-21T12:00:00.000Z"
+    other = tried(layout, "container-1", month_old)
+    later = tried(layout, "container-2", OLD)
+    own = tried(layout, platform.node(), OLD, boot_id())
+    assert sweep(Settings()) == 1
+    assert not other.exists()
+    assert "Deleted .farm/cache/encoders/container-1-0.h264.json: what came of" in capsys.readouterr().err
+    tried(layout, platform.node(), NEW, "an earlier boot")
+    assert sweep(Settings()) == 1
+    assert not own.exists()
+    assert later.exists()
+    assert list(layout.removed.iterdir()) == []
+
+
+def test_damaged_and_half_written_trials_go_when_they_are_old(layout: Layout, sweep: Callable[..., int]) -> None:
+    """By their own time; folders and links are not ours."""
+    damaged = tried(layout, "here", OLD)
+    damaged.write_text("{", "utf-8")
+    half = damaged.with_name(f".{damaged.name}.0a1b2c3d.tmp")
+    half.write_text("{", "utf-8")
+    (layout.trials / "folder").mkdir()
+    (layout.trials / "link").symlink_to(layout.scanned)
+    assert sweep(Settings(), datetime.now(UTC)) == 0
+    assert sweep(Settings(), far_future()) == 2
+    assert sorted(path.name for path in layout.trials.iterdir()) == ["folder", "link"]
+
+
+@pytest.mark.parametrize("name", ["cache", "segments", "trials"])
 def test_a_cache_that_is_a_link_is_left_alone(layout: Layout, sweep: Callable[..., int], name: str) -> None:
     """Whatever it leads to is not the farm's to delete."""
     library = layout.scanned / "video/clip.mp4"
     library.write_bytes(b"library")
-    link = {"cache": layout.cache, "segments": layout.segments}[name]
+    (layout.scanned / "clip.json").write_bytes(b"library")
+    link = {"cache": layout.cache, "segments": layout.segments, "trials": layout.trials}[name]
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(layout.scanned)
     assert sweep(now=far_future()) == 0
     assert library.exists()
+    assert (layout.scanned / "clip.json").exists()
 
 
 def test_trash_on_a_disk_of_its_own_is_emptied_too(layout: Layout, sweep: Callable[..., int], tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def fill_task(media: Callable[[str], Path]) -> Callable[..., Metadata]:
         music: str | None = "music.mp3",
         clips: tuple[str | Path, ...] = ("h264.mp4", "h264.mp4"),
         seconds_each: float | Sequence[float] | None = None,
-        logo: str | None = None,
+        logo: str | Path | None = None,
         frame: tuple[Path, VideoFacts] | None = None,
         rate: float = 30,
         resolution: str = "320x180",

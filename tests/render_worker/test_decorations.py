@@ -13,14 +13,15 @@ from main_worker.checks.cage import Cage
 from main_worker.checks.frames import examine_frame
 from render_worker.commands.conform import Look, Recipe
 from render_worker.job import Job
+from render_worker.planning import decoration_of
 from shared.config import Config
 from shared.domain.layout import FINAL
 from shared.domain.media import VideoFacts
-from shared.domain.plan import Canvas, Decoration, Profile, Treatment, exact_rate
+from shared.domain.plan import Canvas, Decoration, PlanError, Profile, Treatment, exact_rate, treatment_of
 from shared.ffmpeg import Ffmpeg
 from shared.settings import Render as Settings
 from tests.render_worker.test_layers import BLUE, BOTH, RED, SHAPES, WHITE, Box, Colour, Prepare, Render, near
-from tests.shown import psnr, shown
+from tests.shown import Shown, apart, psnr, shown
 
 GREY = (128, 128, 128)
 # A red square that goes to the right by a fortieth of the width with each frame, before a wall; it needs a second.
@@ -148,7 +149,87 @@ def test_the_configuration_may_name_the_colour(
     assert near(colour(final, (166, 96, 148, 78)), RED, 12)
 
 
+@BOTH
+def test_a_frame_with_an_alpha_channel_is_not_keyed(
+    prepare: Prepare, render: Render, colour: Colour, make_frame: Callable[..., Frame], mode: str
+) -> None:
+    """A colour that the configuration names for others leaves it as it is, also where it is clear."""
+    source = "color=0xff00ff:s=160x120:r=30:d=0.5,format=rgba,geq=r=255:g=0:b=255:a='if(lt(X,80),255,0)'"
+    frame = make_frame(source, *PRORES, key="#ff00ff")
+    assert frame[1].alpha
+    job = prepare(clips=("white.mp4",), frame=frame, voice="voice_short.mp3", music=None)
+    assert render(job, mode=mode, quality=1, frame_key="#ff00ff").fallback is None
+    final = job.folder / FINAL
+    assert near(colour(final, (6, 6, 140, 168)), (255, 0, 255))
+    assert near(colour(final, (170, 6, 140, 168)), WHITE, 4)
+
+
+@BOTH
+def test_a_white_frame_on_white_is_not_to_be_seen(
+    prepare: Prepare, render: Render, make_frame: Callable[..., Frame], ffmpeg: Ffmpeg, mode: str
+) -> None:
+    """What is clear is black in its file, and must not darken its edges when it is scaled."""
+    stripes = ":".join(f"{channel}='255*lt(mod(X,16),8)'" for channel in "rgba")
+    frame = make_frame(f"color=black:s=400x225:r=30:d=0.5,format=rgba,geq={stripes}", "-c:v", "qtrle")
+    job = prepare(clips=("white.mp4",), frame=frame, voice="voice_short.mp3", music=None)
+    assert render(job, mode=mode, quality=1).fallback is None
+    assert min(shown(ffmpeg, job.folder / FINAL, 320, 180).frames[5]) > 240
+
+
+@pytest.mark.parametrize(("transfer", "alpha"), [("smpte2084", True), ("arib-std-b67", True), ("arib-std-b67", False)])
+def test_a_frame_of_a_high_dynamic_range_looks_as_a_clip_of_it_does(
+    make_frame: Callable[..., Frame],
+    media: Callable[[str], Path],
+    run_ffmpeg: Callable[..., bytes],
+    ffmpeg: Ffmpeg,
+    tmp_path: Path,
+    transfer: str,
+    alpha: bool,
+) -> None:
+    """A phone films so: a red coat before a green wall, or before nothing."""
+    paint = "setparams=colorspace=gbr:range=pc:color_primaries=bt709:color_trc=bt709"
+    code = f"{paint},zscale=t=linear,format=gbrapf32le,zscale=p=bt2020,zscale=t={transfer}:m=bt2020nc:r=limited:npl=203"
+    wall = "color=0x00d800:s=320x180:r=30:d=0.5,format=gbrap,drawbox=w=160:h=180:color=0xb02020:t=fill,format=gbrap"
+    told = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
+    if alpha:
+        clear = f"{wall},geq=r='r(X,Y)':g='g(X,Y)':b='b(X,Y)':a='255*lt(X,160)'"
+        path, facts = make_frame(f"{clear},{code},format=yuva444p10le", *PRORES, *told)
+    else:
+        x265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none")
+        path, facts = make_frame(f"{wall},{code},format=yuv420p10le", *x265, *told)
+    assert (facts.hdr, facts.alpha) == ({"smpte2084": "PQ", "arib-std-b67": "HLG"}[transfer], alpha)
+    canvas, profile = Canvas(320, 180, exact_rate(30)), Profile("libx264", 1, "ultrafast", 192)
+    plain = Look(canvas, profile)
+    decorated = Look(canvas, profile, (), (decoration_of(path.name, facts, Settings(), canvas.rate), "a"))
+    films: list[Shown] = []
+    for clip, treatment, look in (
+        (path, treatment_of(facts, canvas.rate), plain),
+        (media("white.mp4"), Treatment(), decorated),
+    ):
+        film = tmp_path / f"{len(films)}.mp4"
+        run_ffmpeg(*Recipe("clip", 0, 10, treatment, look).command(clip, tmp_path, film, tmp_path / "luma", threads=1))
+        films.append(shown(ffmpeg, film, 320, 180))
+    coat, beside = (10, 10, 140, 160), (170, 10, 140, 160)
+    as_clip, as_frame, behind = films[0].mean(coat, 5), films[1].mean(coat, 5), films[1].mean(beside, 5)
+    assert apart(as_clip, as_frame) < 8, (as_clip, as_frame)
+    assert apart(behind, WHITE) < 4, behind
+
+
+def test_the_colour_of_a_wall_is_measured_as_it_is_shown(make_frame: Callable[..., Frame]) -> None:
+    """Of a large picture that does not say how its colours are coded, which means BT.709."""
+    unsaid = "setparams=colorspace=unknown:color_primaries=unknown:color_trc=unknown"
+    wall = f"color=0x00b140:s=1280x720:r=10:d=1,format=gbrp,scale=out_color_matrix=bt709,format=yuv420p,{unsaid}"
+    _, facts = make_frame(wall)
+    assert facts.matrix is None
+    found = tuple(bytes.fromhex((facts.key or "")[1:]))
+    assert len(found) == 3
+    assert near((found[0], found[1], found[2]), (0x00, 0xB1, 0x40), 4)
+
+
+@pytest.mark.parametrize(("own_rate", "lasts"), [(10, 7), (20, 7.05), (25, 1.08)])
 def test_a_long_clip_shows_the_right_phase_in_each_segment(
+    own_rate: int,
+    lasts: float,
     prepare: Prepare,
     render: Render,
     again: Callable[[Job], Job],
@@ -157,10 +238,14 @@ def test_a_long_clip_shows_the_right_phase_in_each_segment(
     tmp_path: Path,
     ffmpeg: Ffmpeg,
 ) -> None:
-    """Its second one begins within a turn of the decoration; the picture is that of the video in one command."""
+    """Its second one begins within a turn of the decoration; the picture is that of the video in one command.
+
+    Also where the decoration does not last whole frames of the video.
+    """
     clip = tmp_path / "slow.mp4"
     run_ffmpeg("-f", "lavfi", "-i", "gradients=s=160x120:r=10:d=50:speed=0.01:seed=1", *LOSSLESS, clip)
-    turns = "color=0x00d800:s=160x120:r=10:d=7[a];color=red:s=20x40:r=10:d=7[b];[a][b]overlay=x=n*2:y=40"
+    film = f"s=160x120:r={own_rate}:d={lasts}"
+    turns = f"color=0x00d800:{film}[a];color=red:{film},crop=20:40[b];[a][b]overlay=x=t*20:y=40"
     films = []
     job = prepare(
         clips=(clip,),
@@ -180,6 +265,14 @@ def test_a_long_clip_shows_the_right_phase_in_each_segment(
     assert len({films[0].frames[number] for number in numbers}) == len(numbers)
 
 
+def test_a_frame_that_would_hide_the_video_is_a_problem_of_its_task() -> None:
+    """The configuration named a colour when the task was made, and does not any more."""
+    facts = VideoFacts(64, 48, 64, 48, 0, 1.0, 10.0, 2.0, 20, "AVC")
+    assert decoration_of("frame.mp4", facts, Settings(frame_key="#ff00ff"), exact_rate(30)).key == "#ff00ff"
+    with pytest.raises(PlanError, match=r"frame\.mp4: .* would hide the video, since render\.frame_key"):
+        decoration_of("frame.mp4", facts, Settings(), exact_rate(30))
+
+
 def test_the_key_of_a_segment_knows_the_decoration() -> None:
     """Its content and all that is done with it; what lies where does not matter."""
     canvas, profile = Canvas(320, 180, exact_rate(30)), Profile("libx264", 21, "medium", 192)
@@ -197,6 +290,8 @@ def test_the_key_of_a_segment_knows_the_decoration() -> None:
         key(replace(plain, frames=31)),
         key(replace(plain, fit="pad")),
         key(replace(plain, treatment=Treatment(matrix="bt709"))),
+        *(key(replace(plain, frames=frames)) for frames in (100, 250, 351, 500, 999, 1000)),
+        key(replace(plain, frames=250, treatment=Treatment(late_seconds=0.2))),
     ]
     assert len({key(plain), *others}) == 1 + len(others)
     assert key(replace(plain, source="other.mp4")) == key(plain)

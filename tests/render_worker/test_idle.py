@@ -16,19 +16,24 @@ import pytest
 
 from render_worker.commands.encoders import Way
 from render_worker.idle import Ahead
+from render_worker.planning import plan_of
 from render_worker.progress import Report
+from render_worker.segments.uses import uses_of
 from render_worker.ways import Ways
 from shared.config import load_config
 from shared.domain.drop import Kind
-from shared.domain.layout import FINAL, RENDER_RECORD, Layout, retired_of, sidecar_of
+from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout, retired_of, sidecar_of
 from shared.domain.media import VideoFacts
 from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.ffmpeg import Ffmpeg
 from shared.log import open_log
+from shared.records.cards import CardFacts, CardsRecord
+from shared.records.metadata import Metadata
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.records.render import RenderRecord
 from shared.records.sidecar import Origin, Sidecar
+from shared.records.story import StorySettings
 from shared.segments import SegmentCache
 
 StartWorker = Callable[..., "subprocess.Popen[bytes]"]
@@ -69,9 +74,10 @@ def ahead_of(farm: Layout, ffmpeg: Ffmpeg) -> Callable[..., Ahead]:
         stopping: Callable[[], bool] = lambda: False,
         ffmpeg: Ffmpeg = ffmpeg,
         ways: Ways | None = None,
+        **settings: object,
     ) -> Ahead:
         ways = ways or Ways({DEFAULT_PROFILE: (Way("libx264"),)})
-        config = load_config(farm.config, {})
+        config = load_config(farm.config, {f"REELMILL_{name.upper()}": str(value) for name, value in settings.items()})
         cache = SegmentCache(farm, "here", budget)
         cache.tidy()
         return Ahead(config, farm, cache, ffmpeg, ways, "here", open_log("render_worker", config.log), stopping)
@@ -200,6 +206,168 @@ def test_a_logo_that_is_replaced_meanwhile_is_not_shown_under_the_name_of_the_ol
     logo.write_bytes(before)
     ahead.make(wanted, quiet)
     assert ahead.cache.has(wanted.key)
+
+
+CARDS = {"render__resolution": "320x180", "render__card_seconds": 1.5, "render__transition": "crossfade"}
+
+
+@pytest.fixture
+def shelve_card(farm: Layout, run_ffmpeg: Callable[..., bytes]) -> Callable[..., Path]:
+    """Put a card of a story into the library with its record, as the main worker does: a picture, or a film of 2 s."""
+
+    def put(name: str, colour: str, since: str = "2026-11-20T10:00:00Z", story: str = "tale") -> Path:
+        path = farm.card("nature", story, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = make_card(run_ffmpeg, path, colour)
+        size, sha256 = path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
+        origin = Origin(
+            path=f"raw/{name}", sha256=sha256, size=size, device=1, inode=1, mtime_ns=1, evidence="the test says so"
+        )
+        told: dict[str, Any] = {
+            "kind": Kind.CARD,
+            "category": "nature",
+            "story": story,
+            "chapter": name[: name.index(".")],
+        }
+        Sidecar(**told, sha256=sha256, size=size, origin=origin, scanned_at=since, video=facts).write(sidecar_of(path))
+        return path
+
+    return put
+
+
+def make_card(run_ffmpeg: Callable[..., bytes], path: Path, colour: str) -> VideoFacts | None:
+    """A picture, or a film of two seconds with its facts."""
+    still = ("-frames:v", "1") if path.suffix == ".png" else ("-pix_fmt", "yuv420p")
+    run_ffmpeg("-f", "lavfi", "-i", f"color={colour}:s=320x180:r=30:d=2", *still, path)
+    return (
+        None
+        if path.suffix == ".png"
+        else VideoFacts(320, 180, 320, 180, 0, 1.0, 30.0, 2.0, 60, "AVC", scan="progressive")
+    )
+
+
+def conform_all_of(ahead: Ahead) -> list[str]:
+    """Let a node without a task do all that there is to do; the names of what it was made of, in the library."""
+    sources = []
+    while wanted := ahead.next(0.0):
+        assert ahead.make(wanted, quiet)
+        assert ahead.cache.has(wanted.key)
+        sources.append(wanted.source)
+    return sources
+
+
+def wanted_by(ahead: Ahead, metadata: Metadata) -> dict[str, bool]:
+    """Whether each of the segments that a task wants of its cards is conformed, by the card's name in the task."""
+    plan = plan_of(metadata, ahead.config, "libx264")
+    task = ahead.layout.task(TaskState.WAITING, metadata.task_id)
+    uses = uses_of(plan, metadata, task, ahead.ffmpeg.version, ahead.cache.has)
+    return {use.wanted.path.name: ahead.cache.has(use.wanted.key) for use in uses if use.card}
+
+
+def test_cards_are_conformed_as_a_task_wants_them(
+    farm: Layout,
+    ahead_of: Callable[..., Ahead],
+    shelve_card: Callable[..., Path],
+    add_task: Callable[..., str],
+    run_ffmpeg: Callable[..., bytes],
+    media: Callable[[str], Path],
+) -> None:
+    """A picture and a film, a story's own and the configuration's, with the logo and room for a crossfade."""
+    (farm.assets / "logo.png").write_bytes(media("logo.png").read_bytes())
+    title, end = shelve_card("title.png", "red"), farm.assets / "ours/Bye.MP4"
+    end.parent.mkdir()
+    facts = make_card(run_ffmpeg, end.with_suffix(".mp4"), "blue")
+    end.with_suffix(".mp4").rename(end)
+    content = end.read_bytes()
+    noted = CardFacts(
+        path="assets/ours/Bye.MP4", sha256=hashlib.sha256(content).hexdigest(), size=len(content), video=facts
+    )
+    farm.cache.mkdir(exist_ok=True)
+    CardsRecord(cards=(noted,)).write(farm.card_facts)
+    ahead = ahead_of(**CARDS, render__end_card="ours/Bye.MP4")
+    assert sorted(conform_all_of(ahead)) == ["assets/ours/Bye.MP4", str(farm.relative(title))]
+    (farm.scanned / "end.mp4").write_bytes(content)
+    task_id = add_task(
+        clips=("long.mp4",),
+        voice="voice_slow.mp3",
+        title=title,
+        end=farm.scanned / "end.mp4",
+        logo="logo.png",
+        card_seconds=1.5,
+        transition="crossfade",
+    )
+    metadata = Metadata.read(farm.task(TaskState.WAITING, task_id) / METADATA)
+    assert wanted_by(ahead, metadata) == {"title.png": True, "end.mp4": True}
+
+
+def test_only_cards_that_the_next_video_shows_are_conformed(
+    farm: Layout, ahead_of: Callable[..., Ahead], shelve_card: Callable[..., Path]
+) -> None:
+    """The newest of each that is not retired, of stories that are not, and that do not do without."""
+    shelve_card("title.png", "red", "2026-11-20T10:00:00Z")
+    newer = shelve_card("title.0a1b.png", "green", "2026-11-21T10:00:00Z")
+    retired_of(shelve_card("title.2c3d.png", "blue", "2026-11-22T10:00:00Z")).touch()
+    shelve_card("end.png", "red", story="retired")
+    farm.story_retired("nature", "retired").touch()
+    without = shelve_card("end.png", "yellow", story="without")
+    settings = farm.settings("nature", "without", "story")
+    settings.touch()
+    record = Sidecar.read(sidecar_of(without)).changed(
+        kind=Kind.SETTINGS, chapter=None, settings=StorySettings(cards=False)
+    )
+    record.write(sidecar_of(settings))
+    assert conform_all_of(ahead_of(**CARDS)) == [str(farm.relative(newer))]
+
+
+def test_a_story_says_by_which_profiles_its_cards_are_conformed(
+    farm: Layout, ahead_of: Callable[..., Ahead], shelve_card: Callable[..., Path]
+) -> None:
+    """In the size it asks for, but for profiles that have one of their own; what is not known is passed over."""
+    with farm.config.open("a", encoding="utf-8") as config:
+        config.write('[profiles.square]\nresolution = "240x240"\n[profiles.plain]\n')
+    card = shelve_card("title.png", "red")
+    settings = farm.settings("nature", "tale", "story")
+    settings.touch()
+    told = StorySettings(profiles=("square", "plain", "gone"), resolution="160x90")
+    record = Sidecar.read(sidecar_of(card)).changed(kind=Kind.SETTINGS, chapter=None, settings=told)
+    record.write(sidecar_of(settings))
+    ahead = ahead_of(ways=Ways({name: (Way("libx264"),) for name in (DEFAULT_PROFILE, "square", "plain")}), **CARDS)
+    sizes = set()
+    while wanted := ahead.next(0.0):
+        sizes.add((wanted.recipe.look.canvas.width, wanted.recipe.look.canvas.height))
+    assert sizes == {(240, 240), (160, 90)}
+
+
+def test_a_configured_card_that_was_replaced_is_not_conformed_under_the_name_of_the_old_one(
+    farm: Layout, ahead_of: Callable[..., Ahead], run_ffmpeg: Callable[..., bytes]
+) -> None:
+    """As with a logo; nobody could tell later."""
+    card = farm.assets / "hello.png"
+    make_card(run_ffmpeg, card, "red")
+    before = card.read_bytes()
+    noted = CardFacts(path="assets/hello.png", sha256=hashlib.sha256(before).hexdigest(), size=len(before))
+    farm.cache.mkdir(exist_ok=True)
+    CardsRecord(cards=(noted,)).write(farm.card_facts)
+    ahead = ahead_of(**CARDS, render__title_card="hello.png")
+    wanted = ahead.next(0.0)
+    assert wanted is not None
+    make_card(run_ffmpeg, card, "blue")
+    assert ahead.make(wanted, quiet)
+    assert not ahead.cache.has(wanted.key)
+    card.write_bytes(before)
+    assert ahead.make(wanted, quiet)
+    assert ahead.cache.has(wanted.key)
+
+
+def test_a_logo_of_any_name_is_laid_over_what_is_conformed_ahead(
+    farm: Layout, shelve: Callable[..., Path], ahead_of: Callable[..., Ahead], media: Callable[[str], Path]
+) -> None:
+    """To ffmpeg a number after a percent sign means a series of pictures; and it may lie in a folder."""
+    shelve("h264.mp4")
+    logo = farm.assets / "ours/100%02d.png"
+    logo.parent.mkdir()
+    logo.write_bytes(media("logo.png").read_bytes())
+    assert len(conform_all_of(ahead_of(render__logo="ours/100%02d.png"))) == 1
 
 
 def test_a_full_cache_is_not_filled_further(shelve: Callable[..., Path], ahead_of: Callable[..., Ahead]) -> None:

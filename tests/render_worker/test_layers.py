@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from render_worker.job import Job
 from shared.domain.layout import FINAL
+from shared.ffmpeg import Ffmpeg
 from shared.records.render import RenderRecord
+from tests.shown import shown
 
 Prepare = Callable[..., Job]
 Render = Callable[..., RenderRecord]
@@ -53,6 +56,47 @@ def test_the_logo_lies_where_and_as_it_was_asked_for(
     beside: list[Box] = [(0, 0, size[0], top - 2), (0, top + side + 2, size[0], size[1] - top - side - 2)]
     beside += [(0, 0, left - 2, size[1]), (left + side + 2, 0, size[0] - left - side - 2, size[1])]
     assert all(near(colour(final, box), WHITE, 4) for box in beside if box[2] > 0 and box[3] > 0)
+
+
+@BOTH
+@pytest.mark.parametrize("opacity", [1.0, 0.5])
+@pytest.mark.parametrize(
+    ("pixels", "full"), [("rgba64be", GREEN), ("ya16be", (90, 90, 90)), ("ya8", (90, 90, 90)), ("rgb48be", GREEN)]
+)
+def test_a_logo_of_any_depth_is_seen_through_as_it_should(
+    prepare: Prepare,
+    render: Render,
+    colour: Colour,
+    run_ffmpeg: Callable[..., bytes],
+    tmp_path: Path,
+    mode: str,
+    opacity: float,
+    pixels: str,
+    full: tuple[int, int, int],
+) -> None:
+    """Of 8 and 16 bits, in colours and in grey: its right half half clear, where it can be."""
+    logo, (red, green, blue) = tmp_path / "deep.png", full
+    graph = f"color=black:size=80x80,format=rgba,geq=r={red}:g={green}:b={blue}:a='if(lt(X,40),255,128)'"
+    run_ffmpeg("-f", "lavfi", "-i", graph, "-frames:v", "1", "-pix_fmt", pixels, logo)
+    job = prepare(clips=("white.mp4",), voice="voice_short.mp3", logo=logo, music=None)
+    assert render(job, mode=mode, quality=1, logo_margin=10, logo_opacity=opacity).fallback is None
+    final, halves = job.folder / FINAL, ((14, 14, 32, 72), (54, 14, 32, 72))
+    for box, alpha in zip(halves, (1.0, 1.0 if pixels == "rgb48be" else 0.5), strict=True):
+        wanted = [round(255 - (255 - value) * alpha * opacity) for value in full]
+        assert near(colour(final, box), (wanted[0], wanted[1], wanted[2]))
+
+
+@BOTH
+def test_a_white_logo_on_white_is_not_to_be_seen(
+    prepare: Prepare, render: Render, run_ffmpeg: Callable[..., bytes], ffmpeg: Ffmpeg, tmp_path: Path, mode: str
+) -> None:
+    """What is clear is black in its file, and must not darken its edges when it is scaled."""
+    logo = tmp_path / "white.png"
+    stripes = ":".join(f"{channel}='255*lt(mod(X,10),5)'" for channel in "rgba")
+    run_ffmpeg("-f", "lavfi", "-i", f"color=black:size=200x200,format=rgba,geq={stripes}", "-frames:v", "1", logo)
+    job = prepare(clips=("white.mp4",), voice="voice_short.mp3", logo=logo, music=None)
+    assert render(job, mode=mode, quality=1, logo_width=0.27).fallback is None
+    assert min(shown(ffmpeg, job.folder / FINAL, 320, 180).frames[5]) > 245
 
 
 @BOTH

@@ -166,6 +166,65 @@ def test_a_photograph_is_shown_as_it_was_held(
     assert near(colour(final, (10, 170, 160, 140), 5), BLUE, 16)
 
 
+@pytest.mark.parametrize("frames", [15, 16, 17, 18])
+def test_a_card_gives_none_of_its_frames_to_a_clip(
+    prepare: Prepare, render: Render, colour: Colour, card: Callable[..., Path], frames: int
+) -> None:
+    """Clips end where they can be left without encoding; a card is shown for just so long."""
+    job = prepare(
+        clips=("long.mp4",), title=card("title.png", "black"), card_seconds=frames / 30, music=None, resolution="160x90"
+    )
+    record = render(job, mode="segments", quality=4)
+    assert (record.fallback, record.frames) == (None, 76)
+    assert near(colour(job.folder / FINAL, (0, 0, 160, 90), frames - 1), (0, 0, 0))
+    assert not near(colour(job.folder / FINAL, (0, 0, 160, 90), frames), (0, 0, 0))
+
+
+@BOTH
+def test_cards_without_room_for_the_crossfade_are_shown_with_a_hard_cut(
+    prepare: Prepare, render: Render, colour: Colour, card: Callable[..., Path], mode: str
+) -> None:
+    """As long as they are; the clip between them has the rest."""
+    job = prepare(
+        clips=("white.mp4",) * 4,
+        voice="voice_seven.mp3",
+        title=card("title.png", "red"),
+        end=card("end.mp4", "blue"),
+        transition="crossfade",
+        transition_seconds=1.5,
+        card_seconds=1.0,
+        music=None,
+    )
+    record = render(job, mode=mode, quality=4)
+    assert (record.fallback, record.frames) == (None, 216)
+    final, whole = job.folder / FINAL, (0, 0, 320, 180)
+    for number, wanted in ((0, RED), (29, RED), (30, WHITE), (161, WHITE), (162, BLUE), (215, BLUE)):
+        assert near(colour(final, whole, number), wanted)
+
+
+def test_the_end_card_is_reached_by_a_transition_wherever_the_last_clip_is_cut(
+    prepare: Prepare, render: Render, card: Callable[..., Path], run_ffmpeg: Callable[..., bytes], tmp_path: Path
+) -> None:
+    """Here five frames behind the end of its first segment, of thirty seconds; hardly anything is encoded."""
+    for name, seconds in (("a.mp4", 14.1), ("b.mp4", 50)):
+        run_ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=160x90:r=10:d={seconds}", *PLAIN, tmp_path / name)
+    job = prepare(
+        clips=(tmp_path / "a.mp4", tmp_path / "b.mp4"),
+        seconds_each=(14.1, 50.0),
+        voice="voice_long.mp3",
+        end=card("end.png", "blue"),
+        card_seconds=4.0,
+        transition="crossfade",
+        transition_seconds=0.8,
+        rate=10,
+        resolution="160x90",
+        music=None,
+    )
+    record = render(job, mode="segments", quality=4)
+    assert (record.fallback, record.frames) == (None, 470)
+    assert record.counts["encoded_frames"] < 60
+
+
 def test_a_second_video_of_a_story_conforms_no_card(
     prepare: Prepare, again: Callable[[Job], Job], render: Render, card: Callable[..., Path]
 ) -> None:

@@ -81,7 +81,7 @@ def test_an_unknown_key_or_table_gets_the_nearest_right_name(path: Path, text: s
             ("render.resolution", f'"{value}"')
             for value in ("1921x1080", "62x64", "1920x8194", "1920X1080", "1920x1080 ")
         ),
-        *(("render.logo", value) for value in ('"/etc/passwd"', '"../x.png"', "'a\\b.png'")),
+        *(("render.logo", value) for value in ('"/etc/passwd"', '"../x.png"', "'a\\b.png'", '"a.svg"', '"a"')),
         ("render.frame_rate", "0"),
         ("render.frame_rate", "nan"),
         ("worker.poll_seconds", "inf"),
@@ -112,6 +112,19 @@ def test_a_heartbeat_must_fit_three_times_into_the_lease(path: Path) -> None:
     """A worker that beats too slowly would count as dead."""
     path.write_text("[worker]\nlease_seconds = 10\nheartbeat_seconds = 5\n")
     assert problems_of(path) == ("worker.heartbeat_seconds = 5: must be at most a third of worker.lease_seconds (10)",)
+
+
+def test_a_margin_that_pushes_the_logo_out_of_the_video_is_refused(path: Path) -> None:
+    """In each profile by its own size; what lies in the middle has none."""
+    path.write_text(
+        '[render]\nlogo_margin = 400\n[profiles.small]\nresolution = "1280x720"\n'
+        '[profiles.middle]\nresolution = "64x64"\nlogo_position = "center"\n'
+    )
+    (problem,) = problems_of(path)
+    assert problem == (
+        "profiles.small.logo_margin = 400: must be less than half of the shorter side of 1280x720, "
+        "or no logo would be seen"
+    )
 
 
 def test_the_environment_overrides_the_file(path: Path) -> None:

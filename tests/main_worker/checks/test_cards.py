@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from main_worker.tasks.cards import CardUnusable, ConfiguredCards
 from shared.domain.drop import Kind
 from shared.domain.media import PictureFacts
 from tests.main_worker.conftest import Desk, Media
@@ -28,12 +27,15 @@ def test_a_picture_is_taken_with_its_facts(desk: Desk, media: Media, name: str, 
 
 
 def test_a_film_is_taken_as_a_clip_is(desk: Desk, media: Media) -> None:
-    """Also one of a single frame."""
+    """With the same facts."""
     assert desk.examine(media.clip(), Kind.CARD).video == desk.examine(media.clip(), Kind.VIDEO).video
-    still = media.clip("still.mp4", "-frames:v", "1")
-    facts = desk.examine(still, Kind.CARD).video
-    assert facts is not None
-    assert facts.frames == 1
+
+
+def test_a_film_of_a_single_picture_is_refused_with_what_to_drop_instead(desk: Desk, media: Media) -> None:
+    """It would be over before anybody sees it, and no video would show it."""
+    rejection = desk.refusal(media.clip("still.mp4", "-frames:v", "1"), Kind.CARD)
+    assert rejection.code == "too_short"
+    assert rejection.advice.startswith("Drop it as a picture (.png, .jpg or .webp)")
 
 
 def test_a_picture_under_a_false_name_is_refused_with_the_right_one(desk: Desk, media: Media) -> None:
@@ -61,14 +63,3 @@ def test_a_picture_of_too_many_pixels_is_refused_with_the_limit(desk: Desk, medi
     """Before it is decoded."""
     rejection = desk.refusal(picture(media, name), Kind.CARD, {"ingest": {"max_pixels": 50_000}})
     assert (rejection.code, rejection.measured) == ("bad_size", {"width": 320, "height": 180})
-
-
-def test_a_configured_card_is_examined_again_when_it_was_replaced(desk: Desk, media: Media, tmp_path: Path) -> None:
-    """What cannot be shown is told, with what to do, each time it is asked for."""
-    cards, path = ConfiguredCards(desk.cage()), tmp_path / "bye.png"
-    path.write_text("no picture")
-    for _ in range(2):
-        with pytest.raises(CardUnusable, match=r"assets/bye.png cannot be shown as a card: .*PNG.* again"):
-            cards.read(path)
-    path.write_bytes(picture(media, "f.png").read_bytes())
-    assert (cards.read(path).video, cards.read(path).content.size) == (None, path.stat().st_size)

@@ -221,6 +221,13 @@ def test_music_that_is_out_of_use_is_passed_over() -> None:
     assert pick_one([["a", "b"], ["c"]], 1, usable=lambda _: False) is None
 
 
+def test_a_short_voice_with_cards_and_a_long_crossfade_gets_a_clip() -> None:
+    """The cards give way: a voice never waits for clips that are there."""
+    rate, slow = Fraction(30), transition_of("crossfade", 1.5, Fraction(30))
+    cards = taken_by_cards(5.0, 5.0, 2.0, rate, slow)
+    assert pick_clips([["a"]], lambda _: 10.0, seconds=2.0, rate=rate, seed=1, transition=slow, cards=cards) == ["a"]
+
+
 @given(
     CATEGORIES,
     SECONDS,

@@ -19,6 +19,7 @@ from shared.domain.task import task_id_for
 from shared.ffmpeg import Ffmpeg, file_url
 from shared.records.metadata import Metadata
 from shared.records.sidecar import Sidecar
+from tests.main_worker.conftest import png
 
 if TYPE_CHECKING:
     from tests.main_worker.conftest import Farm, Main, Media
@@ -50,7 +51,7 @@ def only_task(farm: Farm) -> Path:
 def made(make_farm: Callable[..., Farm], media: Media) -> Farm:
     """A root with one task that uses everything there is."""
     farm = make_farm()
-    (farm.layout.assets / "logo.png").write_bytes(b"a picture of our name")
+    (farm.layout.assets / "logo.png").write_bytes(png(255, 0, 0))
     give(farm, media)
     farm.work()
     return farm
@@ -175,7 +176,7 @@ def test_the_voice_records_its_task(made: Farm) -> None:
 def test_the_same_drops_make_the_same_task(made: Farm, make_farm: Callable[..., Farm], media: Media) -> None:
     """On another root, too: same id, same seed, same clips in the same order."""
     other = make_farm()
-    (other.layout.assets / "logo.png").write_bytes(b"a picture of our name")
+    (other.layout.assets / "logo.png").write_bytes(png(255, 0, 0))
     give(other, media)
     other.work()
     (first,), (second,) = made.tasks().values(), other.tasks().values()
@@ -367,15 +368,50 @@ def test_a_logo_that_is_missing_is_told_at_the_start(make_farm: Callable[..., Fa
 def test_a_named_logo_goes_into_the_task(make_farm: Callable[..., Farm], media: Media) -> None:
     """Under one name in every task, whatever it is called in assets/."""
     farm = make_farm({"render": {"logo": "Brand.PNG"}})
-    (farm.layout.assets / "Brand.PNG").write_bytes(b"brand")
+    (farm.layout.assets / "Brand.PNG").write_bytes(png(0, 255, 0))
     give(farm, media)
     farm.work()
     (metadata,) = farm.tasks().values()
     assert metadata.render.logo == "logo.png"
     assert metadata.inputs["logo.png"].path == "assets/Brand.PNG"
-    assert metadata.inputs["logo.png"].sha256 == hashlib.sha256(b"brand").hexdigest()
-    (farm.layout.assets / "Brand.PNG").write_bytes(b"a new brand")
-    assert (only_task(farm) / "logo.png").read_bytes() == b"brand", "whatever is put in its place later"
+    assert metadata.inputs["logo.png"].sha256 == hashlib.sha256(png(0, 255, 0)).hexdigest()
+    (farm.layout.assets / "Brand.PNG").write_bytes(png(0, 0, 255))
+    assert (only_task(farm) / "logo.png").read_bytes() == png(0, 255, 0), "whatever is put in its place later"
+
+
+def test_what_lies_in_a_folder_of_the_assets_goes_into_the_task_as_well(
+    make_farm: Callable[..., Farm], media: Media
+) -> None:
+    """Logos and cards; the links of a task may lead nowhere else but into the library."""
+    farm = make_farm({"render": {"logo": "ours/brand.png", "title_card": "ours/hello.png"}})
+    (farm.layout.assets / "ours").mkdir()
+    for name in ("brand.png", "hello.png"):
+        (farm.layout.assets / "ours" / name).write_bytes(png(0, 255, 0))
+    give(farm, media)
+    farm.work()
+    task = only_task(farm)
+    for name in ("logo.png", "title.png"):
+        assert not (task / name).is_symlink()
+        assert (task / name).read_bytes() == png(0, 255, 0)
+
+
+def test_a_logo_that_is_no_picture_is_told_before_the_first_voice_and_no_task_fails_for_it(
+    make_farm: Callable[..., Farm], media: Media
+) -> None:
+    """What needs it waits, with what to do, and goes on by itself once it is replaced."""
+    farm = make_farm()
+    logo = farm.layout.assets / "logo.png"
+    logo.write_bytes(b"a picture of our name")
+    main = farm.start()
+    main.until_logged("event=asset_unusable")
+    assert "assets/logo.png cannot be shown as the logo: The file cannot be read as a PNG picture." in main.log
+    give(farm, media)
+    main.until_logged("chapter_0001.mp3 waits: assets/logo.png cannot be shown as the logo")
+    assert not farm.tasks()
+    logo.write_bytes(png(0, 0, 255))
+    main.until(farm.tasks)
+    assert main.log.count("event=asset_unusable") == 1
+    assert main.stop() == 0
 
 
 @pytest.mark.parametrize(("logo", "there"), [("auto", False), ("", True)])

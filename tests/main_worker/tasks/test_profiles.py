@@ -14,6 +14,7 @@ from shared.domain.task import task_id_for
 from shared.records.metadata import Metadata
 from shared.records.sidecar import Sidecar
 from shared.records.story import StorySettings
+from tests.main_worker.conftest import png
 from tests.main_worker.tasks.test_preparer import FILED_VOICE, give, sha256
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_one_story_and_three_profiles_are_three_tasks(make_farm: Callable[..., F
     farm = make_farm()
     with farm.layout.config.open("a", encoding="utf-8") as config:
         config.write(THREE)
-    (farm.layout.assets / "brand.png").write_bytes(b"a picture of our name")
+    (farm.layout.assets / "brand.png").write_bytes(png(255, 0, 0))
     give(farm, media)
     settings = b'profiles = ["default", "shorts", "square"]\nresolution = "640x360"\n'
     farm.drop(media.text("story.toml", settings.decode()), "story/fantasy/dragon flight/story.toml")
@@ -95,7 +96,7 @@ def test_all_tasks_of_a_voice_are_made_or_none(make_farm: Callable[..., Farm], m
     with farm.layout.config.open("a", encoding="utf-8") as config:
         config.write(THREE)
     brand = farm.layout.assets / "brand.png"
-    brand.write_bytes(b"a picture of our name")
+    brand.write_bytes(png(255, 0, 0))
     main = farm.start()
     main.until_idle()
     brand.unlink()
@@ -103,6 +104,6 @@ def test_all_tasks_of_a_voice_are_made_or_none(make_farm: Callable[..., Farm], m
     give(farm, media)
     main.until_logged("there is no assets/brand.png")
     assert not farm.tasks()
-    brand.write_bytes(b"a picture of our name")
+    brand.write_bytes(png(255, 0, 0))
     main.until(lambda: len(farm.tasks()) == 2)
     assert main.stop() == 0

@@ -10,7 +10,8 @@ from typing import Literal
 import pytest
 
 from render_worker.commands.conform import Look, Recipe, decode_exactly, encoded_end, encoded_transition, judge
-from shared.domain.plan import Canvas, Layer, Profile, Transition, Treatment, exact_rate
+from shared.domain.media import VideoFacts
+from shared.domain.plan import Canvas, Decoration, Layer, Profile, Transition, Treatment, exact_rate, treatment_of
 from tests.graphs import numbered
 
 TASK = Path("/farm/processing/id")
@@ -243,8 +244,27 @@ def test_only_a_clips_beginning_can_be_entered_behind_a_transition() -> None:
     )
     assert ("-force_key_frames", "expr:eq(n,15)") in pairwise(first)
     assert "-force_key_frames" not in later
-    others = [Recipe("clip", 0, 300, Treatment(), replace(look, enters=n)).key("9") for n in (0, 15, 16)]
-    assert len(set(others)) == 3
+    others = [
+        [Recipe("clip", start, 300, Treatment(), replace(look, enters=n)).key("9") for n in (0, 15, 16)]
+        for start in (0, 300)
+    ]
+    assert [len(set(keys)) for keys in others] == [3, 1]
+
+
+def test_two_turns_of_a_decoration_are_read_each_at_its_own_pace() -> None:
+    """Through one input, all that the second shows would have to be kept until the first is over."""
+    look = Look(CANVAS, PROFILE, decoration=(Decoration("frame.mp4", 800, "#00d800"), "a"))
+    command = Recipe("clip", 900, 900, Treatment(), look).command(CLIP, TASK, BENCH / "s.mp4", None, threads=1)
+    assert [word for word in command if word.endswith(".mp4")].count(f"file:{TASK}/frame.mp4") == 2
+
+
+def test_an_alpha_channel_is_decoded_by_software() -> None:
+    """Cards leave it out, and what is opaque then hides the clips."""
+    facts = VideoFacts(1920, 1080, 1920, 1080, 0, 1.0, 30.0, 2.0, 60, "HEVC")
+    assert [treatment_of(replace(facts, alpha=alpha), exact_rate(30)).in_software for alpha in (False, True)] == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(("in_software", "asked"), [(False, True), (True, False)])

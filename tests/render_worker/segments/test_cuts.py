@@ -301,6 +301,22 @@ def test_only_what_is_around_a_transition_is_encoded(
         assert end in piece.footage.anchors
 
 
+def test_a_shot_that_ends_right_behind_a_segments_beginning_is_left_by_a_transition_as_well() -> None:
+    """An earlier shot gives it the frames that it needs for that."""
+    first, whole, rest, card = (x264_like(frames, 20, (3,)) for frames in (141, 300, 20, 40))
+    pieces = [
+        Piece(first, 141, least=32),
+        Piece(whole, 300, ends_shot=False, enters=8),
+        Piece(rest, 5, begins_shot=False, least=32),
+        Piece(card, 40, ends_shot=False, enters=8),
+    ]
+    cuts = with_transitions(fit(pieces, 20, 1), pieces)
+    assert sum(cut.frames for cut in cuts) == 486
+    assert (cuts[1].frames, cuts[3].frames) == (300, 40)
+    assert cuts[2].copied[1] - cuts[2].copied[0] >= LEAST
+    assert cuts[2].tail >= 8
+
+
 def test_a_segment_without_the_keyframe_is_encoded_up_to_the_next_one() -> None:
     """As of an encoder that does not heed what it is asked for."""
     footage = x264_like(300, 60, (3,))

@@ -234,14 +234,15 @@ def test_shots_with_transitions_add_up_to_the_exact_frame_count(
     title=st.none() | st.floats(0.1, 20),
     end=st.none() | st.floats(0.1, 20),
     kind=st.sampled_from(("cut", "fade", "crossfade")),
+    lasts=st.floats(0.1, 1.5),
     still=st.booleans(),
 )
 def test_cards_lie_within_the_video(
-    rate: float, seconds: float, title: float | None, end: float | None, kind: Cut, still: bool
+    rate: float, seconds: float, title: float | None, end: float | None, kind: Cut, lasts: float, still: bool
 ) -> None:
     """Which is as long as without them; neither takes more than a quarter, and a film no more than it has."""
     exact = exact_rate(rate)
-    transition = transition_of(kind, 0.5, exact)
+    transition = transition_of(kind, lasts, exact)
     name = "png" if still else "mp4"
     plan = make_plan(
         Canvas(640, 360, exact),
@@ -258,6 +259,8 @@ def test_cards_lie_within_the_video(
     assert sum(shot.frames for shot in plan.shots) - shared == plan.frames == frames_to_cover(seconds, exact)
     cards = [(place, shot) for place, shot in enumerate(plan.shots) if shot.card]
     assert {place for place, _ in cards} <= {0, len(plan.shots) - 1}
+    assert all(shot.frames > 0 for shot in plan.shots)
+    assert len(cards) < len(plan.shots)
     for _, shot in cards:
         own = title if shot.source.startswith("title") else end
         assert own is not None
@@ -273,3 +276,11 @@ def test_where_there_is_no_time_there_is_no_card() -> None:
     assert taken_by_cards(5.0, 5.0, 1.0, Fraction(30)) == (0, 0)
     assert taken_by_cards(5.0, None, 100.0, Fraction(30)) == (150, 0)
     assert taken_by_cards(5.0, 5.0, 100.0, Fraction(30), Transition("crossfade", 15)) == (150, 135)
+
+
+def test_a_card_without_room_for_a_crossfade_is_shown_all_the_same() -> None:
+    """As long as it is, or for its quarter; more of it than that would leave nothing of the video."""
+    slow = Transition("crossfade", 45)
+    assert taken_by_cards(2.0, 2.0, 100.0, Fraction(30), slow) == (60, 60)
+    assert taken_by_cards(5.0, 5.0, 2.0, Fraction(30), slow) == (15, 15)
+    assert taken_by_cards(5.0, 5.0, 100.0, Fraction(30), slow) == (150, 105)
