@@ -23,7 +23,25 @@ from shared.tree.remote import Remote
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
 QUICK = Patience(connect=5.0, reply=1.5, link=6.0, keep_alive=1.0)
 _READY_SECONDS = 10.0
+_WHOLE_SYSTEM = 1 << 31  # users, as the first namespace of the system has them
 _NODE_ID = 47_001  # a user and a group that no system has
+
+
+def is_root() -> bool:
+    """Whether this is root of the whole system, and not of a namespace of users, which no sshd lets others into."""
+    users = Path("/proc/self/uid_map").read_text("ascii").split()
+    return os.geteuid() == 0 and int(users[2]) >= _WHOLE_SYSTEM
+
+
+def why_no_sshd() -> str | None:
+    """Why a program that is no test can have no sshd here, or None where it can."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    missing = [tool for tool in ("sshd", "ssh-keygen") if not shutil.which(tool, path=path)]
+    if missing:
+        return f"not installed: {', '.join(missing)} (Debian: openssh-server)"
+    if os.geteuid() == 0 and not is_root():
+        return "root of a namespace of users may not let another user in"
+    return None
 
 
 def sshd_path() -> str:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.farside import is_root
+
 NEAR, FAR = "10.203.7.1", "10.203.7.2"
 """Addresses: of this namespace, and of the other."""
 
@@ -23,7 +25,6 @@ _DEVICES = ("reel-near", "reel-far")
 _BURST_BYTES = 32_768
 _QUEUE = "50ms"  # that wait at the slow end of a line; with more, every heartbeat would wait behind an upload
 _READY_SECONDS = 10.0
-_WHOLE_SYSTEM = 1 << 31  # users of the system as its first namespace has them
 
 
 def why_no_network() -> str | None:
@@ -33,12 +34,6 @@ def why_no_network() -> str | None:
     if missing:
         return f"not installed: {', '.join(missing)} (Debian: iproute2, util-linux, openssh-server, openssh-client)"
     return None if is_root() else "it takes root: namespaces of the network are made, and an sshd lets a user in"
-
-
-def is_root() -> bool:
-    """Whether this is root of the whole system, and not of a namespace of users."""
-    users = Path("/proc/self/uid_map").read_text("ascii").split()
-    return os.geteuid() == 0 and int(users[2]) >= _WHOLE_SYSTEM
 
 
 class Line:
