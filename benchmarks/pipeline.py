@@ -299,7 +299,7 @@ def _measure(bench: Bench, material: Material, line: Line, size: Size) -> dict[s
     }
 
 
-def _open_to_all(root: Path) -> None:
+def open_to_all(root: Path) -> None:
     """Let the user of the nodes change everything, as a group that shares the root would."""
     for folder, names, files in os.walk(root):
         for path in [Path(folder), *(Path(folder, name) for name in (*names, *files))]:
@@ -335,7 +335,7 @@ def main(arguments: Sequence[str]) -> int:
         counted = f"Subsystem sftp {server} -u 000 -e -l VERBOSE 2>>{{}}/transfers"
         with running_sshd("", address=NEAR, prepare=lambda sshd: _count(sshd, counted)) as sshd:
             layout = lay_out(folder / "root", settings)
-            _open_to_all(layout.root)
+            open_to_all(layout.root)
             material = Material(folder / "media", layout, find_ffmpeg(""), size)
             found = _measure(Bench(folder, layout, sshd, line), material, line, size)
     print(f"RESULT {json.dumps(found)}")
