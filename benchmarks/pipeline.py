@@ -53,7 +53,7 @@ from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.records.render import RenderRecord
 from shared.store import Store
 from tests.farside import SFTP_SERVERS, Sshd, free_port, programs_below, running_sshd
-from tests.namespaces import NEAR, Line, line_out, why_no_network
+from tests.torture.namespaces import NEAR, Line, line_out, why_no_network
 from tests.torture.stage import enter_namespace
 
 _TASKS, _FEW, _AGAIN, _ALONE = 20, 5, 4, 3
@@ -283,10 +283,11 @@ def _measure(bench: Bench, material: Material, line: Line, size: Size) -> dict[s
                 f"the server counted {read} bytes of inputs, and {least} were needed: it counts too little"
             )
         shares.append(utilization(found))
+        lasted = statistics.median(one.seconds for one in found)
         _say(
-            f"{size.tasks} tasks {'with 100 ms of delay' if delayed else ''}: {shares[-1]:.1f} % of "
-            f"{found[-1].ended - found[0].began:.0f} s in renders of {statistics.median(one.seconds for one in found):.1f}"
-            f" s; an ffmpeg was there {ffmpeg:.1f} % of the time; {read / 1e6:.1f} MB of inputs fetched, needed {least / 1e6:.1f}"
+            f"{size.tasks} tasks{', every answer 100 ms later' if delayed else ''}: {shares[-1]:.1f} % of "
+            f"{found[-1].ended - found[0].began:.0f} s in renders of {lasted:.1f} s; an ffmpeg was there {ffmpeg:.1f} "
+            f"% of the time; {read / 1e6:.1f} MB of inputs fetched ({least / 1e6:.1f} are the tasks' own)"
         )
     before = bench.media_read()
     bench.run(name, [material.add(wish) for wish in wishes[:_AGAIN]])

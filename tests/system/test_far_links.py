@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces import why_no_network
+from tests.torture.namespaces import why_no_network
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,6 @@ machine's own network is touched, and all of it goes with the process.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -69,12 +68,6 @@ class Line:
     def unplug(self) -> None:
         """Take it out at this end: both see that it is not there."""
         self._ip(True, "link", "set", _device(True), "down")
-
-    def carried(self) -> tuple[int, int]:
-        """Bytes that went there, and came from there, with everything around them."""
-        done = subprocess.run(["ip", "-s", "-j", "link", "show", "dev", _device(True)], check=True, capture_output=True)
-        (found,) = json.loads(done.stdout)
-        return found["stats64"]["tx"]["bytes"], found["stats64"]["rx"]["bytes"]
 
     def _ip(self, here: bool, *words: str) -> None:
         self._do(here, "ip", *words)
