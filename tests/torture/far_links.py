@@ -340,7 +340,7 @@ def main(arguments: Sequence[str]) -> int:
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={_TMPFS_MB}m,mode=777", "root", folder / "root"], check=True
         )
-        stack.callback(subprocess.run, ["umount", "-l", folder / "root"], check=True)
+        stack.callback(lambda: subprocess.run(["umount", "-l", folder / "root"], check=True))
         line = stack.enter_context(line_out())
         sshd = stack.enter_context(running_sshd("Subsystem sftp internal-sftp -u 000\nMaxStartups 100", address=NEAR))
         line.shape(_DOWN, _UP)
