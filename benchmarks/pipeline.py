@@ -60,6 +60,7 @@ _TASKS, _FEW, _AGAIN, _ALONE = 20, 5, 4, 3
 _CLIPS = 2
 _DELAY_SECONDS = 0.05  # each way
 _SHARE = 0.5  # of a render, that fetching takes, and uploading
+_END_SECONDS = 60.0  # for a node to end: where its line is broken, it tries for half a minute and more
 _LOOK_SECONDS = 0.1  # between looks at the processes: a look takes some milliseconds of a processor
 _REELMILL = str(Path(sys.executable).with_name("reelmill"))
 _READ = re.compile(
@@ -204,6 +205,10 @@ class Bench:
                 yield process.pid
             finally:
                 process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(_END_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
     def run(self, name: str, ids: Sequence[str], **how: bool) -> tuple[list[Rendered], float]:
         """Have the waiting tasks rendered by a node; what it rendered in turn, and the share that ffmpeg was there."""

@@ -21,8 +21,8 @@ NEAR, FAR = "10.203.7.1", "10.203.7.2"
 
 _NEEDED = ("ip", "tc", "nsenter", "unshare", "ssh-keygen", "sshd")
 _DEVICES = ("reel-near", "reel-far")
-_BURST_BYTES = 32_768
-_QUEUE = "50ms"  # that wait at the slow end of a line; with more, every heartbeat would wait behind an upload
+_BURST_BYTES = 65_536  # what the kernel hands over at once at most; a smaller one would be cut up, packet by packet
+_QUEUE = "200ms"  # of what waits at the slow end of a line; what comes beyond is lost, as at a router
 _READY_SECONDS = 10.0
 
 
