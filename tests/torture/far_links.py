@@ -284,8 +284,9 @@ def _swept(layout: Layout) -> Iterator[None]:
 
 def _fight(scene: Scene, options: argparse.Namespace, folder: Path) -> None:
     began = time.monotonic()
+    cases = _cases(scene.chance, are_few=options.seconds is not None)
     with scene.node("node-far", scene.sshd.remote(scene.layout.root), scene.line.before) as node:
-        for phase, way, seconds in _cases(scene.chance, are_few=options.seconds is not None):
+        for phase, way, seconds in (case for case in cases if options.only in f"{case[1].name} while {case[0]}"):
             if options.seconds is not None and time.monotonic() - began > options.seconds:
                 break
             scene.case(node, phase, way, seconds)
@@ -301,7 +302,7 @@ def _fight(scene: Scene, options: argparse.Namespace, folder: Path) -> None:
         strange_server(folder, ways) as server,
         scene.node("node-lied-to", server.remote(scene.layout.root), ()) as node,
     ):
-        for phase in PHASES:
+        for phase in (phase for phase in PHASES if options.only in f"{lies.name} while {phase}"):
             scene.case(node, phase, lies, _SHORT)
 
 
@@ -317,6 +318,9 @@ def _rest(scene: Scene) -> None:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="far_links", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, help="short breaks only, and no new one after so long")
+    parser.add_argument(
+        "--only", default="", help='cases whose name has these words, such as "half-open while fetching"'
+    )
     parser.add_argument("--seed", default=str(time.time_ns()))
     options = parser.parse_args(arguments)
     reason = why_no_network() or enter_namespace(network=False)
