@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power torture-sftp fuzz-ingest fuzz-ingest-sample \
-        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size bench-status contact-sheet screenshots clean
+.PHONY: help install demo test search check format reference articles voices loudness corpus torture-ingest torture-ingest-sample torture-claims torture torture-sample torture-two torture-power torture-sftp torture-links fuzz-ingest fuzz-ingest-sample \
+        bench-ingest bench-claims bench-render bench-quality bench-scales bench-size bench-status bench-pipeline contact-sheet screenshots clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -63,6 +63,9 @@ fuzz-ingest-sample: $(STAMP) ## a hundred of them, others every day
 torture-sftp: $(STAMP) ## cut the link to an SFTP server at every single request (two minutes)
 	REELMILL_EVERY_REQUEST=1 $(BIN)/pytest -q tests/shared/tree/test_breaks.py
 
+torture-links: $(STAMP) ## break the line of a whole SFTP node in every phase of its work (half an hour; needs root)
+	$(BIN)/python -m tests.torture.far_links
+
 bench-ingest: $(STAMP) ## what a drop costs with 1,000 and with 100,000 files in the library
 	$(BIN)/python -m benchmarks.ingest
 
@@ -71,6 +74,9 @@ bench-claims: $(STAMP) ## what taking a task costs with 1,000 and with 100,000 w
 
 bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
 	$(BIN)/python -m benchmarks.render
+
+bench-pipeline: $(STAMP) ## whether a node behind a slow line renders all the time (ten minutes; needs root)
+	$(BIN)/python -m benchmarks.pipeline
 
 bench-quality: $(STAMP) ## how a video of segments looks against one encoded in one go (more with realmedia)
 	$(BIN)/python -m benchmarks.quality

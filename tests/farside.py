@@ -23,7 +23,25 @@ from shared.tree.remote import Remote
 SFTP_SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
 QUICK = Patience(connect=5.0, reply=1.5, link=6.0, keep_alive=1.0)
 _READY_SECONDS = 10.0
+_WHOLE_SYSTEM = 1 << 31  # users, as the first namespace of the system has them
 _NODE_ID = 47_001  # a user and a group that no system has
+
+
+def is_root() -> bool:
+    """Whether this is root of the whole system, and not of a namespace of users, which no sshd lets others into."""
+    users = Path("/proc/self/uid_map").read_text("ascii").split()
+    return os.geteuid() == 0 and int(users[2]) >= _WHOLE_SYSTEM
+
+
+def why_no_sshd() -> str | None:
+    """Why a program that is no test can have no sshd here, or None where it can."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    missing = [tool for tool in ("sshd", "ssh-keygen") if not shutil.which(tool, path=path)]
+    if missing:
+        return f"not installed: {', '.join(missing)} (Debian: openssh-server)"
+    if os.geteuid() == 0 and not is_root():
+        return "root of a namespace of users may not let another user in"
+    return None
 
 
 def sshd_path() -> str:
@@ -40,9 +58,9 @@ def make_key(path: Path, passphrase: str = "") -> None:
     subprocess.run(command, check=True)
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
@@ -53,11 +71,12 @@ class Sshd:
     everybody else's lets in who runs the tests.
     """
 
-    def __init__(self, home: Path, lines: str, view: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path, lines: str, view: tuple[str, ...] = (), address: str = "127.0.0.1") -> None:
         self.home = home
+        self.address = address
         self._view = view
-        self.port = free_port()
-        self._lines = lines
+        self.port = free_port(address)
+        self.lines = lines
         self._process: subprocess.Popen[bytes] | None = None
         account = pwd.getpwuid(os.getuid())
         self._as_root = account.pw_uid == 0
@@ -66,7 +85,7 @@ class Sshd:
             make_key(home / name)
         shutil.copy(home / "client.pub", home / "authorized_keys")
         self.known_hosts = home / "known_hosts"
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {(home / 'host.pub').read_text('ascii')}")
+        self.known_hosts.write_text(f"[{address}]:{self.port} {(home / 'host.pub').read_text('ascii')}")
         for name, line in (
             ("passwd", f"node:x:{_NODE_ID}:{_NODE_ID}::/:/bin/sh"),
             ("group", f"node:x:{_NODE_ID}:"),
@@ -83,16 +102,16 @@ class Sshd:
     def processes(self) -> list[int]:
         """Its own number, and those of its sessions."""
         assert self._process is not None
-        return [self._process.pid, *_children_of(self._process.pid)]
+        return [self._process.pid, *children_of(self._process.pid)]
 
     def start(self) -> None:
         """Run it, on the same port every time, until it answers."""
         config = self.home / "sshd_config"
         config.write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.home}/host\n"
+            f"Port {self.port}\nListenAddress {self.address}\nHostKey {self.home}/host\n"
             f"AuthorizedKeysFile {self.home}/authorized_keys\nPidFile none\nUsePAM no\nStrictModes no\nUseDNS no\n"
             f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin no\n"
-            f"{self._lines}\n"
+            f"{self.lines}\n"
         )
         command = [sshd_path(), "-D", "-f", str(config), "-E", str(self.home / "log")]
         if self._as_root:
@@ -102,7 +121,7 @@ class Sshd:
             command = ["unshare", "-m", "sh", "-c", f'{" && ".join(view)} && exec "$@"', "sh", *command]
         self._process = subprocess.Popen(command)
         deadline = time.monotonic() + _READY_SECONDS
-        while not _answers(self.port):
+        while not _answers(self.address, self.port):
             assert self._process.poll() is None, self.log
             assert time.monotonic() < deadline, "sshd does not answer"
             time.sleep(0.02)
@@ -126,14 +145,14 @@ class Sshd:
         return root
 
     def remote(self, folder: Path, port: int | None = None, **values: object) -> Remote:
-        """How a node reaches a folder of it, perhaps through a cable on another port."""
+        """How a node reaches a folder of it, perhaps through a cable on another port of the node's own machine."""
         if port and port != self.port:
             line = f"[127.0.0.1]:{port} {(self.home / 'host.pub').read_text('ascii')}"
             if line not in self.known_hosts.read_text("ascii"):
                 with self.known_hosts.open("a") as hosts:
                     hosts.write(line)
         found = Remote(
-            host="127.0.0.1",
+            host="127.0.0.1" if port else self.address,
             user=self.user,
             folder=PurePosixPath(folder),
             known_hosts=self.known_hosts,
@@ -143,26 +162,39 @@ class Sshd:
         return Remote(**(vars(found) | values))
 
 
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as probe:
+def _answers(address: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((address, port), 1) as probe:
         probe.settimeout(1)
         return probe.recv(4) == b"SSH-"
     return False
 
 
-def _children_of(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     """The processes below one, the nearest first."""
     found: list[int] = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             if int((folder / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1]) == pid:
                 found.append(int(folder.name))
-    return found + [deeper for child in found for deeper in _children_of(child)]
+    return found + [deeper for child in found for deeper in children_of(child)]
+
+
+def programs_below(pid: int, name: str) -> list[int]:
+    """The living processes below one whose program's name begins so, as the kernel tells."""
+    found: list[int] = []
+    for child in children_of(pid):
+        with suppress(OSError):
+            if Path(f"/proc/{child}/comm").read_text("utf-8", "replace").startswith(name):
+                found.append(child)
+    return found
 
 
 @contextmanager
 def running_sshd(
-    lines: str, view: tuple[str, ...] = (), prepare: Callable[[Sshd], object] = lambda _: None
+    lines: str,
+    view: tuple[str, ...] = (),
+    prepare: Callable[[Sshd], object] = lambda _: None,
+    address: str = "127.0.0.1",
 ) -> Iterator[Sshd]:
     """An sshd for as long as it is needed; skips where there is none.
 
@@ -173,7 +205,7 @@ def running_sshd(
     with TemporaryDirectory(prefix="reelmill-sshd-") as name:
         home = Path(name)
         home.chmod(0o755)
-        sshd = Sshd(home, lines, view)
+        sshd = Sshd(home, lines, view, address)
         prepare(sshd)
         sshd.start()
         try:

@@ -3,9 +3,10 @@
 Workers take small tasks by the real protocol (queue, claim, pulse, publish, give back, fail, recovery); what they
 render is a small file made of the task, written in pieces. A director kills them, freezes them beyond the lease and
 lets them wake up, asks them to stop, and starts others; operators cancel, retry, prioritise and pause; some workers run
-on a clock of their own (libfaketime), some get errors from strace now and then. The tree lies on a small tmpfs of its
-own where mounts are allowed, and is filled up now and then. In the end everybody is left in peace, and a checker reads
-the tree and what the workers wrote down.
+on a clock of their own (libfaketime), some get errors from strace now and then, and some reach the tree over SFTP from
+a real sshd, whose sessions are killed. The tree lies on a small tmpfs of its own where mounts are allowed, and is
+filled up now and then. In the end everybody is left in peace, and a checker reads the tree and what the workers wrote
+down.
 
     python -m tests.torture.war                     5,000 tasks
     python -m tests.torture.war --tasks 300         a sample
@@ -29,7 +30,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,11 +47,13 @@ from shared.records.render import RenderRecord
 from shared.recovery import Recovery
 from shared.settings import Log
 from shared.store import Store
+from shared.tree.remote import Remote
+from tests.farside import Sshd, running_sshd, why_no_sshd
 from tests.torture.stage import enter_namespace
 from tests.torture.tracing import why_not
 from tests.torture.warrior import CAPS, LEASE, content_of
 
-_WORKERS = 10
+_WORKERS, _FAR = 8, 2
 _TMPFS_MB = 600
 _FILLED_SECONDS = 1.5
 _FROZEN = (1.3, 3.0)  # leases
@@ -68,10 +71,22 @@ class Warrior:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where workers run: their root as it is seen there, and what stands in front of their command."""
+    """Where workers run: their root as it is seen there, and what stands in front of their command.
+
+    With a `remote` the root is behind SFTP, and each worker has a home of its own in `root`.
+    """
 
     root: Path
     before: tuple[str, ...] = ()
+    remote: Remote | None = None
+
+    def place(self, worker: str) -> Path:
+        return self.root / worker if self.remote else self.root
+
+    def link(self) -> tuple[str, ...]:
+        """How a worker reaches what is behind SFTP."""
+        found = self.remote
+        return (str(found), str(found.key), str(found.known_hosts)) if found else ()
 
 
 @dataclass
@@ -83,6 +98,7 @@ class Director:
     chance: random.Random
     how: Sequence[str]
     machines: Sequence[Machine]
+    sshd: Sshd | None = None
     warriors: list[Warrior] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     filled_until: float | None = None
@@ -93,12 +109,16 @@ class Director:
             name = f"w{self.counts['started']:05}"
             machine = self.machines[self.counts["started"] % len(self.machines)]
             self.counts["started"] += 1
-            dressed = [*machine.before, *self._dressed(), sys.executable]
-            command = [*dressed, "-m", "tests.torture.warrior", str(machine.root), name]
+            dressed = [*machine.before, *([] if machine.remote else self._dressed()), sys.executable]
+            command = [*dressed, "-m", "tests.torture.warrior", str(machine.place(name)), name]
+            self.counts["far workers"] += machine.remote is not None
             environment = os.environ | self._clock()
             log = (self.history / f"{name}.log").open("wb")
             process = subprocess.Popen(
-                [*command, str(self.history / f"{name}.history")], stderr=log, env=environment, process_group=0
+                [*command, str(self.history / f"{name}.history"), *machine.link()],
+                stderr=log,
+                env=environment,
+                process_group=0,
             )
             log.close()
             self.warriors.append(Warrior(process))
@@ -125,13 +145,16 @@ class Director:
         """One thing happens to one worker, or an operator wants something."""
         alive = [one for one in self.warriors if one.thaws_at is None and one.process.poll() is None]
         blow = self.chance.choices(
-            ["kill", "freeze", "stop", "cancel", "retry", "priority", "pause", "fill"], [80, 60, 40, 30, 30, 20, 4, 8]
+            ["kill", "freeze", "stop", "cancel", "retry", "priority", "pause", "fill", "sever"],
+            [80, 60, 40, 30, 30, 20, 4, 8, 40 if self.sshd else 0],
         )[0]
         if blow in ("kill", "freeze", "stop") and alive:
             victim = self.chance.choice(alive)
             self._hit(victim, blow)
         elif blow == "fill" and "disk" in self.how and self.filled_until is None:
             self._fill()
+        elif blow == "sever":
+            self._sever()
         elif blow not in ("fill", "kill", "freeze", "stop"):
             self._order(blow)
 
@@ -159,6 +182,14 @@ class Director:
                     self.counts["retried"] += store.retry(task_id, "war")
                 else:
                     self.counts["prioritised"] += orders.prioritise(task_id, self.chance.randrange(101)) is not None
+
+    def _sever(self) -> None:
+        """Kill a session of the SFTP server, in whatever it is doing."""
+        sessions = self.sshd.processes[1:] if self.sshd else []
+        if sessions:
+            with suppress(ProcessLookupError):
+                os.kill(self.chance.choice(sessions), signal.SIGKILL)
+                self.counts["severed links"] += 1
 
     def _fill(self) -> None:
         """Fill the disk, all of it."""
@@ -190,7 +221,7 @@ class Director:
             one.thaws_at = 0.0 if one.thaws_at is not None else None
         if self.filled_until is not None:
             self.filled_until = 0.0
-        self.how = ()
+        self.how, self.sshd = (), None
         self.tend()
         Orders(self.layout).resume()
 
@@ -361,8 +392,16 @@ def main(arguments: Sequence[str]) -> int:
     if not Path(_FAKETIME).exists():
         print("SKIPPED: wrong clocks: libfaketime is not installed (apt install faketime)")
         how.remove("clock")
-    with _tree(options.root, "disk" in how) as (root, history):
-        return fight(open_root(root), history, how, options, [Machine(root)])
+    os.umask(0)  # workers over SFTP are another user's
+    with ExitStack() as stack:
+        root, history = stack.enter_context(_tree(options.root, "disk" in how))
+        machines, sshd = [Machine(root)] * (_WORKERS - options.far), None
+        if reason := why_no_sshd() if options.far else None:
+            print(f"SKIPPED: workers over SFTP: {reason}")
+        elif options.far:
+            sshd = stack.enter_context(running_sshd("Subsystem sftp internal-sftp -u 000\nMaxStartups 100"))
+            machines += [Machine(history.parent / "homes", remote=sshd.remote(root))] * options.far
+        return fight(open_root(root), history, how, options, machines, sshd)
 
 
 @contextmanager
@@ -370,11 +409,12 @@ def _tree(given: Path | None, is_mounted: bool) -> Iterator[tuple[Path, Path]]:
     """The root, and a folder for what the workers write down, which is never full."""
     with tempfile.TemporaryDirectory(prefix="reelmill-war-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        folder.chmod(0o755)
         (folder / "history").mkdir()
         root = given or folder / "root"
         root.mkdir(exist_ok=True)
         if is_mounted:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_TMPFS_MB}m", "war", root], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_TMPFS_MB}m,mode=777", "war", root], check=True)
         try:
             (root / "raw").mkdir(exist_ok=True)
             yield root, folder / "history"
@@ -386,12 +426,17 @@ def _tree(given: Path | None, is_mounted: bool) -> Iterator[tuple[Path, Path]]:
 
 
 def fight(
-    layout: Layout, history: Path, how: Sequence[str], options: argparse.Namespace, machines: Sequence[Machine]
+    layout: Layout,
+    history: Path,
+    how: Sequence[str],
+    options: argparse.Namespace,
+    machines: Sequence[Machine],
+    sshd: Sshd | None = None,
 ) -> int:
     """Have it fought out on some machines, and tell how it went; returns the exit status."""
     chance = random.Random(options.seed)
     ids = fill_queue(layout, options.tasks)
-    director = Director(layout, history, chance, how, machines)
+    director = Director(layout, history, chance, how, machines, sshd)
     started = time.monotonic()
     sys.stderr = (history / "main.log").open("a", buffering=1)
     log = open_log("war", Log(file=False))
@@ -461,6 +506,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--most", type=float, default=3600.0, help="seconds after which peace is made in any case")
     parser.add_argument("--seed", default=str(time.time_ns()), help="of what happens")
+    parser.add_argument("--far", type=int, choices=range(_WORKERS + 1), default=_FAR, help="workers over SFTP, of 8")
     parser.add_argument("--root", type=Path, help="an empty folder to fight in; a tmpfs otherwise")
     found = parser.parse_args(arguments)
     print(f"seed {found.seed}", flush=True)

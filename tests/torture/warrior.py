@@ -1,6 +1,7 @@
 """One worker of the random war: the real protocol around a render that only writes a small file in pieces.
 
-python -m tests.torture.warrior ROOT NAME HISTORY
+python -m tests.torture.warrior ROOT NAME HISTORY                 on a root that is mounted
+python -m tests.torture.warrior HOME NAME HISTORY ADDRESS KEY KNOWN_HOSTS   on one behind SFTP, at that address
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from shared.records.render import RenderRecord
 from shared.recovery import Caps, Recovery
 from shared.settings import Log
 from shared.store import Claim, HoldLost, Store
+from shared.tree.link import Link, Patience
+from shared.tree.remote import Remote
+from shared.tree.sftp import SftpTree
 
 LEASE = float(os.environ.get("REELMILL_WAR_LEASE", "3"))
 HEARTBEAT = LEASE / 6
@@ -41,6 +45,7 @@ _PIECES, _PIECE = 6, 2048
 _PIECE_SECONDS = 0.03
 _LEAST_BYTES = 8 << 20
 _REST_SECONDS = 2.0  # of a node in trouble; a real one rests half a minute
+_LINK = Patience(connect=LEASE, reply=LEASE / 2, link=LEASE / 2, keep_alive=1.0)  # as much shorter as the lease is
 _SPOILT = 50  # one task in so many can never be rendered
 
 
@@ -56,16 +61,19 @@ def content_of(task_id: str, token: str) -> bytes:
 class Warrior:
     """One worker process."""
 
-    def __init__(self, root: Path, name: str, history: Path) -> None:
+    def __init__(self, root: Path, name: str, history: Path, remote: Remote | None = None) -> None:
         self._layout = Layout(root)
-        self._store = Store(self._layout)
+        self._is_far = remote is not None
+        root.mkdir(parents=True, exist_ok=True)  # a home of its own, where the tree is elsewhere
+        self._store = Store(self._layout, SftpTree(Link(remote, _LINK)) if remote else None)
         self._queue = Queue(self._store)
         self._name = name
         self._chance = random.Random(f"{name} {os.getpid()}")
         self._history = os.open(history, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._log = open_log("warrior", Log(file=False))
         ways = Ways({DEFAULT_PROFILE: (Way("libx264"),)})
-        self._pulse = Pulse(self._store, name, HEARTBEAT, ways, Pace(), Board(), "", lambda _: None)
+        patience = LEASE * 2 / 3 - HEARTBEAT if remote else 0.0
+        self._pulse = Pulse(self._store, name, HEARTBEAT, ways, Pace(), Board(), "", lambda _: None, patience)
         self._duty = Duty(self._store, name, self._log)
         self._recovery = Recovery(self._store, CAPS, LEASE, self._log, time.monotonic)
         self._stop = threading.Event()
@@ -81,7 +89,7 @@ class Warrior:
                     self._stop.wait(0.1)
             except (OSError, RecordError) as error:
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)
-                self._stop.wait(0.3)
+                self._stop.wait(_REST_SECONDS if self._is_far else 0.3)  # which does not see that the disk is full
         watch.join()
         self._pulse.stop()
 
@@ -107,6 +115,8 @@ class Warrior:
                     raise
                 finally:
                     self._pulse.let_go(claim)
+                    if self._is_far:  # of its own double of the task
+                        shutil.rmtree(self._layout.task(TaskState.PROCESSING, claim.task_id), ignore_errors=True)
                 return True
         return False
 
@@ -130,6 +140,8 @@ class Warrior:
 
     def _render(self, claim: Claim) -> None:
         content = content_of(claim.task_id, claim.token)
+        if self._is_far:
+            claim.folder.mkdir(parents=True)
         with (claim.folder / FINAL).open("wb") as video:
             for start in range(0, len(content), _PIECE):
                 if self._stop.is_set() or self._pulse.lost(claim):
@@ -157,6 +169,9 @@ class Warrior:
             started_at="",
             finished_at="",
         ).write(claim.folder / RENDER_RECORD)
+        if self._is_far:
+            for path in sorted(claim.folder.iterdir()):
+                self._store.tree.upload(path, self._store.at(path))
 
     def _end(self, claim: Claim, ending: Ending) -> None:
         before = self._store.attempts(TaskState.PROCESSING, claim.task_id)
@@ -175,4 +190,10 @@ class Warrior:
 
 
 if __name__ == "__main__":
-    Warrior(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])).run()
+    where, named, written, *link = sys.argv[1:]
+    Warrior(
+        Path(where),
+        named,
+        Path(written),
+        Remote.at(link[0], key=Path(link[1]), known_hosts=Path(link[2])) if link else None,
+    ).run()
