@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from shared.domain.task import TaskState
 from shared.records.record import RecordError
 from shared.store import Store
+from shared.tree.tree import Unreachable
 
 MOST_WRONG = 3
 """Tasks that failed here and were rendered elsewhere, with none rendered here in between."""
@@ -51,12 +51,16 @@ class Health:
     def look(self) -> bool:
         """See what became of what failed here; whether the node has to be set aside for that, just now."""
         for task_id in tuple(self._failed):
-            with suppress(OSError, RecordError):
+            try:
                 state = self._store.find(task_id)
                 if state is TaskState.FINISHED:
                     self._wrong += self._store.rendered_by(task_id) != self._node
                 if state in (TaskState.FINISHED, TaskState.FAILED, None):
                     self._failed.discard(task_id)
+            except Unreachable:  # nobody waits for the link once more for each of them
+                break
+            except (OSError, RecordError):
+                continue
         if self._wrong < MOST_WRONG or self.is_set_aside:
             return False
         self._test_at = self._clock() + self._rest
