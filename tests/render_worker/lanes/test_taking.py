@@ -124,3 +124,18 @@ def test_what_was_fetched_stays_while_nobody_can_tell_what_is_kept_in_vain(
     taking.turn()
     assert fetched.thing
     assert node.resting.is_over
+
+
+def test_a_kept_video_is_delivered_where_there_is_no_room_to_render_it(
+    node: FarNode, taking: Taking, fetched: Slot[Claim], add_task: AddTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others leave the task to this node, which would otherwise never take it."""
+    task_id = add_task()
+    claim = node.claim(task_id)
+    node.render(claim)
+    node.hauling.keep(claim)
+    node.care.give_back(claim)
+    monkeypatch.setattr(Fitting, "fits", lambda *_: False)
+    taking.turn()
+    assert fetched.thing is None
+    assert node.care.tasks == {task_id}
