@@ -139,3 +139,19 @@ def test_a_kept_video_is_delivered_where_there_is_no_room_to_render_it(
     taking.turn()
     assert fetched.thing is None
     assert node.care.tasks == {task_id}
+
+
+def test_a_task_whose_leftovers_cannot_be_removed_has_ended_all_the_same(
+    node: FarNode, add_task: AddTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else this node would never take it again, and never be drained."""
+
+    def refuse(_claim: Claim) -> None:
+        raise OSError(30, "Read-only file system")
+
+    claim = node.claim(add_task())
+    monkeypatch.setattr(node.hauling, "let_go", refuse)
+    node.care.give_back(claim)
+    assert not node.care.tasks
+    assert not node.resting.is_over
+    assert node.store.find(claim.task_id) is TaskState.WAITING
