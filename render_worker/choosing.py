@@ -50,7 +50,7 @@ class Choosing:
             ahead: whether it would begin them only later: then one is left for each node that would begin it now.
         """
         for ticket in filter(None, map(self._queue.ticket, kept)):
-            if self._may_take(ticket.task_id):
+            if self._may_take(ticket.task_id, made=True):
                 yield ticket
         if ahead and not self._is_enough_for_all():
             return
@@ -91,7 +91,8 @@ class Choosing:
                 if ticket := self._queue.ticket(task_id):
                     yield ticket
 
-    def _may_take(self, task_id: str) -> bool:
+    def _may_take(self, task_id: str, *, made: bool = False) -> bool:
+        """`made`: its video is here, and needs neither an encoder nor room any more."""
         now = self._clock()
         try:
             metadata = self._store.metadata(TaskState.WAITING, task_id)
@@ -99,7 +100,9 @@ class Choosing:
             return False  # another node has taken it
         except (OSError, RecordError):
             return True  # claiming it tells what is the matter
-        return not self._is_too_new(metadata) and not self._waits(metadata, now) and self.fitting.fits(metadata, now)
+        if self._is_too_new(metadata) or self._waits(metadata, now):
+            return False
+        return made or self.fitting.fits(metadata, now)
 
     def _waits(self, metadata: Metadata, now: float) -> bool:
         """Whether a task that has been tried must not be tried here yet."""

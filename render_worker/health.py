@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from shared.domain.task import TaskState
 from shared.records.record import RecordError
 from shared.store import Store
+from shared.tree.tree import Unreachable
 
 MOST_WRONG = 3
 """Tasks that failed here and were rendered elsewhere, with none rendered here in between."""
@@ -50,21 +50,21 @@ class Health:
 
     def look(self) -> bool:
         """See what became of what failed here; whether the node has to be set aside for that, just now."""
-        with suppress(OSError):  # without a link none of the others could be looked at either
-            for task_id in tuple(self._failed):
-                self._look_at(task_id)
+        for task_id in tuple(self._failed):
+            try:
+                state = self._store.find(task_id)
+                if state is TaskState.FINISHED:
+                    self._wrong += self._store.rendered_by(task_id) != self._node
+                if state in (TaskState.FINISHED, TaskState.FAILED, None):
+                    self._failed.discard(task_id)
+            except Unreachable:  # nobody waits for the link once more for each of them
+                break
+            except (OSError, RecordError):
+                continue
         if self._wrong < MOST_WRONG or self.is_set_aside:
             return False
         self._test_at = self._clock() + self._rest
         return True
-
-    def _look_at(self, task_id: str) -> None:
-        state = self._store.find(task_id)
-        if state is TaskState.FINISHED:
-            with suppress(RecordError):
-                self._wrong += self._store.rendered_by(task_id) != self._node
-        if state in (TaskState.FINISHED, TaskState.FAILED, None):
-            self._failed.discard(task_id)
 
     def tested(self, *, well: bool) -> None:
         """A test has ended. After a good one the node works again; one more wrong failure sets it aside for longer."""

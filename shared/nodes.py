@@ -6,7 +6,6 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.domain.claim import Sighting, look
@@ -17,7 +16,7 @@ from shared.lifesign import is_free
 from shared.records.node import NodeRecord
 from shared.records.record import RecordError
 from shared.tree.local import LocalTree
-from shared.tree.tree import Tree
+from shared.tree.tree import Tree, Unreachable
 
 _RECORD = ".json"
 _SECONDS = 1.0  # records do not change more often
@@ -69,13 +68,17 @@ class Nodes:
         self._seen = {name: seen for name, seen in self._seen.items() if name in paths}
         self._sightings = {name: seen for name, seen in self._sightings.items() if name in paths}
         for name, path in paths.items():
-            with suppress(OSError, RecordError):
+            try:
                 content = self._tree.read(self._layout.relative(path))
                 record = NodeRecord.from_bytes(content, str(path))
                 sighting = self._sightings[name] = look(self._sightings.get(name), content, now)
                 self._seen[name] = Seen(
                     record, life(sighting, now, self._lease, gone_here=is_gone_here(self._layout, record))
                 )
+            except Unreachable:  # nobody waits for the link once more for each of them
+                break
+            except (OSError, RecordError):
+                continue
         return self._seen
 
     def crew(self, profile: str, *, afresh: bool = False) -> Crew:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 
 from shared.domain.layout import METADATA
 from shared.domain.queue import DAMAGED, Ticket, after, carried_on, in_turn, spread
 from shared.domain.task import TaskState
 from shared.orders import task_of
 from shared.store import Store
+from shared.tree.tree import Unreachable
 
 _SHARE = 20  # the part of the time that looking may take
 _LEAST_PRIORITY, _MOST_PRIORITY = 0, 100
@@ -120,10 +120,14 @@ class Queue:
         self._marks = marks
 
     def _read(self, task_id: str) -> None:
-        with suppress(OSError):  # it moved on, or cannot be read now: the others must not wait for it
+        try:
             ticket = self._ticket(task_id)
-            self._is_new = self._is_new or self._tickets.get(task_id) != ticket
-            self._tickets[task_id] = ticket
+        except Unreachable:  # nobody waits for the link once more for each of them
+            raise
+        except OSError:  # it moved on, or cannot be read now: the others must not wait for it
+            return
+        self._is_new = self._is_new or self._tickets.get(task_id) != ticket
+        self._tickets[task_id] = ticket
 
     def _ticket(self, task_id: str) -> Ticket:
         """A task's ticket, of a few keys: the whole of its metadata is checked when it is claimed."""

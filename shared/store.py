@@ -461,8 +461,8 @@ class Store:
         with suppress(FileNotFoundError, RecordError):
             path = self._layout.task(state, task_id) / REASON
             why = Reason.from_bytes(self._read(path), str(path)).reason
-        last = self.attempts(state, task_id)[-1]
-        kept_by = last.node if last.ended is Ending.UNDELIVERED else None
+        last = self.attempts(state, task_id)[-1:]  # none, where somebody moves the task just now
+        kept_by = next((one.node for one in last if one.ended is Ending.UNDELIVERED), None)
         retry = Retry(after=numbers[-1], when=utc_now(), by=by, reason=why, kept_by=kept_by)
         after = before.changed(retries=(*before.retries, retry))
         self._write(after, self._layout.retries(state, task_id))

@@ -57,7 +57,7 @@ class Board:
             since, had = self._marks[direction]
             rate: float | None = before.bytes_per_second
             if now - since >= _RATE_SECONDS or (rate is None and now > since):
-                rate = (done - had) / (now - since)
+                rate = max(0, done - had) / (now - since)  # what is begun anew has less than it had
             if now - since >= _RATE_SECONDS:
                 self._marks[direction] = (now, done)
             self._transfers[direction] = _transfer(direction, task_id, label, done, size, rate)

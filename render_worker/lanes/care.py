@@ -74,9 +74,13 @@ class Care:
         self.let_go(claim)
 
     def let_go(self, claim: Claim) -> None:
-        """The task has ended here."""
-        self.at.hauling.let_go(claim)
-        self.pulse.let_go(claim)
+        """The task has ended here; what cannot be removed of it now goes when it, or a worker, begins again."""
+        try:
+            self.at.hauling.let_go(claim)
+        except OSError as error:
+            self.at.resting.begin(as_machine_trouble(error, f"cannot remove what is left of task {claim.task_id}"))
+        finally:
+            self.pulse.let_go(claim)
 
     def give_back(self, claim: Claim) -> None:
         """Put a task that was not begun back among the waiting ones."""

@@ -22,9 +22,9 @@ from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.files import as_machine_trouble
 from shared.records.node import Direction
+from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.store import Claim, HoldLost
-from shared.tree.tree import TreeTrouble
 
 _RETRIES = 3  # as the specification has it
 _LONGEST_WAIT = 30.0
@@ -96,7 +96,7 @@ class Delivering(Lane):
                 told(0, 0)
         except Stopped:
             pass
-        except TreeTrouble as error:
+        except (OSError, RecordError) as error:  # it can be made again anywhere: no reason to end any work
             self._at.log.warning(f"A conformed clip does not get to the root: {error}", name="segment_not_shared")
         finally:
             self._at.board.carried(Direction.DELIVERING)

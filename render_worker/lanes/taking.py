@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from render_worker.choosing import Choosing
 from render_worker.duty import Duty
@@ -130,10 +131,11 @@ class Taking(Lane):
             return False
 
     def _tidy(self) -> None:
-        """What was kept and is not needed any more goes, now and then."""
+        """What was kept and is not needed any more goes, now and then; without a link it stays."""
         if (now := time.monotonic()) >= self._tidy_at:
             self._tidy_at = now + _TIDY_SECONDS
-            self._at.hauling.tidy()
+            with suppress(OSError):
+                self._at.hauling.tidy()
 
     # -- which ---------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class Taking(Lane):
             ahead = not self._fetched.is_wanted
             for ticket in self._choosing.candidates(self._at.hauling.kept, ahead=ahead):
                 self.mark()
-                if self._at.stop.is_set():
+                if self._at.stop.is_set() or not self._at.resting.is_over:
                     return False
                 if ticket.task_id in self._care.tasks:  # what came of it here has not ended yet
                     continue
@@ -211,10 +213,10 @@ class Taking(Lane):
                     name="task_fetched",
                     task=claim.task_id,
                 )
+            self._check(claim)
             while not self._fetched.put(claim, _LOOK_SECONDS):
                 self.mark()
-                if self._care.must_stop(claim):
-                    raise Stopped("stopped before its turn")
+                self._check(claim)
 
     def _bring_segments(self, claim: Claim) -> None:
         """Bring what other nodes have conformed already; what does not come is conformed here."""
@@ -242,6 +244,10 @@ class Taking(Lane):
 
     def _told(self, claim: Claim, done: int, size: int) -> None:
         self.mark()
-        if self._care.must_stop(claim):
-            raise Stopped("stopped while fetching")
+        self._check(claim)
         self._at.board.carries(Direction.FETCHING, claim.task_id, claim.metadata.label, done, size)
+
+    def _check(self, claim: Claim) -> None:
+        """End what is not begun yet as soon as the node may begin nothing."""
+        if self._care.must_stop(claim) or self._duty.known or not self._at.resting.is_over:
+            raise Stopped("its node can begin nothing now")

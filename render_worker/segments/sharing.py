@@ -87,7 +87,7 @@ class Sharing:
         """Bring one of the offered segments to the root; False where there is none.
 
         Raises:
-            Damaged, NoInformation, TreeTrouble: it did not get there, and is not offered any more.
+            OSError: it did not get there, and is not offered any more.
         """
         if not self._offered:
             return False
@@ -101,6 +101,9 @@ class Sharing:
                 self._send(key, record, bench, told)
         except Stopped:
             self._offered.appendleft(key)
+            raise
+        except AlreadyThere:  # what was begun is of one that was made again since
+            self._store.tree.remove_tree(self._store.at(self._begun(key)))
             raise
         finally:
             remove_tree(bench)
@@ -120,11 +123,15 @@ class Sharing:
         (bench / THUMBNAIL).write_bytes(thumbnail)
         (bench / SEGMENT_RECORD).write_bytes(content)
 
+    def _begun(self, key: str) -> Path:
+        """The private name of a segment on its way to the root."""
+        return self._layout.segment(key).with_name(f".{self._node}-{key[:_DIGITS]}")
+
     def _send(self, key: str, record: SegmentRecord, bench: Path, told: Progress) -> None:
         """Bring a segment, whose film and thumbnail are in `bench`, to the root: under a private name, then renamed."""
         tree, target = self._store.tree, self._store.at(self._layout.segment(key))
         record.write(bench / SEGMENT_RECORD)
-        place = target.with_name(f".{self._node}-{key[:_DIGITS]}")
+        place = self._store.at(self._begun(key))
         for folder in (place.parent.parent, place.parent, place):
             with suppress(AlreadyThere):
                 tree.make_folder(folder)

@@ -51,8 +51,8 @@ class FarEnd(Protocol):
     def settle(self, path: PurePosixPath, size: int) -> None:
         """Make the file durable."""
 
-    def sha256(self, path: PurePosixPath, size: int) -> str:
-        """The hash of a file, of what is stored there."""
+    def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:
+        """The hash of a file, of what is stored there; `looked` is called meanwhile, and may raise to end it."""
 
     def remove(self, path: PurePosixPath) -> bool: ...
 
@@ -72,15 +72,20 @@ def send(
         size = source.stat().st_size
         digest = sha256 or sha256_of(source)
     carried = Carried(size, digest)
-    if _is_same(far, target, carried):
+
+    def looked() -> None:
+        if progress:
+            progress(size, size)
+
+    if _is_same(far, target, carried, looked):
         return carried
     partial = unfinished(target, digest)
     for _ in range(_TRIES):
         _fill(far, source, partial, size, progress)
         far.settle(partial, size)
-        if far.sha256(partial, size) == digest:
+        if far.sha256(partial, size, looked) == digest:
             moved = far.move(partial, target)
-            if moved is Moved.DONE or _is_same(far, target, carried):
+            if moved is Moved.DONE or _is_same(far, target, carried, looked):
                 return carried
             raise NotThere(f"{target} was taken away while it was carried")
         far.remove(partial)
@@ -142,7 +147,7 @@ def blocks_of(path: Path, offset: int, until: int) -> Iterator[bytes]:
 # -- steps ---------------------------------------------------------------------------------------
 
 
-def _is_same(far: FarEnd, path: PurePosixPath, carried: Carried) -> bool:
+def _is_same(far: FarEnd, path: PurePosixPath, carried: Carried, looked: Callable[[], None]) -> bool:
     """Whether the file is there already.
 
     Raises:
@@ -151,7 +156,7 @@ def _is_same(far: FarEnd, path: PurePosixPath, carried: Carried) -> bool:
     length = far.length(path)
     if length is None:
         return False
-    if length != carried.size or far.sha256(path, length) != carried.sha256:
+    if length != carried.size or far.sha256(path, length, looked) != carried.sha256:
         raise AlreadyThere(f"{path} is there already and is another file")
     return True
 

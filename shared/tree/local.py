@@ -199,7 +199,7 @@ class _Beside:
         with _told("write", path):
             fsync_path(self._path(path))
 
-    def sha256(self, path: PurePosixPath, size: int) -> str:  # noqa: ARG002
+    def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:  # noqa: ARG002
         with _told("read", path):
             return sha256_of(self._path(path))
 

@@ -395,7 +395,7 @@ class _Far:
 
         self._link.ask(request, f"making {path} durable")
 
-    def sha256(self, path: PurePosixPath, size: int) -> str:
+    def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:
         """As the server counts it, or of what comes back from it."""
         at = self._at(path)
 
@@ -408,6 +408,7 @@ class _Far:
                 for block in session.read_from(handle, 0, size):
                     digest.update(block)
                     self._bandwidth.take(len(block))
+                    looked()
                 return digest.hexdigest()
 
         return self._link.ask(request, f"checking {path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -12,6 +13,8 @@ from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.records.render import RenderRecord
 from shared.store import Store
+from shared.tree.local import LocalTree
+from shared.tree.tree import Unreachable
 
 Elsewhere = Callable[..., str]
 
@@ -124,3 +127,19 @@ def test_what_failed_everywhere_or_was_mended_here_counts_not(
         health.failed(task_id)
         store.discard(TaskState.WAITING, task_id)
     assert health.look() is False
+
+
+def test_a_link_that_is_gone_is_waited_for_once(farm: Layout) -> None:
+    """Not once more for each of the tasks that failed here."""
+    asked = []
+
+    class Gone(LocalTree):
+        def is_folder(self, path: PurePosixPath) -> bool:
+            asked.append(path)
+            raise Unreachable("there is no link")
+
+    health = Health(Store(farm, Gone(farm.root)), "bad", Clock())
+    for number in range(3):
+        health.failed(f"{number}")
+    assert not health.look()
+    assert len(asked) == 1

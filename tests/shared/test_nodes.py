@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -15,6 +15,8 @@ from shared.domain.retry import Crew
 from shared.lifesign import hold
 from shared.nodes import Nodes
 from shared.records.node import NodeRecord
+from shared.tree.local import LocalTree
+from shared.tree.tree import Unreachable
 
 LEASE = 90.0
 
@@ -110,3 +112,18 @@ def test_few_reads_are_no_evidence() -> None:
     assert life(Sighting(b"x", 0.0, 2), 1e6, LEASE, gone_here=False) is Life.ALIVE
     assert life(Sighting(b"x", 0.0, 3), 1e6, LEASE, gone_here=False) is Life.DEAD
     assert life(Sighting(b"x", 0.0, 1), 0.0, LEASE, gone_here=True) is Life.DEAD
+
+
+def test_a_link_that_is_gone_is_waited_for_once(layout: Layout) -> None:
+    """Not once more for each of the nodes."""
+    asked = []
+
+    class Gone(LocalTree):
+        def read(self, path: PurePosixPath) -> bytes:
+            asked.append(path)
+            raise Unreachable("there is no link")
+
+    for node in "abc":
+        say(layout, node)
+    assert Nodes(layout, LEASE, tree=Gone(layout.root)).look() == {}
+    assert len(asked) == 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import pytest
 
-from shared.domain.layout import METADATA
+from shared.domain.layout import METADATA, Layout
 from shared.domain.task import TaskState
 from shared.orders import Orders
 from shared.queue import Queue
 from shared.store import Store
+from shared.tree.local import LocalTree
+from shared.tree.tree import Unreachable
 
 Add = Callable[..., str]
 
@@ -111,3 +114,19 @@ def test_a_task_that_is_gone_has_no_ticket(store: Store, queue: Queue, add_task:
     assert queue.ticket(task_id) is not None
     store.discard(TaskState.WAITING, task_id)
     assert Queue(store).ticket(task_id) is None
+
+
+def test_a_link_that_is_gone_is_waited_for_once(layout: Layout, add_task: Add) -> None:
+    """Not once more for each of the tasks that wait."""
+    asked = []
+
+    class Gone(LocalTree):
+        def read(self, path: PurePosixPath) -> bytes:
+            asked.append(path)
+            raise Unreachable("there is no link")
+
+    for _ in range(3):
+        add_task()
+    with pytest.raises(Unreachable):
+        Queue(Store(layout, Gone(layout.root))).look()
+    assert len(asked) == 1

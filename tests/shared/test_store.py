@@ -789,3 +789,22 @@ while time.monotonic() < ends:
     if claim := store.claim(task_id, node):
         store.give_back(claim, Ending.GIVEN_BACK, "drained")
 """
+
+
+def test_a_task_that_is_retried_by_two_at_once_is_retried_by_one(
+    store: Store, add_task: Add, take: Take, reason: Reason, states_of: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one finds it gone in the middle, and says so."""
+    task_id = add_task()
+    fail_once(store, take, task_id, reason, Ending.DIED)
+    attempts = store.attempts
+
+    def gone_meanwhile(state: TaskState, task_id: str) -> list[AttemptRecord]:
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "attempts", attempts)
+            assert store.retry(task_id, "one")
+        return attempts(state, task_id)
+
+    monkeypatch.setattr(store, "attempts", gone_meanwhile)
+    assert not store.retry(task_id, "two")
+    assert states_of(task_id) == [TaskState.WAITING]

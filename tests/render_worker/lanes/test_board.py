@@ -71,3 +71,12 @@ def test_another_task_begins_anew(board: Board, clock: Clock) -> None:
     board.carries(Direction.FETCHING, "two", "tales/two", 100, 1000)
     (transfer,) = board.look()[1]
     assert (transfer.task_id, transfer.bytes_per_second) == ("two", 100)
+
+
+def test_a_transfer_that_begins_anew_does_not_run_backwards(board: Board, clock: Clock) -> None:
+    """One clip after another, or a damaged file once more, has less than was there before."""
+    board.carries(Direction.DELIVERING, "", "conformed clips", 900, 1000)
+    clock.now += 6
+    board.carries(Direction.DELIVERING, "", "conformed clips", 100, 1000)
+    (transfer,) = board.look()[1]
+    assert (transfer.bytes_per_second, transfer.eta_seconds) == (0, None)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import deque
 
 import pytest
 
 from render_worker.kept import Kept
 from render_worker.lanes.delivering import Delivering, Made
 from render_worker.pace import Pace
+from render_worker.segments.sharing import Sharing
 from shared.domain.layout import FINAL, REASON, RENDER_RECORD, Layout
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
+from shared.segments import SegmentCache
 from shared.store import Store
+from shared.tree.tree import AlreadyThere, Progress
 from tests.render_worker.lanes.conftest import AddTask, FarNode, untold
 
 
@@ -174,3 +178,16 @@ def test_what_finds_no_room_before_the_worker_ends_is_kept(
         delivering.accept(Made(second, record), node.stop.set)
     assert node.kept.ids == {second.task_id}
     assert Store(farm).find(second.task_id) is TaskState.WAITING
+
+
+def test_a_conformed_clip_that_cannot_be_shared_ends_nothing(node: FarNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the reason is: it can be made again anywhere."""
+    offered = deque(["a" * 64])
+    sharing = Sharing(node.store, "far", SegmentCache(node.home, "far", 1 << 30), offered)
+
+    def refuse(_told: Progress) -> bool:
+        raise AlreadyThere("another film has its name")
+
+    monkeypatch.setattr(sharing, "send_one", refuse)
+    monkeypatch.setattr("render_worker.lanes.delivering._TURN_SECONDS", 0.01)
+    assert Delivering(node.at, node.care, Pace(), sharing).turn() == 0.0

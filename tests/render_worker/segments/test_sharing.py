@@ -18,7 +18,7 @@ from shared.records.segment import SegmentRecord
 from shared.segments import SegmentCache
 from shared.store import Store
 from shared.tree.local import LocalTree
-from shared.tree.tree import Damaged
+from shared.tree.tree import AlreadyThere, Damaged
 
 KEY = "a" * 64
 OTHER = "b" * 64
@@ -150,3 +150,18 @@ def test_a_damaged_segment_of_the_root_is_not_taken(node_of: Callable[[str], Nod
         assert attic.sharing.fetch([KEY], untold) == 0
     assert not attic.cache.has(KEY)
     assert not [path for path in attic.home.segments.iterdir() if path.name.startswith(".")]
+
+
+def test_what_was_begun_of_a_segment_that_was_made_again_is_cleared_away(node_of: Callable[[str], Node]) -> None:
+    """Its leftovers do not keep the new one from the root for ever."""
+    one = node_of("one")
+    one.make(KEY)
+    begun = one.root.segment(KEY).with_name(f".one-{KEY[:12]}")
+    begun.mkdir(parents=True)
+    (begun / SEGMENT).write_bytes(b"another film")
+    with pytest.raises(AlreadyThere):
+        one.sharing.send_one(untold)
+    assert not begun.exists()
+    one.offered.append(KEY)
+    assert one.sharing.send_one(untold)
+    assert one.root.segment(KEY).is_dir()
