@@ -36,7 +36,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -320,6 +320,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="benchmarks.pipeline", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="few tiny tasks, to see that it works")
+    parser.add_argument("--seconds", type=float, help="length of each video instead: of a longer one, more is hidden")
     options = parser.parse_args(arguments)
     server = next((path for path in SFTP_SERVERS if Path(path).exists()), None)
     reason = why_no_network() or (None if server else f"there is no sftp-server at any of {', '.join(SFTP_SERVERS)}")
@@ -329,6 +330,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started has to end
     size = FEW if options.small else WHOLE
+    size = replace(size, seconds=options.seconds or size.seconds)
     os.umask(0)  # the user of the nodes works on the same root
     settings: dict[str, dict[str, Any]] = {
         "render": {"resolution": size.canvas, "preset": size.preset, "quality": 26, "encoder": "software"},
