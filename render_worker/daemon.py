@@ -16,6 +16,7 @@ from render_worker.hauling import Hauling, Mounted
 from render_worker.health import Health
 from render_worker.idle import Ahead
 from render_worker.job import Job
+from render_worker.logbook import Logbook
 from render_worker.pace import Pace
 from render_worker.planning import profile_of
 from render_worker.progress import Report
@@ -25,10 +26,12 @@ from render_worker.room import Room
 from render_worker.segments.cache import SegmentCache
 from render_worker.tool import RenderFailed, Tool
 from render_worker.ways import MOST_STEPS_DOWN, Ways
+from render_worker.worklog import Worklog
 from shared import by_story
 from shared.child import ChildTimeout
 from shared.config import Config
 from shared.domain.errors import MachineTrouble, ReelmillError, Stopped, ToolError
+from shared.domain.figures import Outcome
 from shared.domain.layout import REASON, SCRATCH, Layout
 from shared.domain.names import readable
 from shared.domain.node import NodeState
@@ -86,6 +89,8 @@ class RenderWorker:
         self._room = Room(layout, self._cache, config.worker.min_free_bytes, log)
         self._ahead = Ahead(config, layout, self._cache, ffmpeg, ways, node, log, stopping=self._is_wanted)
         self._pace = Pace()
+        self._worklog = Worklog(time.monotonic)
+        self._logbook = Logbook(self._worklog, store, node, log)
         beat = config.worker.heartbeat_seconds
         # A third of the lease is left for others to see that this node has stopped before they take its task.
         patience = lease_seconds * 2 / 3 - beat
@@ -118,6 +123,7 @@ class RenderWorker:
         self._systemd.ready()
         watch = threading.Thread(target=self._recovery.keep_watch, args=(self._stop,), name="watch")
         watch.start()
+        self._logbook.start()
         try:
             while not self._stop.is_set():
                 if not (self._work_once() or self._work_ahead()):
@@ -126,6 +132,7 @@ class RenderWorker:
         finally:
             self._stop.set()
             watch.join()
+            self._logbook.stop()
             self._pulse.stop()
             self._log.info(f"Render worker {self._node} has stopped", name="worker_stopped", node=self._node)
 
@@ -144,8 +151,10 @@ class RenderWorker:
             claim = self._claim(ticket.task_id)
             self._choosing.taken(ticket, by_us=claim is not None)
             if claim is not None:
+                self._worklog.looked(found=True)
                 self._work(claim)
                 return True
+        self._worklog.looked(found=False)
         self._pulse.say(Doing(NodeState.IDLE))
         return False
 
@@ -174,6 +183,7 @@ class RenderWorker:
 
     def _may_work(self) -> bool:
         if off := self._duty.look():
+            self._worklog.looked(found=False)  # what waits now is not for this node
             self._pulse.say(Doing(off.state, off.why))
             if off.state is NodeState.DRAINING:
                 self._drain()
@@ -235,6 +245,7 @@ class RenderWorker:
         try:
             self._render_and_publish(claim, label)
         except HoldLost as error:
+            self._worklog.ended(claim.task_id, Outcome.GIVEN_BACK)
             self._log.warning(f"Left {label}: {self._why_lost(claim, error)}", name="task_lost", task=claim.task_id)
         except OSError as error:
             claim.sign.abandon()  # recovery on this host then judges the task at once
@@ -255,7 +266,8 @@ class RenderWorker:
     def _render_and_publish(self, claim: Claim, label: str) -> None:
         try:
             record = self._render(claim, label)
-            self._hauling.deliver(claim, self._carried(claim, label))
+            with self._worklog.delivering():
+                self._hauling.deliver(claim, self._carried(claim, label))
         except Stopped:
             if self._pulse.lost:
                 self._store.withdraw(claim)
@@ -291,7 +303,8 @@ class RenderWorker:
         return on_report
 
     def _render(self, claim: Claim, label: str) -> RenderRecord:
-        self._hauling.bring(claim, self._carried(claim, label))
+        with self._worklog.fetching():
+            self._hauling.bring(claim, self._carried(claim, label))
         scratch = claim.folder / SCRATCH
         scratch.mkdir()
         job = Job(
@@ -333,7 +346,8 @@ class RenderWorker:
 
         self._pulse.say(Doing(NodeState.RENDERING, None, claim.task_id, label))
         profile = claim.metadata.render.profile
-        record = render_task(job, self._config, self._ways.of(profile), self._cache, tool, on_report, on_step_down)
+        with self._worklog.rendering(claim.task_id):
+            record = render_task(job, self._config, self._ways.of(profile), self._cache, tool, on_report, on_step_down)
         if given_up := self._ways.note(profile, stepped_down=stepped_down is not None):
             self._log.error(
                 f"{given_up} has failed for {MOST_STEPS_DOWN} tasks in a row and is given up until this worker "
@@ -363,6 +377,7 @@ class RenderWorker:
 
     def _publish(self, claim: Claim, label: str, record: RenderRecord) -> None:
         self._store.publish(claim)
+        self._worklog.ended(claim.task_id, Outcome.FINISHED)
         self._rest_seconds = _TROUBLE_SECONDS
         self._health.succeeded()
         self._pace.note(claim.metadata, record.seconds, sum(record.timings.values()))
@@ -401,6 +416,7 @@ class RenderWorker:
 
     def _end(self, claim: Claim, label: str, ending: Ending, error: Exception) -> None:
         """Fail or requeue a task whose attempt ended without a video."""
+        self._worklog.ended(claim.task_id, Outcome.FAILED if ending in COUNTED else Outcome.GIVEN_BACK)
         self._hauling.explain(claim)
         before = self._store.attempts(TaskState.PROCESSING, claim.task_id)
         attempts = [Attempted(one.ended or Ending.DIED, one.node) for one in before if one.number < claim.attempt]
