@@ -17,6 +17,7 @@ from shared.records.agenda import AgendaRecord
 from shared.records.alerts import AlertsRecord
 from shared.records.attempt import AttemptRecord
 from shared.records.encoders import EncodersRecord
+from shared.records.figures import FiguresLine, FiguresRecord
 from shared.records.lease import LeaseRecord
 from shared.records.lock import LockRecord
 from shared.records.main import MainRecord
@@ -37,6 +38,8 @@ _SCHEMAS: dict[str, type[Record]] = {
     "alerts": AlertsRecord,
     "attempt": AttemptRecord,
     "encoders": EncodersRecord,
+    "figures": FiguresRecord,
+    "figures_line": FiguresLine,
     "lease": LeaseRecord,
     "lock": LockRecord,
     "main_worker": MainRecord,

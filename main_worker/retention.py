@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from shared import by_story
@@ -61,6 +61,7 @@ class Retention:
             (settings.trash_days, self._failed, self._remove_task),
             (settings.output_days, self._finished, self._remove_output),
             (settings.cache_days, self._cached, self._put_away),
+            (settings.figures_days, self._days, self._put_away),
         ):
             try:
                 found = due(look(), now, days) if days else []
@@ -124,6 +125,15 @@ class Retention:
                 if not entry.name.startswith("."):
                     used_at = entry.stat(follow_symlinks=False).st_mtime
                     yield Kept("a conformed clip", Path(entry.path), datetime.fromtimestamp(used_at, UTC))
+
+    def _days(self) -> Iterator[Kept]:
+        """What the nodes did, day by day; a day is kept since its end."""
+        if self._layout.figures.is_symlink():
+            return
+        for entry in _entries(self._layout.figures):
+            with suppress(ValueError):  # not a day: not ours
+                began = datetime.combine(date.fromisoformat(entry.name), time.min, UTC)
+                yield Kept("what the nodes did on a day", Path(entry.path), began + timedelta(days=1))
 
     # -- how it goes -----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""``.farm/figures/<day>/<node>.jsonl``, line by line, and ``.farm/figures.json``: what the nodes did, and what it makes.
+"""``.farm/figures/<day>/<node>.jsonl``, line by line, and ``.farm/figures.json``: what nodes did, and what it makes.
 
 The lines are written by the nodes, the figures by the main worker. Deleting either costs nothing but the past.
 """
