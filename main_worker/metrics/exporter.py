@@ -12,7 +12,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from main_worker.metrics.families import Families
 from shared.domain.errors import MachineTrouble
-from shared.files import as_machine_trouble, write_hint
+from shared.files import write_hint
 from shared.settings import Metrics
 
 FILE = "reelmill.prom"
@@ -57,8 +57,8 @@ class Exporter:
         for step in (self._serve, self._write):
             try:
                 step()
-            except OSError as error:
-                troubles.append(error if isinstance(error, MachineTrouble) else as_machine_trouble(error, "no metrics"))
+            except MachineTrouble as error:
+                troubles.append(error)
         return troubles
 
     def close(self) -> None:
