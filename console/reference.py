@@ -18,6 +18,7 @@ from shared.records.alerts import AlertsRecord
 from shared.records.attempt import AttemptRecord
 from shared.records.cards import CardsRecord
 from shared.records.encoders import EncodersRecord
+from shared.records.figures import FiguresLine, FiguresRecord
 from shared.records.lease import LeaseRecord
 from shared.records.lock import LockRecord
 from shared.records.main import MainRecord
@@ -39,6 +40,8 @@ _SCHEMAS: dict[str, type[Record]] = {
     "attempt": AttemptRecord,
     "cards": CardsRecord,
     "encoders": EncodersRecord,
+    "figures": FiguresRecord,
+    "figures_line": FiguresLine,
     "lease": LeaseRecord,
     "lock": LockRecord,
     "main_worker": MainRecord,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import platform
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from shared.domain.task import TaskState
 from shared.lifesign import is_free
 from shared.nodes import is_gone_here
 from shared.orders import Orders
+from shared.records.figures import FiguresRecord
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
 from shared.records.node import NodeRecord
 from shared.records.orders import Order, OrdersRecord
@@ -23,6 +25,7 @@ from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.records.sidecar import Sidecar
 from shared.store import Store
+from shared.tally import Tally
 
 MOST_FAILED = 20
 """Failed tasks that a snapshot tells of; each costs reading its explanation."""
@@ -79,6 +82,7 @@ class Snapshot(_Shown):
     waiting_count: int = Field(0, description="All waiting voices; only the first are listed.")
     nodes: tuple[NodeView, ...]
     farm_pause: Order | None = Field(None, description="Who has paused the whole farm, when and why.")
+    figures: FiguresRecord | None = Field(None, description="The four figures of the farm and of each node.")
     counts: dict[str, int] = Field(description="Tasks by state, and rejected drops.")
     processing: tuple[TaskView, ...]
     failed: tuple[TaskView, ...] = Field(description="The newest failed tasks.")
@@ -92,7 +96,7 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         most_rejected: how many rejected drops to tell of; each costs reading its explanation.
     """
     store = Store(layout)
-    running = layout.main_lock.exists() and not is_free(layout.main_lock)
+    running = is_main_running(layout)
     main = _read_main(layout)
     ids = {state: store.ids(state) for state in TaskState}
     counts = {state.value: len(found) for state, found in ids.items()}
@@ -110,11 +114,26 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         waiting_count=main.waiting_count if main else 0,
         nodes=nodes(layout),
         farm_pause=_orders(layout, None).pause,
+        figures=figures(layout, main_running=running),
         counts=counts,
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
         failed=tasks(layout, store, TaskState.FAILED, newest(layout, store, TaskState.FAILED, MOST_FAILED)),
         rejected=_newest_rejected(layout, rejected, most_rejected),
     )
+
+
+def is_main_running(layout: Layout) -> bool:
+    return layout.main_lock.exists() and not is_free(layout.main_lock)
+
+
+def figures(layout: Layout, *, main_running: bool) -> FiguresRecord:
+    """The figures as the main worker has last counted them, or counted now where none runs."""
+    if main_running:
+        with suppress(RecordError, FileNotFoundError):
+            return FiguresRecord.read(layout.figures_record)
+    tally, now = Tally(layout), time.time()
+    tally.look(now)
+    return tally.record(now)
 
 
 def newest(layout: Layout, store: Store, state: TaskState, most: int) -> list[str]:
@@ -207,7 +226,7 @@ def _orders(layout: Layout, node: str | None) -> OrdersRecord:
 
 def nodes(layout: Layout) -> tuple[NodeView, ...]:
     """Every render worker that has a record, by name."""
-    running = layout.main_lock.exists() and not is_free(layout.main_lock)
+    running = is_main_running(layout)
     return tuple(_nodes(layout, _read_main(layout) if running else None))
 
 

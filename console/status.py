@@ -10,10 +10,12 @@ import click
 from console.live import named
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.snapshot import NodeView, Snapshot, take_snapshot
+from console.tables import FIGURE_HEADS, figure_cells, table
 from console.why import why
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
+from shared.records.figures import FiguresRecord
 from shared.store import Store
 
 _MOST_REJECTED = 10
@@ -57,6 +59,8 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         f"Tasks         {counts['tasks']} waiting, {counts['processing']} processing, "
         f"{counts['output']} finished, {counts['trash/failed']} failed"
     )
+    if snapshot.figures:
+        yield from _figure_lines(snapshot.figures)
     for task in snapshot.failed:
         yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
     yield from _more(counts["trash/failed"] - len(snapshot.failed), "failed earlier")
@@ -74,6 +78,20 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     yield from _more(counts["trash/invalid"] - len(snapshot.rejected), "rejected earlier")
     if snapshot.rejected:
         yield "              try one again, mended or not, with: reelmill retry NAME"
+
+
+_WINDOWS = {"hour": "last hour", "last_24_hours": "last 24 hours", "today": "today (UTC)"}
+
+
+def _figure_lines(record: FiguresRecord) -> Iterator[str]:
+    """The four figures: of the farm by window, and of each node over the last hour. Without any work, nothing."""
+    rows = [(words, *figure_cells(record.farm.get(window))) for window, words in _WINDOWS.items()]
+    rows += [(node, *figure_cells(windows.get("hour"))) for node, windows in record.nodes.items()]
+    if record.nodes:
+        yield from table(("Figures", *FIGURE_HEADS), [(f"  {name}", *cells) for name, *cells in rows])
+    if record.damaged_lines:
+        yield f"              {record.damaged_lines} lines of what nodes did are damaged and not counted"
+    yield from (f"              not counted: {readable(why)}" for why in record.unread)
 
 
 def _more(count: int, what: str) -> Iterator[str]:

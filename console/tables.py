@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from shared.domain.figures import Figures
 from shared.domain.names import readable
 
 
@@ -27,3 +28,19 @@ def clock(seconds: float | None) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+FIGURE_HEADS = ("USED", "RENDER", "TASKS/H", "IO")
+
+
+def figure_cells(figures: Figures | None) -> tuple[str, str, str, str]:
+    """Utilization, seconds for an output, tasks an hour, exposed transfers for each; empty where there is nothing."""
+    if figures is None:
+        return ("", "", "", "")
+    share, took, lost = figures.render_utilization, figures.avg_render_time, figures.io_overhead
+    return (
+        "" if share is None else f"{share:.0f} %",
+        "" if took is None else f"{took:.1f} s",
+        f"{figures.task_throughput:.1f}",
+        "" if lost is None else f"{lost:.1f} s",
+    )

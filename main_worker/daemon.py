@@ -13,6 +13,7 @@ from itertools import islice
 from main_worker.alerts.alarm import Alarm
 from main_worker.arrival.watch import Events
 from main_worker.arrival.writers import ignore_lease_signals
+from main_worker.metrics.keeping import Keeping
 from main_worker.mill import Mill, Standing
 from main_worker.nodes.handing import Handing
 from main_worker.nodes.watching import Watching
@@ -68,6 +69,7 @@ class MainWorker:
             layout, self._store, Nodes(layout, lease_seconds), watching, Showing(self._store, log), log
         )
         self._alarm = Alarm(config.alerts, layout, Nodes(layout, lease_seconds), log)
+        self._figures = Keeping(config.metrics, layout, Nodes(layout, lease_seconds), log)
         self._said: MainRecord | None = None
         self._said_at = -_SAY_SECONDS
         self._paused_since: str | None = None
@@ -91,6 +93,8 @@ class MainWorker:
         handing.start()
         alarm = threading.Thread(target=self._alarm.keep_watch, args=(self._stop,), name="alerts")
         alarm.start()
+        figures = threading.Thread(target=self._figures.keep_watch, args=(self._stop,), name="figures")
+        figures.start()
         sweeping = threading.Thread(target=self._sweep, name="retention")
         sweeping.start()
         try:
@@ -103,6 +107,7 @@ class MainWorker:
             handing.join()
             sweeping.join()
             alarm.join()
+            figures.join()
             self._log.info("Main worker has stopped", name="worker_stopped")
 
     def _sweep(self) -> None:

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from shared import by_story
@@ -69,6 +69,7 @@ class Retention:
             (lambda: due(self._failed(), now, settings.trash_days), self._remove_task),
             (lambda: due(self._finished(), now, settings.output_days), self._remove_output),
             (lambda: due(self._cached(), now, settings.cache_days), self._put_away),
+            (lambda: due(self._days(), now, settings.figures_days), self._put_away),
             (lambda: list(self._useless_trials(now)), self._put_away),
         )
         for look, remove in looks:
@@ -148,6 +149,15 @@ class Retention:
                 for kept in _kept("what came of trying a machine's encoders", path, path, _tried_at):
                     if _is_outlived(path) or now - kept.since >= timedelta(days=_TRIALS_DAYS):
                         yield kept
+
+    def _days(self) -> Iterator[Kept]:
+        """What the nodes did, day by day; a day is kept since its end."""
+        if self._layout.figures.is_symlink():
+            return
+        for entry in _entries(self._layout.figures):
+            with suppress(ValueError):  # not a day: not ours
+                began = datetime.combine(date.fromisoformat(entry.name), time.min, UTC)
+                yield Kept("what the nodes did on a day", Path(entry.path), began + timedelta(days=1))
 
     # -- how it goes -----------------------------------------------------------------------------
 

@@ -22,11 +22,13 @@ from render_worker.lanes.resting import Resting
 from render_worker.lanes.slot import Slot
 from render_worker.lanes.station import Station
 from render_worker.lanes.taking import Taking
+from render_worker.logbook import Logbook
 from render_worker.pace import Pace
 from render_worker.pulse import Pulse
 from render_worker.room import Room
 from render_worker.segments.sharing import MOST_OFFERED, Sharing
 from render_worker.ways import Ways
+from render_worker.worklog import Worklog
 from shared.config import Config
 from shared.domain.layout import Layout
 from shared.ffmpeg import Ffmpeg
@@ -78,7 +80,8 @@ class RenderWorker:
         self._log = log
         self._systemd = systemd
         self._stop = stop = threading.Event()
-        worker, pace, board = config.worker, Pace(), Board()
+        worker, pace, board, worklog = config.worker, Pace(), Board(), Worklog(time.monotonic)
+        self._logbook = Logbook(worklog, store, node, log)
         at = Station(
             node=node,
             store=store,
@@ -86,6 +89,7 @@ class RenderWorker:
             health=Health(store, node, time.monotonic),
             resting=Resting(node, board, log),
             board=board,
+            worklog=worklog,
             log=log,
             stop=stop,
         )
@@ -151,7 +155,7 @@ class RenderWorker:
         self._duty.look()
         self._pulse.start()
         self._systemd.ready()
-        for thread in (self._watch, *self._lanes):
+        for thread in (self._watch, self._logbook, *self._lanes):
             thread.start()
         try:
             self._make()
@@ -161,6 +165,7 @@ class RenderWorker:
                 thread.join()
             self._taking.give_back()
             self._delivering.last()
+            self._logbook.stop()
             self._pulse.stop()
             self._log.info(f"Render worker {self._node} has stopped", name="worker_stopped", node=self._node)
         for lane in self._lanes:

@@ -24,7 +24,7 @@ from shared.domain.task import TaskState
 from shared.files import remove_tree
 from shared.records.render import RenderRecord
 from shared.store import Claim, Store
-from shared.tree.tree import MOST_BYTES, NotThere, Progress
+from shared.tree.tree import MOST_BYTES, NotThere
 
 Told = Callable[[int, int], None]
 """Called with the bytes of a task that have been carried and those there are in all; it may raise, to end that."""
@@ -47,8 +47,8 @@ class Hauling(Protocol):
     def kept(self) -> frozenset[str]:
         """The tasks whose video is made and was not delivered."""
 
-    def bring(self, claim: Claim, told: Told) -> None:
-        """Have everything that a task reads on this machine, in the task's folder.
+    def bring(self, claim: Claim, told: Told) -> int:
+        """Have everything that a task reads on this machine, in the task's folder; returns the bytes that came for it.
 
         Raises:
             InputMissing: the root has not got it.
@@ -56,8 +56,10 @@ class Hauling(Protocol):
             Stopped: as `told` raises it.
         """
 
-    def deliver(self, claim: Claim, told: Told) -> None:
+    def deliver(self, claim: Claim, told: Told) -> int:
         """Have the finished attempt complete on the root, so that it can be published; what is there is gone on with.
+
+        Returns the bytes it has.
 
         Raises:
             MachineTrouble: it did not get there.
@@ -90,9 +92,11 @@ class Mounted:
     def __init__(self, layout: Layout) -> None:
         self.library: tuple[Path, ...] = (layout.scanned, layout.assets)
 
-    def bring(self, claim: Claim, told: Told) -> None: ...
+    def bring(self, claim: Claim, told: Told) -> int:  # noqa: ARG002
+        return 0
 
-    def deliver(self, claim: Claim, told: Told) -> None: ...
+    def deliver(self, claim: Claim, told: Told) -> int:  # noqa: ARG002
+        return 0
 
     def keep(self, claim: Claim) -> None: ...
 
@@ -135,29 +139,32 @@ class Far:
         """Drop what was kept of tasks that are finished or gone."""
         self._kept.tidy(self._store.find)
 
-    def bring(self, claim: Claim, told: Told) -> None:
+    def bring(self, claim: Claim, told: Told) -> int:
         task = self._layout.task(TaskState.PROCESSING, claim.task_id)
         self._begin(claim)
         inputs = self._held[claim.token].enter_context(self._inputs.inputs())
         wanted = claim.metadata.inputs
-        whole, done = sum(one.size for one in wanted.values()), 0
+        whole, done, came = sum(one.size for one in wanted.values()), 0, 0
         for name, one in wanted.items():
+            so_far = _SoFar(done, whole, told)
             try:
-                so_far = _so_far(done, whole, told)
                 path = inputs.fetch(self._store.tree, self._store.at(task / name), one.sha256, one.size, so_far)
             except NotThere as error:
                 raise InputMissing(f"{name} ({one.path}) is not there: {error}") from error
             (task / name).symlink_to(path)
             done += one.size
+            came += so_far.done
             told(done, whole)
+        return came
 
-    def deliver(self, claim: Claim, told: Told) -> None:
+    def deliver(self, claim: Claim, told: Told) -> int:
         files = [path for path in sorted(claim.folder.iterdir()) if path.is_file()]
         whole, done = sum(path.stat().st_size for path in files), 0
         told(0, whole)
         for path in files:
-            self._store.tree.upload(path, self._store.at(path), _so_far(done, whole, told))
+            self._store.tree.upload(path, self._store.at(path), _SoFar(done, whole, told))
             done += path.stat().st_size
+        return whole
 
     def keep(self, claim: Claim) -> None:
         self._kept.keep(claim.task_id, claim.folder)
@@ -204,6 +211,15 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _so_far(before: int, whole: int, told: Told) -> Progress:
+class _SoFar:
     """Progress of one file as that of all."""
-    return lambda done, _: told(before + done, whole)
+
+    def __init__(self, before: int, whole: int, told: Told) -> None:
+        self._before = before
+        self._whole = whole
+        self._told = told
+        self.done = 0
+
+    def __call__(self, done: int, _: int) -> None:
+        self.done = done
+        self._told(self._before + done, self._whole)

@@ -351,6 +351,9 @@ class Retention(Section):
     trash_days: float = Field(0, ge=0, le=36500, description="Age at which rejected drops and failed tasks go.")
     output_days: float = Field(0, ge=0, le=36500, description="Age at which finished videos go, with their links.")
     cache_days: float = Field(0, ge=0, le=36500, description="Days without use after which a cached file goes.")
+    figures_days: float = Field(
+        90, ge=0, le=36500, description="Days after which the records go from which figures are counted."
+    )
 
 
 class Alerts(Section):
@@ -395,6 +398,20 @@ class Alerts(Section):
     standstill_minutes: float = Field(
         30.0, ge=0, le=10080, description="How long nothing may be rendered while tasks wait; 0 for ever."
     )
+
+
+class Metrics(Section):
+    """What the main worker tells Prometheus, and how; see docs/metrics.md. Without a way to tell, it tells nothing."""
+
+    listen: str = Field(
+        "",
+        pattern=r"^((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})?$",
+        description='Where /metrics is served, HOST:PORT, such as "127.0.0.1:9842"; "" serves nothing.',
+    )
+    textfile: str = Field(
+        "", description="Folder of node_exporter's textfile collector, which gets reelmill.prom; empty writes none."
+    )
+    look_seconds: float = Field(15.0, ge=0.1, le=3600, description="How often the farm is looked at and counted.")
 
 
 class Log(Section):
@@ -459,6 +476,7 @@ class Tables(Section):
     files: Files = Files()
     retention: Retention = Retention()
     alerts: Alerts = Alerts()
+    metrics: Metrics = Metrics()
     log: Log = Log()
     ffmpeg: Ffmpeg = Ffmpeg()
     web: Web = Web()

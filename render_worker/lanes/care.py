@@ -16,6 +16,7 @@ from render_worker.render import InputMissing
 from render_worker.tool import RenderFailed
 from shared.child import ChildTimeout
 from shared.domain.errors import MachineTrouble, Stopped, ToolError
+from shared.domain.figures import Outcome
 from shared.domain.layout import REASON
 from shared.domain.plan import PlanError
 from shared.domain.retry import COUNTED, Attempted, Ending, GiveUp, decide
@@ -65,6 +66,7 @@ class Care:
                 yield
                 return
         except HoldLost as error:
+            self.at.worklog.ended(claim.task_id, Outcome.GIVEN_BACK)
             self.at.log.warning(
                 f"Left {claim.metadata.label}: {self._why_lost(claim, error)}", name="task_lost", task=claim.task_id
             )
@@ -150,3 +152,4 @@ class Care:
         else:
             self.at.store.give_back(claim, ending, str(error))
             self.at.log.warning(f"Put {label} back in the queue: {error}", name="task_requeued", task=claim.task_id)
+        self.at.worklog.ended(claim.task_id, Outcome.FAILED if ending in COUNTED else Outcome.GIVEN_BACK)

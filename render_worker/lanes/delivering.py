@@ -17,6 +17,7 @@ from render_worker.segments.sharing import Sharing
 from shared import by_story
 from shared.domain.backoff import wait_before
 from shared.domain.errors import MachineTrouble, Stopped
+from shared.domain.figures import Outcome
 from shared.domain.layout import final_name
 from shared.domain.names import readable
 from shared.domain.task import TaskState
@@ -122,7 +123,9 @@ class Delivering(Lane):
         claim, started = made.claim, time.monotonic()
         for tries in range(1, _RETRIES + 2):
             try:
-                self._at.hauling.deliver(claim, lambda done, size: self._told(claim, done, size))
+                with self._at.worklog.delivering():
+                    carried = self._at.hauling.deliver(claim, lambda done, size: self._told(claim, done, size))
+                self._at.worklog.delivered(carried)
                 break
             except FileNotFoundError as error:
                 raise HoldLost(f"task {claim.task_id} was taken away or finished by another worker") from error
@@ -167,6 +170,7 @@ class Delivering(Lane):
 
     def _went_well(self, made: Made) -> None:
         claim, record, label = made.claim, made.record, made.claim.metadata.label
+        self._at.worklog.ended(claim.task_id, Outcome.FINISHED)
         self._at.resting.went_well()
         self._at.health.succeeded()
         took = sum(record.timings.values())

@@ -126,7 +126,9 @@ class Making:
 
         self._at.board.makes(Doing(NodeState.RENDERING, None, claim.task_id, label))
         profile = claim.metadata.render.profile
-        record = render_task(job, self._config, self._ways.of(profile), self._cache, tool, on_report, on_step_down)
+        ways = self._ways.of(profile)
+        with self._at.worklog.rendering(claim.task_id):
+            record = render_task(job, self._config, ways, self._cache, tool, on_report, on_step_down)
         if given_up := self._ways.note(profile, stepped_down=stepped_down is not None):
             self._at.log.error(
                 f"{given_up} has failed for {MOST_STEPS_DOWN} tasks in a row and is given up until this worker "

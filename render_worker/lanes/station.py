@@ -9,6 +9,7 @@ from render_worker.hauling import Hauling
 from render_worker.health import Health
 from render_worker.lanes.board import Board
 from render_worker.lanes.resting import Resting
+from render_worker.worklog import Worklog
 from shared.log import Logger
 from shared.store import Store
 
@@ -27,5 +28,6 @@ class Station:
     health: Health
     resting: Resting
     board: Board
+    worklog: Worklog
     log: Logger
     stop: threading.Event

@@ -72,6 +72,7 @@ class Taking(Lane):
             self.may_work = False
             self._at.resting.begin(as_machine_trouble(error, "cannot look for tasks"))
         if not self.may_work:
+            self._at.worklog.looked(found=False)  # what waits now is not for this node
             self.give_back()
             return self._poll_seconds
         self._drop_lost()
@@ -164,11 +165,13 @@ class Taking(Lane):
                 claim = self._claim(ticket.task_id)
                 self._choosing.taken(ticket, by_us=claim is not None)
                 if claim:
+                    self._at.worklog.looked(found=True)
                     self._bring(claim)
                     return True
         except OSError as error:
             self._at.resting.begin(as_machine_trouble(error, "cannot look for tasks"))
             return False
+        self._at.worklog.looked(found=False)
         if self._fetched.is_wanted:
             self._at.board.stands(Doing(NodeState.IDLE))
         return False
@@ -203,8 +206,10 @@ class Taking(Lane):
                 return
             started = time.monotonic()
             try:
-                self._at.hauling.bring(claim, lambda done, size: self._told(claim, done, size))
-                self._bring_segments(claim)
+                with self._at.worklog.fetching():
+                    came = self._at.hauling.bring(claim, lambda done, size: self._told(claim, done, size))
+                    self._bring_segments(claim)
+                self._at.worklog.fetched(came)
             finally:
                 self._at.board.carried(Direction.FETCHING)
             if self._at.hauling.is_far:

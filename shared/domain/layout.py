@@ -130,6 +130,20 @@ class Layout:
         return self.farm / "logs"
 
     @property
+    def figures(self) -> Path:
+        """What the nodes did, a folder for each day."""
+        return self.farm / "figures"
+
+    def figures_of(self, day: str, node: str) -> Path:
+        """What a node did on a day, as ISO 8601 writes it (UTC)."""
+        return self.figures / day / f"{node}.jsonl"
+
+    @property
+    def figures_record(self) -> Path:
+        """The figures of the farm and of each node, as the main worker has last counted them."""
+        return self.farm / "figures.json"
+
+    @property
     def main_lock(self) -> Path:
         return self.locks / "main_worker.lock"
 

@@ -101,6 +101,15 @@ class LocalTree:
             else:
                 write_hint(self._at(path), content)
 
+    def extend(self, path: PurePosixPath, offset: int, content: bytes) -> None:
+        with _told("write", path):
+            handle = os.open(self._at(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            with os.fdopen(handle, "wb") as stream:
+                stream.seek(offset)
+                stream.write(content)
+                stream.flush()
+                os.fsync(handle)
+
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         old, new = self._at(source), self._at(target)
         with _told("move something to", target):

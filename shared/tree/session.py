@@ -202,10 +202,10 @@ class Session(SFTPClient):
         while not flight.is_empty:
             yield self._written(flight)
 
-    def write(self, handle: bytes, content: bytes) -> None:
-        """Write a whole small file."""
+    def write(self, handle: bytes, content: bytes, offset: int = 0) -> None:
+        """Write a whole small file, or what comes from an offset on."""
         blocks = (content[start : start + BLOCK] for start in range(0, len(content), BLOCK))
-        for _ in self.write_from(handle, 0, blocks):
+        for _ in self.write_from(handle, offset, blocks):
             pass
 
     def fsync(self, handle: bytes, size: int = 0) -> None:

@@ -144,6 +144,17 @@ class SftpTree:
         with _told("write", path):  # doing it twice is doing it once
             self._decide(request, judge, f"writing {path}")
 
+    def extend(self, path: PurePosixPath, offset: int, content: bytes) -> None:
+        at = self._at(path)
+
+        def request(session: Session) -> None:
+            with session.opened(at, How.WRITE | How.CREATE) as handle:
+                session.write(handle, content, offset)
+                session.fsync(handle)
+
+        with _told("write", path):
+            self._link.ask(request, f"writing {path}")
+
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         old, new = self._at(source), self._at(target)
         doubted = False

@@ -148,6 +148,16 @@ class Tree(Protocol):
             NotThere: its folder does not exist.
         """
 
+    def extend(self, path: PurePosixPath, offset: int, content: bytes) -> None:
+        """Write behind what a file holds, durably, and make the file where there is none.
+
+        For a file with one writer, who knows its length `offset`: where an answer was lost the same can be written
+        once more. A reader may meet a part of it.
+
+        Raises:
+            NotThere: its folder does not exist.
+        """
+
     def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
         """Give a file or folder a name that must be free, by one rename; nothing is ever replaced.
 

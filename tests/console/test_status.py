@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from console.snapshot import Snapshot, take_snapshot
 from console.status import lines
+from shared.domain.figures import Counts
 from shared.domain.layout import Layout, reason_of
+from shared.records.figures import FiguresLine
 
 
 def snapshot(**changes: object) -> Snapshot:
@@ -71,3 +74,18 @@ def test_a_failed_task_is_told_with_the_way_to_try_it_again(layout: Layout, fail
     said = list(lines(take_snapshot(layout)))
     assert "  failed      Fantasy/Dragon Flight/Chapter 1: It failed." in said
     assert any("reelmill retry CATEGORY/STORY/CHAPTER" in line for line in said)
+
+
+def test_the_figures_are_told_of_the_farm_and_of_each_node(layout: Layout) -> None:
+    """Counted from what the nodes wrote, where no main worker runs."""
+    assert not any("Figures" in line for line in lines(take_snapshot(layout)))
+    line = FiguresLine.of(time.time(), Counts(rendering=30, starved=10, exposed=4, finished=2, render_seconds=30))
+    path = layout.figures_of(line.at[:10], "attic")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(line.to_line())
+    said = list(lines(take_snapshot(layout)))
+    (head,) = [number for number, words in enumerate(said) if words.startswith("Figures")]
+    assert said[head].split() == ["Figures", "USED", "RENDER", "TASKS/H", "IO"]
+    assert said[head + 1].split()[:6] == ["last", "hour", "75", "%", "15.0", "s"]
+    (node,) = [words for words in said if words.startswith("  attic")]
+    assert node.endswith("2.0 s")

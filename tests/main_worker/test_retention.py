@@ -306,3 +306,13 @@ def test_what_cannot_be_deleted_is_told_and_does_not_stop_the_others(
     layout.removed.unlink()
     layout.removed.mkdir()
     assert sweep() == 2
+
+
+def test_days_of_figures_go_after_their_time(layout: Layout, sweep: Callable[..., int]) -> None:
+    """Counted from their end; what is no day is not ours."""
+    for day in ("2026-11-12", "2026-11-13", "mine"):
+        (layout.figures / day).mkdir(parents=True)
+        (layout.figures / day / "a.jsonl").write_bytes(b"")
+    assert sweep(Settings(figures_days=7)) == 1
+    assert sorted(path.name for path in layout.figures.iterdir()) == ["2026-11-13", "mine"]
+    assert sweep(Settings(figures_days=0), far_future()) == 0

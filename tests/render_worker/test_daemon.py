@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.render import RenderRecord
 from shared.store import Store
+from shared.tally import Tally
 
 AddTask = Callable[..., str]
 StartWorker = Callable[..., "subprocess.Popen[bytes]"]
@@ -570,3 +572,23 @@ def test_tasks_of_a_profile_that_a_node_cannot_encode_are_left_to_others(
     lines = [line for line in said() if "event=profile_left_out" in line]
     assert len(lines) == 1
     assert 'Leaving videos of the profile \\"mac\\" to other nodes: profiles.mac.encoder' in lines[0]
+
+
+def test_a_worker_writes_down_what_it_did(
+    farm: Layout,
+    add_task: Callable[..., str],
+    start_worker: Callable[..., subprocess.Popen[bytes]],
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    """A line for the task, with the time it was rendered; the figures follow."""
+    task_id = add_task()
+    worker = start_worker(worker__node="a")
+    wait_until(lambda: farm.task(TaskState.FINISHED, task_id).exists())
+    worker.terminate()
+    worker.wait()
+    tally = Tally(farm)
+    tally.look(time.time())
+    found = tally.record(time.time()).nodes["a"]["hour"]
+    assert (found.finished, found.failed, tally.damaged) == (1, 0, 0)
+    assert found.avg_render_time
+    assert found.render_utilization

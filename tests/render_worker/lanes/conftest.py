@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ from render_worker.lanes.station import Station
 from render_worker.pace import Pace
 from render_worker.pulse import Pulse
 from render_worker.ways import Ways
+from render_worker.worklog import Worklog
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
 from shared.domain.task import DEFAULT_PROFILE
 from shared.log import Logger, open_log
@@ -75,6 +77,7 @@ class FarNode:
             health=Health(self.store, "far", lambda: 0.0),
             resting=self.resting,
             board=self.board,
+            worklog=Worklog(time.monotonic),
             log=self.log,
             stop=self.stop,
         )

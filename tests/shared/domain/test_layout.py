@@ -45,6 +45,8 @@ TASK = "5f0c0000-0000-5000-8000-000000000000"
         (LAYOUT.invalid, "trash/invalid"),
         (LAYOUT.config, "config.toml"),
         (LAYOUT.lease, ".farm/lease.json"),
+        (LAYOUT.figures_of("2026-11-27", "a"), ".farm/figures/2026-11-27/a.jsonl"),
+        (LAYOUT.figures_record, ".farm/figures.json"),
         (LAYOUT.main_lock, ".farm/locks/main_worker.lock"),
         (LAYOUT.main_record, ".farm/main_worker.json"),
         (LAYOUT.node_record("a"), ".farm/nodes/a.json"),

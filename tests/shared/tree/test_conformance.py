@@ -460,3 +460,17 @@ def test_two_that_race_for_a_name_have_one_winner(place: Place) -> None:
         for thread in threads:
             thread.join()
         assert sorted(won) == ["create", "move"]
+
+
+def test_a_file_is_extended_where_its_writer_says(place: Place) -> None:
+    """It is made where there is none; the same written once more, as after a lost answer, changes nothing."""
+    path = P(".farm/lines")
+    place.tree.extend(path, 0, b"one\n")
+    for _ in range(2):
+        place.tree.extend(path, 4, BIG)
+    place.tree.extend(path, 4 + len(BIG), b"end\n")
+    assert (place.root / path).read_bytes() == b"one\n" + BIG + b"end\n"
+    with pytest.raises(NotThere):
+        place.tree.extend(P(".farm/no folder/lines"), 0, b"one\n")
+    with pytest.raises(OutsideRoot):
+        place.tree.extend(P("../lines"), 0, b"one\n")
