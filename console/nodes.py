@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
-from console.snapshot import NodeView, nodes
+from console.snapshot import NodeView, lost, lost_words, nodes
 from console.tables import clock, table
 
 _GIGA = 1e9
@@ -20,7 +20,10 @@ _GIGA = 1e9
 @plain_errors
 def nodes_command(given_root: Path | None, config: Path | None, *, as_json: bool) -> None:  # noqa: ARG001 - all take --config
     """List the render workers: what each does, how fast it is, and what is wrong with it."""
-    found = nodes(chosen_root(given_root))
+    layout = chosen_root(given_root)
+    found = nodes(layout)
+    if words := lost_words(lost(layout)):
+        click.echo(f"reelmill: {words}", err=True)
     if as_json:
         show_json([node.model_dump(mode="json", by_alias=True) for node in found])
     elif not found:
