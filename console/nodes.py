@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
-from console.snapshot import NodeView, figures, is_main_running, nodes
+from console.snapshot import NodeView, figures, is_main_running, lost, lost_words, nodes
 from console.tables import FIGURE_HEADS, clock, figure_cells, table
 from shared.domain.figures import Figures
 
@@ -24,6 +24,8 @@ def nodes_command(given_root: Path | None, config: Path | None, *, as_json: bool
     layout = chosen_root(given_root)
     found = nodes(layout)
     measured = figures(layout, main_running=is_main_running(layout)).nodes
+    if words := lost_words(lost(layout)):
+        click.echo(f"reelmill: {words}", err=True)
     if as_json:
         show_json(
             [

@@ -15,9 +15,10 @@ import click
 from pydantic import BaseModel
 
 from shared.config import load_config
-from shared.domain.errors import ReelmillError, RootError
+from shared.domain.errors import MachineTrouble, ReelmillError, RootError
 from shared.domain.layout import Layout
-from shared.process import EXIT_USAGE, config_path, open_root
+from shared.files import as_machine_trouble
+from shared.process import EXIT_FAILED, EXIT_USAGE, config_path, open_root
 from shared.sharing import set_umask
 
 P = ParamSpec("P")
@@ -41,17 +42,27 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def plain_errors(command: Command[P, R]) -> Command[P, R]:
-    """Errors raised on purpose are shown as one message, without a trace, with exit status 2."""
+    """Errors raised on purpose, and the machine's, are shown as one message, without a trace.
+
+    The exit status is 1 where the machine is at fault, so that whoever started the command may try again, else 2.
+    """
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except ReelmillError as error:
-            click.echo(f"reelmill: {error}", err=True)
-            sys.exit(EXIT_USAGE)
+        except BrokenPipeError:  # whoever read has had enough: click ends quietly
+            raise
+        except (OSError, ReelmillError) as error:
+            click.echo(f"reelmill: {in_words(error)}", err=True)
+            sys.exit(EXIT_FAILED if isinstance(error, OSError | MachineTrouble) else EXIT_USAGE)
 
     return guarded
+
+
+def in_words(error: OSError | ReelmillError) -> str:
+    """What went wrong with a root, as people are told."""
+    return str(as_machine_trouble(error, "the root cannot be read") if isinstance(error, OSError) else error)
 
 
 def chosen_root(given: Path | None) -> Layout:
@@ -95,6 +106,7 @@ def places(layout: Layout, word: str) -> list[Path]:
     return list(dict.fromkeys(Path(os.path.abspath(base / word)) for base in (Path.cwd(), layout.root)))  # noqa: PTH100 - links stay links
 
 
-def show_json(value: BaseModel | dict[str, Any] | list[dict[str, Any]]) -> None:
+def show_json(value: BaseModel | dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:
+    """Print a value as JSON; without an indent, on one line."""
     plain = value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
-    click.echo(json.dumps(plain, indent=2, ensure_ascii=True))
+    click.echo(json.dumps(plain, indent=indent, ensure_ascii=True))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console.readmes import README_TEXTS
+from console.snapshot import Snapshot
 from console.units import Place, units_of
 from shared.config_text import default_text
 from shared.domain.layout import Layout
@@ -73,6 +74,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, record in _SCHEMAS.items():
         schema = record.model_json_schema(by_alias=True)
         yield Path("docs/schema", f"{name}.json"), json.dumps(schema, indent=2) + "\n"
+    status = Snapshot.model_json_schema(by_alias=True, mode="serialization")
+    yield Path("docs/schema/status.json"), json.dumps(status, indent=2) + "\n"
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from shared.domain.task import TaskState
 from shared.lifesign import is_free
 from shared.nodes import is_gone_here
 from shared.orders import Orders
+from shared.process import check_root
 from shared.records.figures import FiguresRecord
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
 from shared.records.node import NodeRecord
@@ -72,6 +73,9 @@ class Snapshot(_Shown):
     """The farm at one moment."""
 
     root: str
+    lost: tuple[str, ...] = Field(
+        (), description="Folders whose filesystems are not mounted; what lies in them is not counted."
+    )
     main_running: bool
     main_state: str | None
     trouble: str | None
@@ -94,6 +98,10 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
 
     Args:
         most_rejected: how many rejected drops to tell of; each costs reading its explanation.
+
+    Raises:
+        RootError: the root has gone, or is none.
+        OSError: it cannot be reached.
     """
     store = Store(layout)
     running = is_main_running(layout)
@@ -119,6 +127,7 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
         failed=tasks(layout, store, TaskState.FAILED, newest(layout, store, TaskState.FAILED, MOST_FAILED)),
         rejected=_newest_rejected(layout, rejected, most_rejected),
+        lost=lost(layout),
     )
 
 
@@ -134,6 +143,24 @@ def figures(layout: Layout, *, main_running: bool) -> FiguresRecord:
     tally, now = Tally(layout), time.time()
     tally.look(now)
     return tally.record(now)
+
+
+def lost(layout: Layout) -> tuple[str, ...]:
+    """Folders of the root whose filesystems are not mounted.
+
+    It is asked after all was read: a root that vanished meanwhile must not look like an empty one.
+
+    Raises:
+        RootError: the root has gone, or is none.
+        OSError: it cannot be reached.
+    """
+    return tuple(sorted(f"{layout.relative(folder)}/" for folder in check_root(layout)))
+
+
+def lost_words(folders: Iterable[str]) -> str:
+    """What people are told of lost filesystems; nothing where none are lost."""
+    names = ", ".join(folders)
+    return f"{names} should be mounted and is not there: what lies in it is not counted" if names else ""
 
 
 def newest(layout: Layout, store: Store, state: TaskState, most: int) -> list[str]:

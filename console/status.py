@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from console.live import named
-from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
-from console.snapshot import NodeView, Snapshot, take_snapshot
+from console.options import chosen_root, config_option, in_words, json_option, plain_errors, root_option, show_json
+from console.snapshot import NodeView, Snapshot, lost_words, take_snapshot
 from console.tables import FIGURE_HEADS, figure_cells, table
 from console.why import why
+from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
@@ -19,6 +24,7 @@ from shared.records.figures import FiguresRecord
 from shared.store import Store
 
 _MOST_REJECTED = 10
+_WATCH_SECONDS = 2.0  # a look at a very large farm takes one
 
 
 @click.command("status")
@@ -26,17 +32,65 @@ _MOST_REJECTED = 10
 @config_option
 @json_option
 @click.option("--why", "task", metavar="TASK", help="Why this task is where it is: its id, or category/story/chapter.")
+@click.option("--watch", "watched", is_flag=True, help="Say it again every two seconds, until Ctrl-C.")
 @plain_errors
-def status(given_root: Path | None, config: Path | None, task: str | None, *, as_json: bool) -> None:  # noqa: ARG001 - all take --config
-    """Say what the farm is doing, and why what waits is waiting."""
-    if task:
-        click.echo("\n".join(_why_lines(chosen_root(given_root), task)))
-        return
-    snapshot = take_snapshot(chosen_root(given_root), most_rejected=_MOST_REJECTED)
-    if as_json:
-        show_json(snapshot)
+def status(given_root: Path | None, config: Path | None, task: str | None, *, as_json: bool, watched: bool) -> None:  # noqa: ARG001 - all take --config
+    """Say what the farm is doing, and why what waits is waiting.
+
+    With --watch a terminal shows it anew each time, a pipe gets one block after another, and with --json one line.
+    """
+    layout = chosen_root(given_root)
+    if task and (watched or as_json):
+        raise click.UsageError("--why goes with neither --watch nor --json")
+    if watched:
+        _watch(layout, as_json=as_json)
+    elif task:
+        click.echo("\n".join(_why_lines(layout, task)))
+    elif as_json:
+        show_json(_look(layout))
     else:
-        click.echo("\n".join(lines(snapshot)))
+        click.echo("\n".join(lines(_look(layout))))
+
+
+def _look(layout: Layout) -> Snapshot:
+    return take_snapshot(layout, most_rejected=_MOST_REJECTED)
+
+
+def _watch(layout: Layout, *, as_json: bool) -> None:
+    """Say it again and again; Ctrl-C is how it ends, and no failure. A root that has gone may come back."""
+    screen = Console()
+    try:
+        if as_json:
+            while True:
+                _show_line(layout)
+                time.sleep(_WATCH_SECONDS)
+        elif screen.is_terminal:
+            with Live(_block(layout), console=screen, screen=True, auto_refresh=False) as live:
+                while True:
+                    live.update(_block(layout), refresh=True)
+                    time.sleep(_WATCH_SECONDS)
+        else:
+            while True:
+                click.echo(f"{_block(layout)}\n")
+                time.sleep(_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        pass
+
+
+def _block(layout: Layout) -> Text:
+    head = f"{time.strftime('%H:%M:%S')}  {readable(str(layout.root))}"
+    try:
+        said = "\n".join(lines(_look(layout)))
+    except (OSError, ReelmillError) as error:
+        said = f"reelmill: {readable(in_words(error))}"
+    return Text(f"{head}\n{said}", no_wrap=True, overflow="ellipsis")
+
+
+def _show_line(layout: Layout) -> None:
+    try:
+        show_json(_look(layout), indent=None)
+    except (OSError, ReelmillError) as error:
+        click.echo(f"reelmill: {in_words(error)}", err=True)
 
 
 def _why_lines(layout: Layout, word: str) -> Iterator[str]:
@@ -48,6 +102,8 @@ def _why_lines(layout: Layout, word: str) -> Iterator[str]:
 def lines(snapshot: Snapshot) -> Iterator[str]:
     """The snapshot in words; names from outside cannot upset the terminal."""
     counts = snapshot.counts
+    if words := lost_words(snapshot.lost):
+        yield f"Not mounted   {readable(words)}"
     yield from _main_lines(snapshot)
     if pause := snapshot.farm_pause:
         words = f": {readable(pause.why)}" if pause.why else ""
@@ -118,10 +174,5 @@ def _node_line(node: NodeView) -> str:
     if node.running is False:
         return f"{record.node}: not running any more"
     if node.verdict:
-        return f"{record.node}: {node.verdict}"
-    if record.percent is None:
-        why = f": {readable(record.why)}" if record.why else ""
-        return f"{record.node}: {readable(record.state)}{why}"
-    left = f", {record.eta_seconds:.0f} s left" if record.eta_seconds is not None else ""
-    speed = f" at {record.fps:.0f} fps" if record.fps else ""
-    return f"{record.node}: {record.phase} {readable(record.label or '')} {record.percent:.0f} %{speed}{left}"
+        return f"{record.node}: {readable(node.verdict)}"
+    return f"{record.node}: {readable(record.words)}"

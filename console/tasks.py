@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
-from console.snapshot import TaskView, newest, tasks
+from console.snapshot import TaskView, lost, lost_words, newest, tasks
 from console.tables import clock, table
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
@@ -37,6 +37,8 @@ def tasks_command(word: str | None, limit: int, given_root: Path | None, config:
     store = Store(layout)
     wanted = [_WORDS[word]] if word else list(_WORDS.values())
     found = {state: list(_listed(layout, store, state, limit)) for state in wanted}
+    if words := lost_words(lost(layout)):
+        click.echo(f"reelmill: {words}", err=True)
     if as_json:
         show_json([view.model_dump(mode="json") for views in found.values() for view in views])
         return

@@ -22,22 +22,31 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from console.cancel import cancel_all
 from console.history import events
-from console.options import config_option, plain_errors, root_option, root_to_change, user_name
-from console.snapshot import NodeView, Snapshot, take_snapshot
+from console.live import LiveTask
+from console.options import config_option, in_words, plain_errors, root_option, root_to_change, user_name
+from console.retry import chosen, put_back
+from console.snapshot import NodeView, Snapshot, TaskView, lost_words, take_snapshot, tasks
 from console.tables import clock
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
+from shared.domain.task import TaskState
 from shared.orders import Orders
 from shared.queue import Queue
 from shared.records.orders import Order
-from shared.records.record import RecordError, utc_now
+from shared.records.record import utc_now
 from shared.store import Store
 
 _SECONDS = 1.0
-_MOST_WAITING, _MOST_EVENTS = 8, 8
-_KEYS = "p pause the farm   r resume   ↑↓ choose a node   n pause or resume it   d drain it   q quit"
+_MOST_WAITING, _MOST_FAILED, _MOST_EVENTS = 12, 8, 8
+_ROWS_BEFORE = 4  # the chosen one
+_KEYS = {
+    "nodes": "p pause the farm  r resume  ↑↓ choose a node  n pause or resume it  d drain it  Tab to the tasks  q quit",
+    "tasks": "p pause the farm  r resume  ↑↓ choose a task  c cancel it  t try it again  Tab to the nodes  q quit",
+}
+_TITLES = {TaskState.PROCESSING: "rendering", TaskState.WAITING: "waiting", TaskState.FAILED: "failed"}
 
 
 class NoTerminal(ReelmillError):
@@ -72,29 +81,75 @@ class View:
         self._store = Store(layout)
         self._queue = Queue(self._store)
         self._chosen = 0
+        self._side = "nodes"
+        self._task_id = ""
+        self._asked: TaskView | None = None
         self._said = ""
         self._snapshot = take_snapshot(layout)
+        self._tasks: tuple[TaskView, ...] = ()
 
     def press(self, key: str) -> None:
         """Do what a key stands for; what came of it stands in the last line."""
+        try:
+            if self._asked:
+                self._answered(self._asked, key)
+            elif key == "\t":
+                self._side = "tasks" if self._side == "nodes" else "nodes"
+            elif self._side == "tasks" and key in ("up", "down", "c", "t"):
+                self._press_for_task(key)
+            else:
+                self._press_for_nodes(key)
+        except (OSError, ReelmillError) as error:
+            self._said = readable(in_words(error))
+
+    def _press_for_nodes(self, key: str) -> None:
         order = Order(by=user_name(), when=utc_now())
         node = self._node()
-        try:
-            if key == "p":
-                self._orders.pause(order)
-                self._said = "The farm takes no more tasks."
-            elif key == "r":
-                self._orders.resume()
-                self._said = "The farm takes tasks."
-            elif key in ("up", "down"):
-                self._chosen += 1 if key == "down" else -1
-            elif key == "n" and node:
-                self._said = self._toggle(node, order)
-            elif key == "d" and node:
-                self._orders.drain(order, node.record.node)
-                self._said = f"{node.record.node} finishes what it renders, and ends."
-        except (OSError, RecordError) as error:
-            self._said = readable(str(error))
+        if key == "p":
+            self._orders.pause(order)
+            self._said = "The farm takes no more tasks."
+        elif key == "r":
+            self._orders.resume()
+            self._said = "The farm takes tasks."
+        elif self._side == "nodes" and key in ("up", "down"):
+            self._chosen += 1 if key == "down" else -1
+        elif self._side == "nodes" and key == "n" and node:
+            self._said = self._toggle(node, order)
+        elif self._side == "nodes" and key == "d" and node:
+            self._orders.drain(order, node.record.node)
+            self._said = f"{node.record.node} finishes what it renders, and ends."
+
+    def _press_for_task(self, key: str) -> None:
+        task = self._task()
+        if task is None:
+            self._said = "There is no task to choose."
+        elif key in ("up", "down"):
+            place = self._tasks.index(task) + (1 if key == "down" else -1)
+            self._task_id = self._tasks[min(max(place, 0), len(self._tasks) - 1)].task_id
+        elif key == "t" and task.state == TaskState.FAILED.value:
+            (done,) = put_back(self._layout, chosen(self._layout, [task.task_id]), user_name()).items
+            self._said = readable(f"{task.label}: {done.outcome}{f', {done.why}' if done.why else ''}")
+        elif key == "t":
+            self._said = "Only a failed task is tried again."
+        elif task.state == TaskState.FAILED.value:
+            self._said = "It has failed already; there is nothing to cancel."
+        else:
+            self._asked = task
+            self._said = readable(f"Give up {task.label}? y gives it up, any other key keeps it.")
+
+    def _answered(self, task: TaskView, key: str) -> None:
+        """The answer holds for the task that was asked about, whatever has moved on the screen since."""
+        self._asked = None
+        if key != "y":
+            self._said = readable(f"{task.label} was kept.")
+            return
+        live = LiveTask(task.task_id, task.label, TaskState(task.state))
+        (done,) = cancel_all(self._layout, [live], user_name(), "").items
+        self._said = readable(f"{task.label}: {done.outcome}{f', {done.why}' if done.why else ''}")
+
+    def _task(self) -> TaskView | None:
+        """The chosen task; one that is not listed any more gives way to the first."""
+        return next((task for task in self._tasks if task.task_id == self._task_id), next(iter(self._tasks), None))
 
     def _toggle(self, node: NodeView, order: Order) -> str:
         name = node.record.node
@@ -111,17 +166,22 @@ class View:
 
     def render(self) -> RenderableType:
         """The screen as it is now."""
-        self._snapshot = snapshot = take_snapshot(self._layout)
+        try:
+            self._snapshot = snapshot = take_snapshot(self._layout)
+            self._tasks = tuple(self._listed(snapshot))
+            ended = self._events()
+        except (OSError, ReelmillError) as error:  # it may come back; what it held is not known until then
+            return Text(f"{readable(in_words(error))}\n\nq quit", style="red")
         self._node()
         screen = Screen()
         screen.split_column(
             Screen(self._head(snapshot), size=4),
             Screen(Panel(self._nodes(snapshot), title="Nodes"), ratio=2),
             Screen(name="below", ratio=2),
-            Screen(Text(f"{self._said}\n{_KEYS}", overflow="ellipsis"), size=2),
+            Screen(Text(f"{self._said}\n{_KEYS[self._side]}", overflow="ellipsis"), size=2),
         )
         screen["below"].split_row(
-            Screen(Panel(self._waiting(), title="Queue")), Screen(Panel(self._events(), title="Ended last"))
+            Screen(Panel(self._task_rows(), title="Tasks")), Screen(Panel(ended, title="Ended last"))
         )
         return screen
 
@@ -133,7 +193,7 @@ class View:
             f"{counts['tasks']} waiting, {counts['processing']} processing, {counts['output']} finished, "
             f"{counts['trash/failed']} failed, {counts['trash/invalid']} drops rejected"
         )
-        trouble = Text(readable(snapshot.trouble or ""), style="red")
+        trouble = Text(readable(lost_words(snapshot.lost) or snapshot.trouble or ""), style="red")
         when = f"{time.strftime('%H:%M:%S')}  {readable(snapshot.root)}"
         return Group(Text(when), Text(f"Main worker {main}{paused}"), Text(tasks), trouble)
 
@@ -143,7 +203,7 @@ class View:
             grid.add_column(ratio=2 if column == 2 else None, no_wrap=True)  # noqa: PLR2004 - the bar
         for number, node in enumerate(snapshot.nodes):
             record = node.record
-            mark = "›" if number == self._chosen else " "
+            mark = "›" if number == self._chosen and self._side == "nodes" else " "
             words = node.verdict or record.label or record.why or ""
             left = f"{clock(record.eta_seconds)} left" if record.eta_seconds is not None else ""
             speed = f"{record.fps:.0f} fps" if record.fps else ""
@@ -152,11 +212,24 @@ class View:
             grid.add_row(f"{mark} {record.node}", state, bar, f"{speed} {left}", Text(readable(words)))
         return grid if snapshot.nodes else Text("No render worker runs; start one with: reelmill render")
 
-    def _waiting(self) -> RenderableType:
+    def _listed(self, snapshot: Snapshot) -> Iterator[TaskView]:
+        """What is rendered, what waits in its order, and what failed last."""
+        yield from snapshot.processing
         self._queue.look()
+        ids = [ticket.task_id for ticket in islice(self._queue.tasks(), _MOST_WAITING)]
+        waiting = {task.task_id: task for task in tasks(self._layout, self._store, TaskState.WAITING, ids)}
+        yield from (waiting[task_id] for task_id in ids if task_id in waiting)
+        yield from snapshot.failed[:_MOST_FAILED]
+
+    def _task_rows(self) -> RenderableType:
+        """As many rows around the chosen one as a small screen has."""
         grid = Table.grid(padding=(0, 2))
-        for ticket in islice(self._queue.tasks(), _MOST_WAITING):
-            grid.add_row(f"{ticket.priority:>3}", Text(readable(ticket.story)), ticket.task_id[:8])
+        chosen_task = self._task()
+        place = self._tasks.index(chosen_task) if chosen_task else 0
+        for task in self._tasks[max(0, place - _ROWS_BEFORE) :]:
+            mark = "›" if task is chosen_task and self._side == "tasks" else " "
+            state = _TITLES[TaskState(task.state)]
+            grid.add_row(f"{mark} {state}", Text(readable(task.label)), task.task_id[:8])
         return grid
 
     def _events(self) -> RenderableType:

@@ -91,7 +91,7 @@ def open_root(path: Path) -> Layout:
     """
     layout = Layout(path.absolute())
     try:
-        _complete(layout, path)
+        _complete(layout)
     except (FileExistsError, NotADirectoryError) as error:
         raise RootError(f"{error.filename} cannot be made: {error.strerror}") from error
     except OSError as error:
@@ -99,13 +99,27 @@ def open_root(path: Path) -> Layout:
     return layout
 
 
-def _complete(layout: Layout, given: Path) -> None:
+def check_root(layout: Layout) -> frozenset[Path]:
+    """Look whether a root is there; returns the folders of it whose filesystems are lost, as ``lost_mounts`` does.
+
+    Raises:
+        RootError: the folder is missing or is no project root.
+        OSError: it cannot be reached.
+    """
     if not is_folder(layout.root):
-        raise RootError(f"there is no folder {layout.root}; make a project root with: reelmill init {given}")
-    missing = [folder for folder in (layout.raw, *layout.folders()) if not os.path.isdir(folder)]  # noqa: PTH112
-    lost = lost_mounts(layout) if missing else frozenset()
+        raise RootError(f"there is no folder {layout.root}; make a project root with: reelmill init {layout.root}")
+    lost = lost_mounts(layout)
     if layout.raw not in lost and not is_folder(layout.raw):
-        raise RootError(f"{layout.root} is not a project root (it has no raw/); make one with: reelmill init {given}")
+        raise RootError(
+            f"{layout.root} is not a project root (it has no raw/): mount what should be there, or make a new root "
+            f"with: reelmill init {layout.root}"
+        )
+    return lost
+
+
+def _complete(layout: Layout) -> None:
+    lost = check_root(layout)
+    missing = [folder for folder in layout.folders() if not os.path.isdir(folder)]  # noqa: PTH112
     for folder in layout.kinds():
         if os.path.islink(folder):  # noqa: PTH114 - False where it cannot be reached
             raise RootError(

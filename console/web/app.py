@@ -17,6 +17,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from console.history import Event, events
 from console.logs import Tail, latest
+from console.options import in_words
 from console.show import Shown, shown
 from console.web.guard import COOKIE
 from console.web.live import Live
@@ -27,7 +28,6 @@ from console.web.view import Looking, Video, View
 from console.where import Whereabouts, whereabouts
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
-from shared.files import as_machine_trouble
 from shared.records.record import RecordError
 from shared.store import Store
 from shared.version import PROGRAM
@@ -131,7 +131,7 @@ def _event(looking: Looking) -> str:
     try:
         return f"data: {plain_text(looking.look().model_dump(mode='json', by_alias=True))}\n\n"
     except (OSError, ReelmillError) as error:
-        return f"event: unreachable\ndata: {plain_text(_words(error))}\n\n"
+        return f"event: unreachable\ndata: {plain_text(in_words(error))}\n\n"
 
 
 async def _events(live: Live) -> AsyncIterator[str]:
@@ -140,9 +140,6 @@ async def _events(live: Live) -> AsyncIterator[str]:
             yield event or ": alive\n\n"
 
 
-def _words(error: Exception) -> str:
-    return str(as_machine_trouble(error, "the root cannot be read") if isinstance(error, OSError) else error)
-
-
 async def _unreachable(_request: Request, error: Exception) -> Response:
-    return PlainJSON({"detail": _words(error)}, 503)
+    words = in_words(error) if isinstance(error, OSError | ReelmillError) else str(error)
+    return PlainJSON({"detail": words}, 503)
