@@ -117,21 +117,30 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
     )
     if snapshot.figures:
         yield from _figure_lines(snapshot.figures)
-    for task in snapshot.failed:
-        yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
-    yield from _more(counts["trash/failed"] - len(snapshot.failed), "failed earlier")
-    if snapshot.failed:
-        yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
+    yield from _failed_lines(snapshot)
     for drop in snapshot.pending:
         yield f"  {drop.doing:<11} {readable(drop.drop)}"
     yield from _more(snapshot.pending_count - len(snapshot.pending), "drops in raw/")
     for voice in snapshot.waiting_voices:
         yield f"  waiting     {readable(voice.voice)}: {readable(voice.reason)}"
     yield from _more(snapshot.waiting_count - len(snapshot.waiting_voices), "voices waiting")
-    yield f"Rejected      {counts['trash/invalid']} drops (reasons in trash/invalid/)"
+    yield from _rejected_lines(snapshot)
+
+
+def _failed_lines(snapshot: Snapshot) -> Iterator[str]:
+    for task in snapshot.failed:
+        yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
+    yield from _more(snapshot.counts["trash/failed"] - len(snapshot.failed), "failed earlier")
+    if snapshot.failed:
+        yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
+
+
+def _rejected_lines(snapshot: Snapshot) -> Iterator[str]:
+    count = snapshot.counts["trash/invalid"]
+    yield f"Rejected      {count} drops (reasons in trash/invalid/)"
     for rejected in snapshot.rejected:
         yield f"  rejected    {readable(PurePosixPath(rejected.now).name)}: {readable(rejected.reason or '')}"
-    yield from _more(counts["trash/invalid"] - len(snapshot.rejected), "rejected earlier")
+    yield from _more(count - len(snapshot.rejected), "rejected earlier")
     if snapshot.rejected:
         yield "              try one again, mended or not, with: reelmill retry NAME"
 
