@@ -20,6 +20,7 @@ from shared.records.reason import Reason
 from shared.records.record import RecordError, utc_now
 from shared.settings import HEARTBEATS_PER_LEASE
 from shared.store import Store
+from shared.tree.tree import Unreachable
 from shared.version import PROGRAM, RULES
 
 _ADVICE_DEAD = "Read attempts/ and stderr.log here; what kills workers is usually a lack of memory."
@@ -57,7 +58,12 @@ class Recovery:
             except (OSError, RecordError) as error:  # the others must not wait for it
                 self._complain(f"Cannot look after task {task_id}: {error}")
         for leftover in self._names(self.store.layout.removed):
-            self.store.tree.remove_tree(self.store.at(self.store.layout.removed / leftover))
+            try:
+                self.store.tree.remove_tree(self.store.at(self.store.layout.removed / leftover))
+            except Unreachable:
+                raise
+            except OSError as error:
+                self._complain(f"Cannot delete .farm/removed/{leftover}: {error}")
         held = set(self.store.ids(TaskState.PROCESSING))
         orphans = {name for name in self._names(self.store.layout.locks) if _is_orphan(name, held)}
         for name in orphans:
