@@ -369,6 +369,23 @@ def test_top_shows_the_farm_and_its_keys_work(
     assert Orders(layout).read("a").drain is not None
 
 
+def test_top_cancels_and_retries_the_chosen_task(
+    store: Store, add_task: Add, fail_task: Add, top: Callable[..., str]
+) -> None:
+    """It asks before it gives a task up; any other key than y keeps it."""
+    waits, failed = add_task(titles=(), chapter="1"), fail_task(titles=(), chapter="2")
+    top("q quit")
+    top("Tab to the nodes", b"\t")
+    top("Give up fantasy/dragon_flight/1?", b"c")
+    top("was kept", b"n")
+    assert store.find(waits) is TaskState.WAITING
+    top("fantasy/dragon_flight/2: retried", b"\x1b[Bt")
+    assert store.find(failed) is TaskState.WAITING
+    top("Give up fantasy/dragon_flight/1?", b"\x1b[A\x1b[Ac")
+    top("fantasy/dragon_flight/1: cancelled", b"y")
+    assert store.find(waits) is TaskState.FAILED
+
+
 def test_top_needs_a_terminal(layout: Layout) -> None:
     """A pipe is told what to use instead."""
     done = reelmill(layout, "top")

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from console.cli import main
 from console.snapshot import Snapshot, take_snapshot
 from console.status import lines
+from shared.domain.errors import RootError
 from shared.domain.figures import Counts
 from shared.domain.layout import Layout, reason_of
 from shared.records.figures import FiguresLine
+from shared.records.mounts import MountsRecord
+
+REPOSITORY = Path(__file__).parents[2]
+REELMILL = str(Path(sys.executable).with_name("reelmill"))
 
 
 def snapshot(**changes: object) -> Snapshot:
@@ -89,3 +103,42 @@ def test_the_figures_are_told_of_the_farm_and_of_each_node(layout: Layout) -> No
     assert said[head + 1].split()[:6] == ["last", "hour", "75", "%", "15.0", "s"]
     (node,) = [words for words in said if words.startswith("  attic")]
     assert node.endswith("2.0 s")
+
+
+def test_its_json_is_as_published(layout: Layout, fail_task: Callable[..., str], reject: Callable[..., Path]) -> None:
+    """What the command really prints against docs/schema/status.json."""
+    fail_task()
+    reject("raw/video/nature/a.mp4", "a.mp4")
+    done = CliRunner().invoke(main, ["status", "--root", str(layout.root), "--json"])
+    schema = json.loads((REPOSITORY / "docs/schema/status.json").read_text("utf-8"))
+    jsonschema.validate(json.loads(done.output), schema, jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("way", [[], ["--json"]])
+def test_it_is_said_again_until_ctrl_c(layout: Layout, way: list[str]) -> None:
+    """In plain blocks for a pipe, a line each as JSON; Ctrl-C is no failure. A root that goes is told of."""
+    command = [REELMILL, "status", "--watch", "--root", str(layout.root), *way]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as watching:
+        assert watching.stdout is not None
+        first = watching.stdout.readline()
+        assert (json.loads(first)["root"] if way else first.split()[1]) == str(layout.root)
+        layout.root.rename(layout.root.with_name("gone"))
+        assert any("there is no folder" in line for line in watching.stdout)
+        watching.send_signal(signal.SIGINT)
+        said, _ = watching.communicate(timeout=30)
+    assert (watching.returncode, "Traceback" in said, "\x1b" in said) == (0, False, False)
+
+
+def test_a_root_that_has_gone_is_no_empty_farm(layout: Layout) -> None:
+    """Nor is the bare point where it was mounted; a lost filesystem within it is named."""
+    lost = layout.root / "output"
+    MountsRecord(mounts=("output",)).write(layout.mounts)
+    assert any("output/ should be mounted and is not there" in line for line in lines(take_snapshot(layout)))
+    assert lost.is_dir()
+    layout.root.rename(layout.root.with_name("away"))
+    with pytest.raises(RootError, match="there is no folder"):
+        take_snapshot(layout)
+    layout.root.mkdir()
+    for words in (["status"], ["tasks"], ["nodes"]):
+        done = CliRunner().invoke(main, [*words, "--root", str(layout.root)])
+        assert (done.exit_code, "is not a project root" in done.output) == (2, True)

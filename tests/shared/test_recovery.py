@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -21,6 +21,8 @@ from shared.records.record import RecordError
 from shared.recovery import Caps, Recovery, agree_on_lease
 from shared.settings import HEARTBEATS_PER_LEASE
 from shared.store import Claim, HoldLost, Store
+from shared.tree.local import LocalTree
+from shared.tree.tree import TreeTrouble
 
 Take = Callable[..., Claim]
 Finish = Callable[..., None]
@@ -474,6 +476,38 @@ def test_workers_killed_at_any_moment_lose_no_task(
     for task_id in tasks:
         assert states_of(task_id) == [TaskState.FINISHED]
         assert len((layout.task(TaskState.FINISHED, task_id) / FINAL).read_bytes()) == 16
+
+
+class Clinging(LocalTree):
+    """A root in which one leftover cannot be deleted, as where another user made it."""
+
+    def remove_tree(self, path: PurePosixPath) -> None:
+        if path.name.startswith("clings"):
+            raise TreeTrouble(f"The server refused to remove {path}")
+        super().remove_tree(path)
+
+
+def test_one_leftover_that_cannot_be_deleted_keeps_none_of_the_others(
+    layout: Layout, log: Logger, clock: Clock
+) -> None:
+    """It is out of sight already; the rest of the sweep goes on."""
+    store = Store(layout, Clinging(layout.root))
+    for name in ("a", "clings", "z"):
+        (layout.removed / name).mkdir()
+    Recovery(store, Caps(3, 10), LEASE, log, clock).sweep()
+    assert [path.name for path in layout.removed.iterdir()] == ["clings"]
+
+
+def test_a_task_whose_rest_cannot_be_deleted_is_published_all_the_same(layout: Layout, add_task: Add) -> None:
+    """What stays lies out of sight, and its worker goes on."""
+    store = Store(layout, Clinging(layout.root))
+    task_id = add_task()
+    waiting = layout.task(TaskState.WAITING, task_id)
+    claim = store.claim(task_id, "a")
+    assert claim is not None
+    store.publish(claim)
+    assert store.find(task_id) is TaskState.FINISHED
+    assert not waiting.exists()
 
 
 def test_the_watch_goes_on_after_trouble_and_ends_when_asked(
