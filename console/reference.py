@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: the repository's config.toml, systemd/, project_root/ and docs/schema/.
+"""Writes what is generated from the code: config.toml, systemd/, project_root/, docs/schema/ and console/share/.
 
 Run by ``make reference``; a test fails when a generated file is not what this would write.
 """
@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from console.cli import main as command
+from console.manual import shared_files
 from console.readmes import README_TEXTS
 from console.snapshot import Snapshot
 from console.units import Place, units_of
@@ -74,6 +76,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name, record in _SCHEMAS.items():
         schema = record.model_json_schema(by_alias=True)
         yield Path("docs/schema", f"{name}.json"), json.dumps(schema, indent=2) + "\n"
+    for path, text in shared_files(command):
+        yield Path("console") / path, text
     status = Snapshot.model_json_schema(by_alias=True, mode="serialization")
     yield Path("docs/schema/status.json"), json.dumps(status, indent=2) + "\n"
 
