@@ -79,10 +79,11 @@ def test_a_task_that_is_fetched_while_the_node_is_paused_is_not_begun(
     task_id = add_task()
     bring = node.hauling.bring
 
-    def paused_meanwhile(claim: Claim, told: Told) -> None:
-        bring(claim, told)
+    def paused_meanwhile(claim: Claim, told: Told) -> int:
+        came = bring(claim, told)
         Orders(farm).pause(ORDER, "far")
         node.duty.look()
+        return came
 
     monkeypatch.setattr(node.hauling, "bring", paused_meanwhile)
     taking.turn()

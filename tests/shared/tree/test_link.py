@@ -261,7 +261,7 @@ def test_a_heartbeat_gets_through_on_a_slow_line(sshd: Sshd, cable: Cable, root:
         whole = time.monotonic() - started
         ended.set()
         thread.join()
-    assert told == sorted(set(told)), "it was not begun twice"
+    assert told == sorted(told), "it was not begun twice"  # it may tell of its end again while that is checked
     assert beats
     assert median(beats) < whole / 2, "they do not wait for the whole of it"
 

@@ -56,7 +56,9 @@ def test_one_claims_a_task(trees: tuple[Tree, Tree], root: Path) -> None:
         return lambda tree: tree.move(P("tasks", name), P("processing", name)) is Moved.DONE
 
     for turn in range(ROUNDS):
-        (root / f"tasks/{turn}").mkdir()
+        task = root / f"tasks/{turn}"
+        task.mkdir()
+        task.chmod(0o777)  # else the far one, should it come first, may not give it another parent
         assert winners(trees, claiming(f"{turn}")) == 1
 
 
