@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ class Kept:
         self._folder = folder
         self._budget = budget
         self._log = log
+        self._mutex = threading.RLock()
 
     @property
     def ids(self) -> frozenset[str]:
@@ -47,17 +49,22 @@ class Kept:
             return
         for path in (*attempt.iterdir(), attempt):
             fsync_path(path)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.drop(task_id)
-        attempt.rename(self._folder / task_id)
-        fsync_path(self._folder)
-        self._shrink()
+        with self._mutex:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.drop(task_id)
+            attempt.rename(self._folder / task_id)
+            fsync_path(self._folder)
+            self._shrink()
 
     def restore(self, claim: Claim) -> RenderRecord | None:
         """Move what is kept of a task into the empty folder of a new attempt, whose own it is from now on.
 
         None where it is damaged, or was made of another task of this name; it is dropped then.
         """
+        with self._mutex:
+            return self._restore(claim)
+
+    def _restore(self, claim: Claim) -> RenderRecord | None:
         kept = self._folder / claim.task_id
         try:
             record = self._examined(kept, claim.metadata)
@@ -78,7 +85,7 @@ class Kept:
     def drop(self, task_id: str) -> None:
         """Drop what is kept of a task, if anything is."""
         gone = self._folder / f".{secrets.token_hex(6)}"
-        with suppress(FileNotFoundError):
+        with self._mutex, suppress(FileNotFoundError):
             (self._folder / task_id).rename(gone)
             remove_tree(gone)
 
@@ -88,8 +95,9 @@ class Kept:
         Raises:
             OSError: `find` does not know.
         """
-        for path in self._folder.glob(".*"):
-            remove_tree(path)
+        with self._mutex:
+            for path in self._folder.glob(".*"):
+                remove_tree(path)
         for task_id in self.ids:
             if find(task_id) in (TaskState.FINISHED, None):
                 self.drop(task_id)

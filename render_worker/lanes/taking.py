@@ -103,7 +103,15 @@ class Taking(Lane):
         self.give_back()
         if self._care.tasks:
             return
-        self._duty.end()
+        try:
+            self._duty.end()
+        except OSError as error:  # it was to end, and does
+            trouble = as_machine_trouble(error, "the order to drain is carried out, but cannot be taken back")
+            self._at.log.warning(
+                f"{trouble}; give the user of {self._at.node} the right to write .farm/orders/ before it starts again",
+                name="drain_stays",
+                node=self._at.node,
+            )
         self._at.log.info(
             f"Node {self._at.node} has nothing left to finish and ends", name="node_drained", node=self._at.node
         )

@@ -156,3 +156,19 @@ def test_a_task_whose_leftovers_cannot_be_removed_has_ended_all_the_same(
     assert not node.care.tasks
     assert not node.resting.is_over
     assert node.store.find(claim.task_id) is TaskState.WAITING
+
+
+def test_a_drained_node_ends_though_its_order_cannot_be_taken_back(
+    farm: Layout, node: FarNode, taking: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only operators may write orders it would rest for ever instead."""
+    Orders(farm).drain(ORDER, "far")
+    node.duty.look()
+
+    def refuse() -> None:
+        raise TreeTrouble("The server does not allow to write .farm/orders/node-far.json")
+
+    monkeypatch.setattr(node.duty, "end", refuse)
+    taking.turn()
+    assert node.stop.is_set()
+    assert node.resting.is_over
