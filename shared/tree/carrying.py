@@ -48,11 +48,8 @@ class FarEnd(Protocol):
     def append(self, path: PurePosixPath, offset: int, blocks: Iterator[bytes], arrived: Callable[[int], None]) -> None:
         """Write blocks at the end of a file, which is made; `arrived` hears up to which offset they have been taken."""
 
-    def settle(self, path: PurePosixPath, size: int) -> None:
-        """Make the file durable."""
-
     def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:
-        """The hash of a file, of what is stored there; `looked` is called meanwhile, and may raise to end it."""
+        """The hash of a file, of what is stored there, durably; `looked` is called meanwhile, may raise to end it."""
 
     def remove(self, path: PurePosixPath) -> bool: ...
 
@@ -82,7 +79,6 @@ def send(
     partial = unfinished(target, digest)
     for _ in range(_TRIES):
         _fill(far, source, partial, size, progress)
-        far.settle(partial, size)
         if far.sha256(partial, size, looked) == digest:
             moved = far.move(partial, target)
             if moved is Moved.DONE or _is_same(far, target, carried, looked):
@@ -169,18 +165,21 @@ def _fill(far: FarEnd, source: Path, partial: PurePosixPath, size: int, progress
         if progress:
             progress(offset, size)
 
-    while (at := far.length(partial)) != size:
+    at = far.length(partial)
+    while at != size:
         if at is not None and at > size:
             far.remove(partial)
-            continue
+            at = None
         breaks, best = (0, at or 0) if (at or 0) > best else (breaks + 1, best)
         try:
             far.append(partial, at or 0, blocks_of(source, at or 0, size), arrived)
         except NoInformation as error:
             if breaks >= _FRUITLESS or isinstance(error, Unreachable):
                 raise
+            at = far.length(partial)
         else:
-            if far.length(partial) != size:
+            at = far.length(partial)
+            if at != size:
                 raise Damaged(f"{source} is not of {size} bytes any more, or the far end did not keep them all")
 
 

@@ -159,7 +159,13 @@ class LocalTree:
     # -- carrying --------------------------------------------------------------------------------
 
     def upload(
-        self, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
+        self,
+        source: Path,
+        target: PurePosixPath,
+        progress: Progress | None = None,
+        sha256: str | None = None,
+        *,
+        durable: bool = True,  # noqa: ARG002 - waits for no far disk
     ) -> Carried:
         return send(_Beside(self, self._at), source, inside(target), progress, sha256)
 
@@ -204,12 +210,9 @@ class _Beside:
         finally:
             os.close(handle)
 
-    def settle(self, path: PurePosixPath, size: int) -> None:  # noqa: ARG002 - a local disk waits as long as it takes
-        with _told("write", path):
-            fsync_path(self._path(path))
-
     def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:  # noqa: ARG002
         with _told("read", path):
+            fsync_path(self._path(path))
             return sha256_of(self._path(path))
 
 

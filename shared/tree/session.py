@@ -25,10 +25,12 @@ from paramiko.sftp import (
     CMD_EXTENDED_REPLY,
     CMD_HANDLE,
     CMD_INIT,
+    CMD_NAME,
     CMD_OPEN,
     CMD_OPENDIR,
     CMD_READ,
     CMD_READDIR,
+    CMD_REMOVE,
     CMD_STATUS,
     CMD_VERSION,
     CMD_WRITE,
@@ -136,9 +138,13 @@ class Session(SFTPClient):
             raise SFTPError(f"the server answered the opening of {path} with {kind}")
         handle = reply.get_binary()
         found = []
+        flight = _Flight()
         try:
             while True:
-                _, reply = self._request(CMD_READDIR, handle)
+                while flight.has_room:
+                    flight.sent(self._async_request(flight, CMD_READDIR, handle), 0)
+                number, _ = flight.next()
+                reply = self._reply(flight, number, CMD_NAME)
                 for _ in range(reply.get_int()):
                     name = os.fsdecode(reply.get_binary())
                     reply.get_binary()  # the line that ls -l would print
@@ -146,18 +152,31 @@ class Session(SFTPClient):
                     if name not in (".", ".."):
                         found.append((name, mode))
         except EOFError:
-            self._request(CMD_CLOSE, handle)
+            self._close_unheard(handle)
         return found
+
+    def remove_all(self, paths: Iterable[str]) -> None:
+        """Remove files and links, without waiting for one before the next; one that is gone already is fine.
+
+        The first refusal is raised when all have been tried.
+        """
+        flight = _Flight()
+        refusals: list[OSError] = []
+        for path in paths:
+            while not flight.has_room:
+                self._removed(flight, refusals)
+            flight.sent(self._async_request(flight, CMD_REMOVE, self._adjust_cwd(path)), 0)
+        while not flight.is_empty:
+            self._removed(flight, refusals)
+        if refusals:
+            raise refusals[0]
 
     # -- files -----------------------------------------------------------------------------------
 
     @contextmanager
     def opened(self, path: str, how: How) -> Iterator[bytes]:
         """The handle of an open file; that closing fails is an error, as a full disk may only say so then."""
-        kind, reply = self._request(CMD_OPEN, self._adjust_cwd(path), int(how), SFTPAttributes())
-        if kind != CMD_HANDLE:
-            raise SFTPError(f"the server answered the opening of {path} with {kind}")
-        handle = reply.get_binary()
+        handle = self._open(path, how)
         try:
             yield handle
         except Broken:
@@ -166,7 +185,30 @@ class Session(SFTPClient):
             with suppress(Broken, OSError):  # what went wrong before is what is to be told
                 self._request(CMD_CLOSE, handle)
             raise
-        self._request(CMD_CLOSE, handle)
+        if How.WRITE in how:
+            self._request(CMD_CLOSE, handle)
+        else:
+            self._close_unheard(handle)
+
+    def write_whole(self, path: str, how: How, content: bytes = b"", *, durable: bool = True) -> None:
+        """Open a file or folder, write what is small, have it made durable and close it, waiting twice in all."""
+        handle = self._open(path, how)
+        flight = _Flight()
+        numbers = [
+            self._async_request(flight, CMD_WRITE, handle, int64(start), content[start : start + BLOCK])
+            for start in range(0, len(content), BLOCK)
+        ]
+        if durable and FSYNC in self.extensions:
+            numbers.append(self._async_request(flight, CMD_EXTENDED, FSYNC, handle))
+        numbers.append(self._async_request(flight, CMD_CLOSE, handle))
+        refusals = []
+        for number in numbers:
+            try:
+                self._reply(flight, number, CMD_STATUS)
+            except OSError as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
 
     def read_from(self, handle: bytes, offset: int, size: int | None = None) -> Iterator[bytes]:
         """What an open file holds from `offset` to its end, in order, with several requests on their way.
@@ -234,6 +276,25 @@ class Session(SFTPClient):
         return bytes(rest[-32:]).hex() if b"sha256" in rest[:-32] else None
 
     # -- steps -----------------------------------------------------------------------------------
+
+    def _open(self, path: str, how: How) -> bytes:
+        kind, reply = self._request(CMD_OPEN, self._adjust_cwd(path), int(how), SFTPAttributes())
+        if kind != CMD_HANDLE:
+            raise SFTPError(f"the server answered the opening of {path} with {kind}")
+        return reply.get_binary()
+
+    def _close_unheard(self, handle: bytes) -> None:
+        """Close what was only read: the answer says nothing, and is passed over when it comes."""
+        self._async_request(type(None), CMD_CLOSE, handle)
+
+    def _removed(self, flight: _Flight, refusals: list[OSError]) -> None:
+        number, _ = flight.next()
+        try:
+            self._reply(flight, number, CMD_STATUS)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            refusals.append(error)
 
     @contextmanager
     def _patient(self, size: int) -> Iterator[None]:

@@ -24,6 +24,7 @@ from shared.tree.carrying import Sink, receive, send
 from shared.tree.link import Link
 from shared.tree.session import FSYNC, HARD_LINK, How, Session
 from shared.tree.tree import (
+    BLOCK,
     MOST_BYTES,
     AlreadyThere,
     Carried,
@@ -155,7 +156,8 @@ class SftpTree:
         with _told("write", path):
             self._link.ask(request, f"writing {path}")
 
-    def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
+    def move(self, source: PurePosixPath, target: PurePosixPath, *, durable: bool = True) -> Moved:
+        """As every tree; without `durable` the new name waits for its folder to be settled."""
         old, new = self._at(source), self._at(target)
         doubted = False
 
@@ -176,7 +178,7 @@ class SftpTree:
 
         with _told("move something to", target):
             moved = self._decide(request, judge, f"moving {source} to {target}") or Moved.DONE
-            if moved is Moved.DONE:
+            if moved is Moved.DONE and durable:
                 self._settle(new, old)
         return moved
 
@@ -195,9 +197,16 @@ class SftpTree:
                 self._settle(at)
 
     def settle(self, folder: PurePosixPath) -> None:
-        """What was carried here is on the disk already; it is asked for in case the folder has gone."""
-        if not self.is_folder(folder):
-            raise NotThere(f"Cannot write {folder}: it is not there")
+        """The names in a folder; the content of what was carried there is on the disk already."""
+        at = self._at(folder)
+
+        def request(session: Session) -> None:
+            if FSYNC not in session.extensions:
+                session.stat(at)  # all there is to be asked
+            _settle_folder(session, at)
+
+        with _told("write", folder):
+            self._link.ask(request, f"making names in {folder} durable")
 
     def remove(self, path: PurePosixPath) -> bool:
         at = self._at(path)
@@ -224,11 +233,18 @@ class SftpTree:
     # -- carrying --------------------------------------------------------------------------------
 
     def upload(
-        self, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
+        self,
+        source: Path,
+        target: PurePosixPath,
+        progress: Progress | None = None,
+        sha256: str | None = None,
+        *,
+        durable: bool = True,
     ) -> Carried:
         inside(target)
+        far = _Far(self, self._link, self._bandwidth, self._at, durable=durable)
         with _told("carry a file to", target):
-            return send(_Far(self, self._link, self._bandwidth, self._at), source, target, progress, sha256)
+            return send(far, source, target, progress, sha256)
 
     def download(
         self, source: PurePosixPath, target: Path, *, sha256: str, size: int, progress: Progress | None = None
@@ -366,13 +382,19 @@ class _FarSign:
 class _Far:
     """The far end of an upload over a link."""
 
-    def __init__(self, tree: SftpTree, link: Link, bandwidth: Bandwidth, at: Callable[[PurePosixPath], str]) -> None:
+    def __init__(
+        self, tree: SftpTree, link: Link, bandwidth: Bandwidth, at: Callable[[PurePosixPath], str], *, durable: bool
+    ) -> None:
+        """`durable`: whether the file's name shall be so before its folder is settled."""
         self._tree = tree
         self._link = link
         self._bandwidth = bandwidth
         self._at = at
+        self._durable = durable
         self.remove = tree.remove
-        self.move = tree.move
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
+        return self._tree.move(source, target, durable=self._durable)
 
     def length(self, path: PurePosixPath) -> int | None:
         try:
@@ -397,21 +419,13 @@ class _Far:
 
         self._link.once(request, f"carrying a file to {path}")
 
-    def settle(self, path: PurePosixPath, size: int) -> None:
-        at = self._at(path)
-
-        def request(session: Session) -> None:
-            with session.opened(at, How.READ | How.WRITE) as handle:
-                session.fsync(handle, size)
-
-        self._link.ask(request, f"making {path} durable")
-
     def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:
         """As the server counts it, or of what comes back from it."""
         at = self._at(path)
 
         def request(session: Session) -> str:
             with session.opened(at, How.READ) as handle:
+                session.fsync(handle, size)
                 counted = session.sha256(handle, size)
                 if counted:
                     return counted
@@ -426,6 +440,9 @@ class _Far:
 
 
 def _write(session: Session, at: str, content: bytes, how: How, *, durable: bool = True) -> None:
+    if len(content) <= BLOCK:
+        session.write_whole(at, how, content, durable=durable)
+        return
     with session.opened(at, how) as handle:
         session.write(handle, content)
         if durable:
@@ -437,8 +454,7 @@ def _settle_folder(session: Session, folder: str) -> None:
     if FSYNC not in session.extensions:
         return
     try:
-        with session.opened(folder, How.READ) as handle:
-            session.fsync(handle)
+        session.write_whole(folder, How.READ)
     except FileNotFoundError:
         raise
     except OSError:
@@ -464,8 +480,18 @@ def _remove_all(session: Session, at: str) -> None:
         if not stat.S_ISDIR(session.lstat(at).st_mode or 0):
             session.remove(at)
             return
-        for name, _ in session.entries(at):
-            _remove_all(session, f"{at}/{name}")
+        _remove_folder(session, at)
+
+
+def _remove_folder(session: Session, at: str) -> None:
+    with suppress(FileNotFoundError):
+        files = []
+        for name, mode in session.entries(at):
+            if stat.S_ISDIR(mode):
+                _remove_folder(session, f"{at}/{name}")
+            else:
+                files.append(f"{at}/{name}")
+        session.remove_all(files)
         session.rmdir(at)
 
 

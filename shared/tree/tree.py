@@ -179,7 +179,7 @@ class Tree(Protocol):
         """
 
     def settle(self, folder: PurePosixPath) -> None:
-        """Bring what was written into a folder past this seam to the disk, and the folder itself.
+        """Bring what was written into a folder past this seam to the disk, and the names in it.
 
         Raises:
             NotThere: there is no such folder.
@@ -206,9 +206,17 @@ class Tree(Protocol):
         """Whether this machine's kernel knows that the holder of a lock file is gone; False where it cannot know."""
 
     def upload(
-        self, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
+        self,
+        source: Path,
+        target: PurePosixPath,
+        progress: Progress | None = None,
+        sha256: str | None = None,
+        *,
+        durable: bool = True,
     ) -> Carried:
         """Carry a file of this machine to a name that must be free, durably; what was begun before is gone on with.
+
+        Without `durable` its name is so only when its folder is settled: for several files of one folder.
 
         Its size and SHA-256 (counted here unless given) are checked at the far end before it gets its name. A file
         that is there already and is the same counts as carried.

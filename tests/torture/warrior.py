@@ -171,7 +171,7 @@ class Warrior:
         ).write(claim.folder / RENDER_RECORD)
         if self._is_far:
             for path in sorted(claim.folder.iterdir()):
-                self._store.tree.upload(path, self._store.at(path))
+                self._store.tree.upload(path, self._store.at(path), durable=False)
 
     def _end(self, claim: Claim, ending: Ending) -> None:
         before = self._store.attempts(TaskState.PROCESSING, claim.task_id)

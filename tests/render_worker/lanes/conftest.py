@@ -44,11 +44,17 @@ class Refusing(LocalTree):
     refuses = False
 
     def upload(
-        self, source: Path, target: PurePosixPath, progress: Progress | None = None, sha256: str | None = None
+        self,
+        source: Path,
+        target: PurePosixPath,
+        progress: Progress | None = None,
+        sha256: str | None = None,
+        *,
+        durable: bool = True,
     ) -> Carried:
         if self.refuses:
             raise TreeTrouble(f"Cannot write {target}: Failure")
-        return super().upload(source, target, progress, sha256)
+        return super().upload(source, target, progress, sha256, durable=durable)
 
 
 def untold(_done: int, _size: int) -> None:

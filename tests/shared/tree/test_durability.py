@@ -65,6 +65,9 @@ def test_content_then_name_then_folder(sshd: Sshd, root_at: Callable[[Sshd], Pat
             tree.replace(P("tasks/b.json"), b"{}")
             tree.make_folder(P("tasks/one"))
             tree.upload(tmp_path / "film.mp4", P("tasks/one/final.mp4"))
+            tree.upload(tmp_path / "film.mp4", P("tasks/one/poster.jpg"), durable=False)
+            tree.upload(tmp_path / "film.mp4", P("tasks/one/sheet.jpg"), durable=False)
+            tree.settle(P("tasks/one"))
             tree.move(P("tasks/one"), P("processing/one"))
     film = "tasks/one/.final.mp4…"
     assert calls_in(tmp_path / "log", root) == [
@@ -78,6 +81,11 @@ def test_content_then_name_then_folder(sshd: Sshd, root_at: Callable[[Sshd], Pat
         "fsync tasks",
         f"fsync {film}",
         f"link {film} tasks/one/final.mp4",
+        "fsync tasks/one",
+        "fsync tasks/one/.poster.jpg…",
+        "link tasks/one/.poster.jpg… tasks/one/poster.jpg",
+        "fsync tasks/one/.sheet.jpg…",
+        "link tasks/one/.sheet.jpg… tasks/one/sheet.jpg",
         "fsync tasks/one",
         "rename tasks/one processing/one",
         "fsync processing",
