@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from render_worker.fitting import Fitting
-from shared.domain.node import HAS_TIME, TAKES_TASKS, Life
+from shared.domain.node import HAS_TIME, TAKES_TASKS, Life, NodeState
 from shared.domain.queue import Ticket
 from shared.domain.retry import wait_seconds
 from shared.domain.task import TaskState
@@ -82,6 +82,20 @@ class Choosing:
             return True
         self._queue.look()
         return len(self._queue.ids) > others
+
+    def is_wanted_elsewhere(self, profile: str) -> bool:
+        """Whether another node has nothing to do, finds nothing that waits, and could make a video of this profile."""
+        self._queue.look()
+        if self._queue.ids:
+            return False
+        at_leisure = {state.value for state in HAS_TIME - {NodeState.STARTING}}
+        return any(
+            node != self._node
+            and seen.life is Life.ALIVE
+            and seen.record.state in at_leisure
+            and (seen.record.profiles is None or profile in seen.record.profiles)
+            for node, seen in self._nodes.look().items()
+        )
 
     def _suggested(self) -> Iterator[Ticket]:
         with suppress(OSError, RecordError):

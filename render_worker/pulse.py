@@ -17,7 +17,7 @@ from render_worker.ways import Ways
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.store import Claim, Store
-from shared.tree.tree import NoInformation
+from shared.tree.tree import NoInformation, Unreachable
 from shared.version import PROGRAM
 
 _SECONDS = 1.0  # the contract: a holder checks its hold every second
@@ -119,12 +119,14 @@ class Pulse:
                 elif has_link and beat_due:
                     hold.claim.sign.beat()
                     hold.shown_at = time.monotonic()
-            except NoInformation:
-                has_link = False
+                is_known = has_link
+            except NoInformation as error:
+                is_known = False
+                has_link = not isinstance(error, Unreachable)  # of one file that cannot be read, others know nothing
             except OSError:
-                hold.is_lost = True
+                hold.is_lost = is_known = True
             # A link that is down for a moment: nobody has taken anything from us yet.
-            if not has_link and time.monotonic() - hold.shown_at >= self._patience:
+            if not is_known and time.monotonic() - hold.shown_at >= self._patience:
                 hold.is_lost = True
             return has_link
 

@@ -84,10 +84,10 @@ class Care:
         finally:
             self.pulse.let_go(claim)
 
-    def give_back(self, claim: Claim) -> None:
+    def give_back(self, claim: Claim, why: str = "its node can begin nothing now") -> None:
         """Put a task that was not begun back among the waiting ones."""
         with self.over(claim):
-            raise Stopped("its node can begin nothing now")
+            raise Stopped(why)
 
     @contextmanager
     def _judged(self, claim: Claim) -> Iterator[None]:

@@ -28,6 +28,8 @@ from shared.tree.tree import TreeTrouble
 
 _LOOK_SECONDS = 1.0  # what operators order is seen within it, also while nothing is to be taken
 _TIDY_SECONDS = 60.0
+_ROUND_SECONDS = 15.0  # between looks at the other nodes; one without work has to be seen so twice
+_SOON_SECONDS = 30.0  # another node would hardly begin earlier: it has to fetch the files
 
 
 class Taking(Lane):
@@ -59,6 +61,8 @@ class Taking(Lane):
         self._fetched = fetched
         self._delivering = delivering
         self._tidy_at = float("-inf")
+        self._round_at = float("-inf")
+        self._seen_at_leisure: str | None = None
         self.may_work = False
         """Whether this node took tasks when it was last looked at."""
 
@@ -76,6 +80,7 @@ class Taking(Lane):
             self.give_back()
             return self._poll_seconds
         self._drop_lost()
+        self._leave_to_others()
         return 0.0 if not is_room or self._take_one() else self._poll_seconds
 
     def give_back(self) -> None:
@@ -161,6 +166,25 @@ class Taking(Lane):
         if claim and self._care.must_stop(claim):
             self.give_back()
 
+    def _leave_to_others(self) -> None:
+        """Give back what was taken ahead of its turn where another node has come to have nothing to do."""
+        claim = self._fetched.thing
+        if claim is None or self._fetched.is_wanted:
+            self._seen_at_leisure = None
+            return
+        if (now := time.monotonic()) < self._round_at:
+            return
+        self._round_at = now + _ROUND_SECONDS
+        report = self._at.board.look()[0].report
+        is_soon = report is not None and report.eta_seconds is not None and report.eta_seconds <= _SOON_SECONDS
+        if is_soon or not self._choosing.is_wanted_elsewhere(claim.metadata.render.profile):
+            self._seen_at_leisure = None
+        elif self._seen_at_leisure == claim.token:
+            if taken := self._fetched.take_back():
+                self._care.give_back(taken, "another node has nothing to do and can begin it now")
+        else:
+            self._seen_at_leisure = claim.token
+
     def _take_one(self) -> bool:
         try:
             ahead = not self._fetched.is_wanted
@@ -216,7 +240,7 @@ class Taking(Lane):
             try:
                 with self._at.worklog.fetching():
                     came = self._at.hauling.bring(claim, lambda done, size: self._told(claim, done, size))
-                    self._bring_segments(claim)
+                    came += self._bring_segments(claim)
                 self._at.worklog.fetched(came)
             finally:
                 self._at.board.carried(Direction.FETCHING)
@@ -231,29 +255,31 @@ class Taking(Lane):
                 self.mark()
                 self._check(claim)
 
-    def _bring_segments(self, claim: Claim) -> None:
-        """Bring what other nodes have conformed already; what does not come is conformed here."""
+    def _bring_segments(self, claim: Claim) -> int:
+        """Bring what other nodes have conformed already, and return its bytes; what does not come is made here."""
         if not self._sharing:
-            return
+            return 0
         task = self._at.store.layout.task(TaskState.PROCESSING, claim.task_id)
         try:
             self._sharing.look()
             keys = self._choosing.fitting.missing(claim.metadata, task, self._sharing.has)
-            count = self._sharing.fetch(keys, lambda done, size: self._told(claim, done, size))
+            count, came = self._sharing.fetch(keys, lambda done, size: self._told(claim, done, size))
         except (TreeTrouble, OSError, RecordError, PlanError) as error:
             self._at.log.warning(
                 f"Conformed clips of {claim.metadata.label} do not come from the root and are made here: {error}",
                 name="segments_not_fetched",
                 task=claim.task_id,
             )
-        else:
-            if count:
-                self._at.log.info(
-                    f"Fetched {count} conformed clips of {claim.metadata.label}",
-                    name="segments_fetched",
-                    task=claim.task_id,
-                    count=count,
-                )
+            return 0
+        if count:
+            self._at.log.info(
+                f"Fetched {count} conformed clips of {claim.metadata.label}",
+                name="segments_fetched",
+                task=claim.task_id,
+                count=count,
+                bytes=came,
+            )
+        return came
 
     def _told(self, claim: Claim, done: int, size: int) -> None:
         self.mark()

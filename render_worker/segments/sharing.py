@@ -62,26 +62,27 @@ class Sharing:
             entries = []
         self._there = frozenset(entry.name for entry in entries if not entry.name.startswith("."))
 
-    def fetch(self, keys: Iterable[str], told: Progress) -> int:
-        """Bring segments of the root into this node's cache; returns how many came.
+    def fetch(self, keys: Iterable[str], told: Progress) -> tuple[int, int]:
+        """Bring segments of the root into this node's cache; returns how many came, and the bytes of their files.
 
         One that has gone meanwhile, or whose record does not say what its film must be, is left to be made here.
 
         Raises:
             Damaged, NoInformation, TreeTrouble: it did not come.
         """
-        fetched = 0
+        fetched, size = 0, 0
         for key in filter(self.has, keys):
             bench = self._cache.bench()
             try:
                 self._fetch(key, bench, told)
+                carried = sum(path.stat().st_size for path in bench.iterdir())
                 self._cache.put(key, bench)
-                fetched += 1
+                fetched, size = fetched + 1, size + carried
             except (NotThere, RecordError):
                 continue
             finally:
                 remove_tree(bench)
-        return fetched
+        return fetched, size
 
     def send_one(self, told: Progress) -> bool:
         """Bring one of the offered segments to the root; False where there is none.

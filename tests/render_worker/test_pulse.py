@@ -164,6 +164,25 @@ class Silent:
     def release(self) -> None: ...
 
 
+def test_a_lock_file_that_cannot_be_read_is_no_trouble_of_other_tasks(
+    farm: Layout, store: Store, claim: Claim, add_task: Callable[..., str], wait_until: WaitUntil
+) -> None:
+    """There is a link: what is held beside it goes on beating, and is not lost with it."""
+    following = store.claim(add_task(), "c")
+    assert following is not None
+    pulse = Pulse(store, "c", 0.1, WAYS, Pace(), Board(), "ffmpeg 7", lambda _: None)
+    pulse.start()
+    pulse.hold(replace(claim, sign=Silent()))
+    pulse.hold(following)
+    wait_until(lambda: pulse.lost(claim))
+    before = counter(farm, following)
+    wait_until(lambda: counter(farm, following) > before + 1)
+    assert not pulse.lost(following)
+    pulse.let_go(following)
+    pulse.stop()
+    following.sign.release()
+
+
 @pytest.mark.parametrize(("patience", "lost"), [(0.0, True), (60.0, False)])
 def test_a_heartbeat_without_an_answer_is_borne_for_a_while(
     store: Store, claim: Claim, wait_until: WaitUntil, patience: float, lost: bool

@@ -8,10 +8,12 @@ from render_worker.choosing import Choosing
 from render_worker.commands.encoders import Way
 from render_worker.fitting import Fitting
 from render_worker.hauling import Told
+from render_worker.lanes.board import Doing
 from render_worker.lanes.delivering import Delivering
 from render_worker.lanes.slot import Slot
 from render_worker.lanes.taking import Taking
 from render_worker.pace import Pace
+from render_worker.progress import Report
 from render_worker.room import Room
 from render_worker.ways import Ways
 from shared.config import load_config
@@ -22,6 +24,7 @@ from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.ffmpeg import find_ffmpeg
 from shared.nodes import Nodes
 from shared.orders import Orders
+from shared.records.node import NodeRecord
 from shared.records.orders import Order
 from shared.segments import SegmentCache
 from shared.store import Claim
@@ -91,6 +94,73 @@ def test_a_task_that_is_fetched_while_the_node_is_paused_is_not_begun(
     assert node.store.find(task_id) is TaskState.WAITING
     assert [one.ended for one in node.store.attempts(TaskState.WAITING, task_id)] == [Ending.GIVEN_BACK]
     assert not node.care.tasks
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other nodes are looked at each time, not now and then."""
+    monkeypatch.setattr("render_worker.lanes.taking._ROUND_SECONDS", 0.0)
+
+
+def beside(node: FarNode, profiles: tuple[str, ...] | None = None) -> None:
+    """Another node of the farm, which has nothing to do."""
+    record = NodeRecord(
+        node="other", host="far", pid=1, program="1", state="idle", profiles=profiles, updated_at="2026-01-01T00:00:00Z"
+    )
+    node.tree.replace(node.store.at(node.store.layout.node_record("other")), record.to_bytes())
+
+
+def ahead(node: FarNode, taking: Taking, fetched: Slot[Claim], add_task: AddTask, eta: float | None = 600.0) -> str:
+    """The node renders something, and has taken this task ahead of its turn."""
+    task_id = add_task()
+    taking.turn()
+    assert fetched.thing
+    node.board.makes(Doing(NodeState.RENDERING, report=Report("joining", 50.0, 60.0, 2.0, eta)))
+    return task_id
+
+
+@pytest.mark.usefixtures("rounds")
+def test_what_was_taken_ahead_is_left_to_a_node_that_has_nothing_to_do(
+    node: FarNode, taking: Taking, fetched: Slot[Claim], add_task: AddTask
+) -> None:
+    """Once that was seen twice: between two tasks a node has nothing to do for a moment."""
+    task_id = ahead(node, taking, fetched, add_task)
+    beside(node)
+    taking.turn()
+    assert fetched.thing
+    taking.turn()
+    assert fetched.thing is None
+    assert node.store.find(task_id) is TaskState.WAITING
+    assert [one.why for one in node.store.attempts(TaskState.WAITING, task_id)] == [
+        "another node has nothing to do and can begin it now"
+    ]
+    taking.turn()
+    assert fetched.thing is None, "it is for the other node now"
+
+
+@pytest.mark.usefixtures("rounds")
+@pytest.mark.parametrize(
+    ("profiles", "eta", "more"),
+    [((), 600.0, False), (None, 10.0, False), (None, 600.0, True)],
+    ids=["the other cannot make it", "it is begun here within moments", "something waits for the other"],
+)
+def test_what_was_taken_ahead_stays_where_that_is_better(
+    node: FarNode,
+    taking: Taking,
+    fetched: Slot[Claim],
+    add_task: AddTask,
+    profiles: tuple[str, ...] | None,
+    eta: float,
+    more: bool,
+) -> None:
+    """To give it back costs another fetch."""
+    ahead(node, taking, fetched, add_task, eta)
+    beside(node, profiles)
+    if more:
+        add_task()
+    for _ in range(3):
+        taking.turn()
+    assert fetched.thing
 
 
 def test_a_node_that_cannot_claim_one_task_does_not_try_all(

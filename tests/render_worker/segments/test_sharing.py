@@ -88,7 +88,9 @@ def test_what_one_node_has_made_another_one_fetches(node_of: Callable[[str], Nod
     assert attic.sharing.send_one(untold)
     assert not attic.sharing.send_one(untold)
     cellar.sharing.look()
-    assert cellar.sharing.fetch([KEY, OTHER], untold) == 1
+    count, size = cellar.sharing.fetch([KEY, OTHER], untold)
+    assert count == 1
+    assert size == sum(path.stat().st_size for path in attic.root.segment(KEY).iterdir())
     for name in (SEGMENT, THUMBNAIL, SEGMENT_RECORD):
         assert (cellar.home.segment(KEY) / name).read_bytes() == (attic.home.segment(KEY) / name).read_bytes()
     assert cellar.sharing.send_one(untold)
@@ -147,7 +149,7 @@ def test_a_damaged_segment_of_the_root_is_not_taken(node_of: Callable[[str], Nod
         with pytest.raises(Damaged):
             attic.sharing.fetch([KEY], untold)
     else:
-        assert attic.sharing.fetch([KEY], untold) == 0
+        assert attic.sharing.fetch([KEY], untold) == (0, 0)
     assert not attic.cache.has(KEY)
     assert not [path for path in attic.home.segments.iterdir() if path.name.startswith(".")]
 
