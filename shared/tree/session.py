@@ -7,6 +7,7 @@ not wait for each other, without the threads that paramiko's own prefetching lea
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -49,7 +50,7 @@ from shared.tree.tree import BLOCK
 
 _VERSION = 3
 _SLOW_BYTES = 20e6  # a disk that works off fewer bytes per second than this is taken for one that stands still
-_LAG_SECONDS = 0.5  # an answer that takes longer tells that more is on its way than the line carries
+_QUEUE_SECONDS = 0.1  # that an answer may wait behind others: whatever else goes over the line waits as long
 _FEW, _MANY = 2, 64  # requests on their way: a record needs two; 2 MiB keep 40 MB/s going over 50 ms
 POSIX_RENAME, HARD_LINK, FSYNC, HASH = (
     "posix-rename@openssh.com",
@@ -323,20 +324,24 @@ class Session(SFTPClient):
 
 
 class _Flight:
-    """Requests on their way that do not wait for each other, as many as are answered within a moment.
+    """Requests on their way that do not wait for each other: as many as the line carries, and hardly more.
 
-    More would only queue up on a slow line, where a heartbeat has to get through as well.
+    More would only queue up on a slow line, where heartbeats, small requests and what goes the other way have to get
+    through as well. So they become more for as long as answers come about as fast as the fastest did, and fewer once
+    for each time round when they take longer, as in TCP Vegas (Brakmo and Peterson 1995).
     """
 
     def __init__(self, width: int = _FEW) -> None:
         self.come: dict[int, tuple[int, Message]] = {}
         self._asked: deque[tuple[int, int, float]] = deque()
-        self._width = width
+        self._width = float(width)
         self._since = 0.0
+        self._fastest = math.inf
+        self._eased_at: float | None = None
 
     @property
     def has_room(self) -> bool:
-        return len(self._asked) < self._width
+        return len(self._asked) < int(self._width)
 
     @property
     def is_empty(self) -> bool:
@@ -353,5 +358,11 @@ class _Flight:
     def _async_response(self, kind: int, reply: Message, number: int) -> None:
         """Called by paramiko, by this name, with each answer."""
         self.come[number] = (kind, reply)
-        fast = time.monotonic() - self._since < _LAG_SECONDS
-        self._width = min(self._width + 1, _MANY) if fast else max(self._width // 2, 1)
+        now = time.monotonic()
+        took = now - self._since
+        self._fastest = min(self._fastest, took)
+        if took - self._fastest < _QUEUE_SECONDS:
+            self._width = min(self._width + (1 if self._eased_at is None else 1 / self._width), _MANY)
+        elif self._eased_at is None or self._since >= self._eased_at:  # not asked for before it was eased
+            self._width = max(self._width / 2 if self._eased_at is None else self._width * 3 / 4, _FEW)
+            self._eased_at = now
