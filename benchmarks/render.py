@@ -266,6 +266,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--small", action="store_true", help="tiny pictures, to see that it works")
     parser.add_argument("--into", type=Path, help="where the root is made; else the folder for temporary files")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the worker has to end with it
     scale, ffmpeg = SMALL if options.small else Scale(), find_ffmpeg("")
     with tempfile.TemporaryDirectory(prefix="reelmill-bench-", dir=options.into) as name:
         folder = Path(name)

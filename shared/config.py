@@ -170,6 +170,13 @@ def _contradictions(config: Config) -> list[str]:
         for name in names
         if name not in config.profile_names
     ]
+    folders: dict[str, str] = {}
+    for category in config.tasks.category_profiles:
+        if (other := folders.setdefault(safe_folder(category), category)) != category:
+            problems.append(
+                f"tasks.category_profiles: {readable(other)!r} and {readable(category)!r} are one category, "
+                f"{safe_folder(category)}, in the library: keep one of them"
+            )
     return problems
 
 

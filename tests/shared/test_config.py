@@ -276,6 +276,10 @@ def test_a_profile_that_is_not_there_is_told_with_the_nearest_name(path: Path) -
         ('[tasks]\nprofiles = ["b"]\n', 'tasks.profiles: there is no profile "b" in the configuration'),
         ("[tasks]\nprofiles = []\n", "tasks.profiles = []: must be"),
         (
+            '[tasks]\ncategory_profiles = {"Deep Sea" = ["default"], Deep_Sea = ["default"]}\n',
+            "tasks.category_profiles: 'Deep Sea' and 'Deep_Sea' are one category, Deep_Sea, in the library",
+        ),
+        (
             '[tasks]\ncategory_profiles = {news = ["b"]}\n',
             'tasks.category_profiles.news: there is no profile "b" in the configuration; there is default',
         ),

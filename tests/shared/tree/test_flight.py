@@ -7,7 +7,6 @@ from collections import deque
 import pytest
 from paramiko.message import Message
 
-from shared.tree import session
 from shared.tree.session import _Flight
 from shared.tree.tree import BLOCK
 
@@ -41,7 +40,7 @@ def test_the_line_is_full_and_nobody_else_waits_for_long(
 ) -> None:
     """At least nine tenths of what it carries; what is sent beside it waits for two tenths of a second at most."""
     line = Line(megabytes * 1e6 / BLOCK, seconds)
-    monkeypatch.setattr(session.time, "monotonic", lambda: line.now)
+    monkeypatch.setattr("shared.tree.session.time.monotonic", lambda: line.now)
     flight = _Flight()
     lags, began = [], 0.0
     sent: deque[float] = deque()
