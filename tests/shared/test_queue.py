@@ -56,6 +56,29 @@ def test_a_look_costs_a_twentieth_of_the_time(store: Store, queue: Queue, clock:
     assert queue.look() is False
 
 
+def test_a_look_over_a_long_line_ends_before_all_is_read(layout: Layout, clock: Clock, add_task: Add) -> None:
+    """What it knows by then can be taken; half of the time later ones read the rest."""
+
+    class Slow(LocalTree):
+        def read(self, path: PurePosixPath) -> bytes:
+            clock.now += 0.3
+            return super().read(path)
+
+    for _ in range(40):
+        add_task()
+    clock.tick = 0.0
+    queue = Queue(Store(layout, Slow(layout.root)), clock)
+    queue.look()
+    assert clock.now == pytest.approx(32 * 0.3)
+    assert len(order(queue)) == 32
+    queue.look()
+    assert len(order(queue)) == 32, "this node does something else meanwhile"
+    clock.now += 10
+    queue.look()
+    assert len(order(queue)) == 40
+    assert len(queue.waiting()) == 40
+
+
 def test_it_looks_again_at_once_when_nothing_is_left(store: Store, queue: Queue, add_task: Add) -> None:
     """A worker without work does not wait for the time of the next look."""
     add_task()
