@@ -6,6 +6,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.domain.claim import Sighting, look
@@ -67,18 +68,19 @@ class Nodes:
         paths = {name.removesuffix(_RECORD): self._layout.nodes / name for name in names if name.endswith(_RECORD)}
         self._seen = {name: seen for name, seen in self._seen.items() if name in paths}
         self._sightings = {name: seen for name, seen in self._sightings.items() if name in paths}
-        for name, path in paths.items():
-            try:
-                content = self._tree.read(self._layout.relative(path))
+        try:
+            contents = self._tree.read_each([self._layout.relative(path) for path in paths.values()])
+        except Unreachable:
+            return self._seen
+        for (name, path), content in zip(paths.items(), contents, strict=True):
+            if isinstance(content, OSError):
+                continue
+            with suppress(RecordError):
                 record = NodeRecord.from_bytes(content, str(path))
                 sighting = self._sightings[name] = look(self._sightings.get(name), content, now)
                 self._seen[name] = Seen(
                     record, life(sighting, now, self._lease, gone_here=is_gone_here(self._layout, record))
                 )
-            except Unreachable:  # nobody waits for the link once more for each of them
-                break
-            except (OSError, RecordError):
-                continue
         return self._seen
 
     def crew(self, profile: str, *, afresh: bool = False) -> Crew:

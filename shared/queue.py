@@ -2,15 +2,16 @@
 
 With 100,000 tasks a look costs a second; what a claim costs must not depend on that. So a look is taken again only once
 the last one has become a twentieth of the time that has passed since, or nothing is left of what it saw. Where each
-answer takes a tenth of a second, some tasks are enough to go on with: a look ends after some seconds, and half of the
-time is spent on further ones until all tasks are known.
+answer takes a tenth of a second, they are read some at a time, and some are enough to go on with: a look ends after
+some seconds, and half of the time is spent on further ones until all tasks are known.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import PurePosixPath
 
 from shared.domain.layout import METADATA
 from shared.domain.queue import DAMAGED, Ticket, after, carried_on, in_turn, spread
@@ -21,7 +22,7 @@ from shared.tree.tree import Unreachable
 
 _SHARE = 20  # the part of the time that looking may take
 _MOST_SECONDS = 5.0  # for one look: over a long line, what it has not read by then is read by the next ones
-_AT_ONCE = 16  # tasks that are read between looks at the clock
+_AT_ONCE = 16  # tasks that are read together
 _LEAST_PRIORITY, _MOST_PRIORITY = 0, 100
 
 
@@ -88,7 +89,7 @@ class Queue:
     def ticket(self, task_id: str) -> Ticket | None:
         """The ticket of one task, read now if the last look did not see it; None where it does not wait."""
         if task_id not in self._tickets:
-            self._read(task_id)
+            self._read([task_id])
         return self._tickets.get(task_id)
 
     def taken(self, ticket: Ticket, *, by_us: bool) -> None:
@@ -109,12 +110,13 @@ class Queue:
         ids = set(self._store.ids(TaskState.WAITING))
         for gone in self._tickets.keys() - ids:
             del self._tickets[gone]
+        unknown = list(ids - self._tickets.keys())
         is_complete = True
-        for number, task_id in enumerate(ids - self._tickets.keys(), 1):
-            self._read(task_id)
-            if number % _AT_ONCE == 0 and self._clock() >= until:
+        for start in range(0, len(unknown), _AT_ONCE):
+            if start and self._clock() >= until:
                 is_complete = False
                 break
+            self._read(unknown[start : start + _AT_ONCE])
         self._turns = carried_on(self._turns, {ticket.story for ticket in self._tickets.values()})
         return is_complete
 
@@ -125,34 +127,38 @@ class Queue:
         except FileNotFoundError:
             return
         marks = frozenset(entry.name for entry in entries)
-        for task_id in {task_of(mark) for mark in marks - self._marks} & self._tickets.keys():
-            self._read(task_id)
+        self._read(list({task_of(mark) for mark in marks - self._marks} & self._tickets.keys()))
         self._marks = marks
 
-    def _read(self, task_id: str) -> None:
-        try:
-            ticket = self._ticket(task_id)
-        except Unreachable:  # nobody waits for the link once more for each of them
-            raise
-        except OSError:  # it moved on, or cannot be read now: the others must not wait for it
-            return
-        self._is_new = self._is_new or self._tickets.get(task_id) != ticket
-        self._tickets[task_id] = ticket
+    def _read(self, ids: Sequence[str]) -> None:
+        """See what tasks say; those that moved on, or cannot be read now, are left to later looks."""
+        paths = [self._store.at(self._layout.task(TaskState.WAITING, task_id) / METADATA) for task_id in ids]
+        for task_id, path, content in zip(ids, paths, self._store.tree.read_each(paths), strict=True):
+            ticket = self._ticket(task_id, path, content)
+            if ticket:
+                self._is_new = self._is_new or self._tickets.get(task_id) != ticket
+                self._tickets[task_id] = ticket
 
-    def _ticket(self, task_id: str) -> Ticket:
+    def _ticket(self, task_id: str, path: PurePosixPath, content: bytes | OSError) -> Ticket | None:
         """A task's ticket, of a few keys: the whole of its metadata is checked when it is claimed."""
-        path = self._layout.task(TaskState.WAITING, task_id) / METADATA
+        if isinstance(content, OSError):
+            is_damaged = isinstance(content, FileNotFoundError) and self._is_there(path.parent)
+            return Ticket("", task_id, "", DAMAGED) if is_damaged else None
         try:
-            values = json.loads(self._store.tree.read(self._store.at(path)))
+            values = json.loads(content)
             return Ticket(
                 created_at=str(values["created_at"]),
                 task_id=task_id,
                 story=f"{values['category']}/{values['story_name']}",
                 priority=min(max(int(values.get("priority", 50)), _LEAST_PRIORITY), _MOST_PRIORITY),
             )
-        except FileNotFoundError:
-            if not self._store.tree.is_folder(self._store.at(path.parent)):
-                raise
         except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        return Ticket("", task_id, "", DAMAGED)
+            return Ticket("", task_id, "", DAMAGED)
+
+    def _is_there(self, folder: PurePosixPath) -> bool:
+        try:
+            return self._store.tree.is_folder(folder)
+        except Unreachable:
+            raise
+        except OSError:
+            return False

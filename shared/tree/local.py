@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -32,6 +32,7 @@ from shared.tree.tree import (
     Progress,
     Sign,
     TreeTrouble,
+    Unreachable,
     inside,
 )
 
@@ -133,6 +134,9 @@ class LocalTree:
             if durable:
                 fsync_path(self._at(path).parent)
 
+    def read_each(self, paths: Sequence[PurePosixPath]) -> list[bytes | OSError]:
+        return [self._read_or_error(path) for path in paths]
+
     def settle(self, folder: PurePosixPath) -> None:
         with _told("write", folder):
             for entry in self._at(folder).iterdir():
@@ -179,6 +183,14 @@ class LocalTree:
                     sink(block)
 
         receive(fetch, target, sha256=sha256, size=size, progress=progress)
+
+    def _read_or_error(self, path: PurePosixPath) -> bytes | OSError:
+        try:
+            return self.read(path)
+        except Unreachable:
+            raise
+        except OSError as error:
+            return error
 
     def _at(self, path: PurePosixPath) -> Path:
         return self._root / inside(path)

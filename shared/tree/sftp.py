@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -41,6 +41,7 @@ from shared.tree.tree import (
 
 T = TypeVar("T")
 
+_AT_ONCE = 16  # files that are read together: open at the same time, on a server that counts them
 _SIGN_BYTES = 512  # as in shared/lifesign.py: one write of a fixed width
 _NEW = How.WRITE | How.CREATE | How.TRUNCATE
 _PAUSE_SECONDS = 0.05  # between tries of a request whose answer was lost and which has not happened
@@ -90,6 +91,13 @@ class SftpTree:
 
         with _told("read", path, asking=True):
             return self._link.ask(request, f"reading {path}")
+
+    def read_each(self, paths: Sequence[PurePosixPath]) -> list[bytes | OSError]:
+        found: list[bytes | OSError] = []
+        for start in range(0, len(paths), _AT_ONCE):
+            some = paths[start : start + _AT_ONCE]
+            found += self._read_some(some, [self._at(path) for path in some])
+        return found
 
     def is_dead_here(self, path: PurePosixPath, content: bytes | None) -> bool:  # noqa: ARG002
         """Never: this machine's kernel does not know who holds a far file."""
@@ -267,6 +275,15 @@ class SftpTree:
 
     def _at(self, path: PurePosixPath) -> str:
         return str(self._root / inside(path))
+
+    def _read_some(self, paths: Sequence[PurePosixPath], places: Sequence[str]) -> list[bytes | OSError]:
+        try:
+            found = self._link.ask(lambda session: session.read_each(places), f"reading {paths[0]} and others")
+        except Unreachable:
+            raise
+        except NoInformation as error:
+            return [error] * len(paths)
+        return [_in_words(path, one) for path, one in zip(paths, found, strict=True)]
 
     def _mode(self, path: PurePosixPath, *, follow: bool = True) -> int | None:
         """The kind and rights of what has a name, or None."""
@@ -493,6 +510,17 @@ def _remove_folder(session: Session, at: str) -> None:
                 files.append(f"{at}/{name}")
         session.remove_all(files)
         session.rmdir(at)
+
+
+def _in_words(path: PurePosixPath, found: bytes | OSError) -> bytes | OSError:
+    """What was read; or why it was not, in the words of the seam."""
+    if not isinstance(found, OSError):
+        return found
+    try:
+        with _told("read", path, asking=True):
+            raise found
+    except OSError as error:
+        return error
 
 
 @contextmanager

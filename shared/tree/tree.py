@@ -6,7 +6,7 @@ differs: it is there, it is not there (:class:`NotThere`), and nobody can tell (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -122,6 +122,15 @@ class Tree(Protocol):
         Raises:
             NotThere: there is no such file.
             TreeTrouble: it is larger.
+        """
+
+    def read_each(self, paths: Sequence[PurePosixPath]) -> list[bytes | OSError]:
+        """The contents of several files, in their order; for one that cannot be read, the error of :meth:`read`.
+
+        Over a long line this takes hardly longer than reading one.
+
+        Raises:
+            Unreachable: there was no link; nothing is known of any.
         """
 
     def create(self, path: PurePosixPath, content: bytes, by: PurePosixPath | None = None) -> None:

@@ -102,6 +102,27 @@ def test_a_file_is_read_whole(place: Place, size: int) -> None:
     assert place.tree.read(P("file")) == content
 
 
+def test_several_files_are_read_together(place: Place) -> None:
+    """Each whole, whatever its size is to the blocks it comes in; one that is not there is no trouble of others."""
+    (place.root / "folder").mkdir()
+    contents = {
+        f"file{number}": (BIG * 2)[:size] for number, size in enumerate([0, 1, 32768, 32769, 200_000, *[9] * 30])
+    }
+    for name, content in contents.items():
+        (place.root / name).write_bytes(content)
+    names = [*contents, "gone"]
+    *found, gone = place.tree.read_each([P(name) for name in names])
+    assert found == list(contents.values())
+    assert isinstance(gone, NotThere)
+    assert "gone" in str(gone)
+    no_file, there = place.tree.read_each([P("folder"), P("file1")])
+    assert isinstance(no_file, OSError)
+    assert not isinstance(no_file, NotThere)
+    assert there == contents["file1"]
+    assert place.tree.read_each([]) == []
+    assert place.tree.read(P("file3")) == contents["file3"], "what was left to be answered is no other answer"
+
+
 def test_a_created_file_is_whole_and_alone(place: Place) -> None:
     """Nothing private is left beside it."""
     (place.root / "farm").mkdir()
