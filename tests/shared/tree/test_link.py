@@ -132,7 +132,7 @@ def test_a_transfer_over_a_dead_link_ends(
         began = time.monotonic()
         with pytest.raises(NoInformation):
             carry(tree)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10  # the usual patience is 30 s and more
         assert not (root / "output/final.mp4").exists()
         assert not (here / "final.mp4").exists()
         cable.thaw()
