@@ -57,6 +57,7 @@ _WORKERS, _FAR = 8, 2
 _TMPFS_MB = 600
 _FILLED_SECONDS = 1.5
 _FROZEN = (1.3, 3.0)  # leases
+_FOLLOWING = 60  # lines of a traceback that are told
 _BLOWS_PER_SECOND = 15 / LEASE  # so that some are always at work
 _PATIENCE = 240.0  # seconds in peace until every task must have ended
 
@@ -319,7 +320,7 @@ def judge(layout: Layout, history: Path, ids: Sequence[str]) -> Verdict:
         doubled=tuple(doubled),
         torn=tuple(torn),
         broken=tuple(broken),
-        takeovers=takeovers + sum(1 for line in _log_lines(history) if "event=task_requeued" in line),
+        takeovers=takeovers + sum("event=task_requeued" in line for _, lines in _logs(history) for line in lines),
         fenced=fenced,
         finished=len(store.ids(TaskState.FINISHED)),
         failed=len(store.ids(TaskState.FAILED)),
@@ -368,9 +369,18 @@ def _lines(history: Path) -> Iterator[tuple[str, str, str]]:
                 yield words[0], words[1], words[2]
 
 
-def _log_lines(history: Path) -> Iterator[str]:
+def _faults(history: Path) -> Iterator[str]:
+    """What no worker should ever have written down, with what follows it."""
+    for name, lines in _logs(history):
+        for number, line in enumerate(lines):
+            if "Traceback" in line or "event=fault" in line:
+                yield "\n".join([name, *lines[number : number + _FOLLOWING]])
+
+
+def _logs(history: Path) -> Iterator[tuple[str, list[str]]]:
+    """The lines that each worker has written."""
     for path in history.glob("*.log"):
-        yield from path.read_text("utf-8", "replace").splitlines()
+        yield path.stem, path.read_text("utf-8", "replace").splitlines()
 
 
 # -- the program ---------------------------------------------------------------------------------
@@ -476,9 +486,9 @@ def _tell(verdict: Verdict, director: Director, options: argparse.Namespace, sec
     for what in ("lost", "doubled", "torn", "broken"):
         for words in getattr(verdict, what)[:20]:
             print(f"{what.upper()}: {words}")
-    faults = [line for line in _log_lines(history) if "Traceback" in line or "event=fault" in line]
-    for line in faults[:5]:
-        print(f"FAULT: {line}")
+    faults = list(_faults(history))
+    for words in faults[:5]:
+        print(f"FAULT: {words}")
     counts = director.counts
     result = {
         "tasks": options.tasks,
