@@ -177,13 +177,19 @@ class Taking(Lane):
         self._round_at = now + _ROUND_SECONDS
         report = self._at.board.look()[0].report
         is_soon = report is not None and report.eta_seconds is not None and report.eta_seconds <= _SOON_SECONDS
-        if is_soon or not self._choosing.is_wanted_elsewhere(claim.metadata.render.profile):
+        if is_soon or not self._is_wanted_elsewhere(claim.metadata.render.profile):
             self._seen_at_leisure = None
         elif self._seen_at_leisure == claim.token:
             if taken := self._fetched.take_back():
                 self._care.give_back(taken, "another node has nothing to do and can begin it now")
         else:
             self._seen_at_leisure = claim.token
+
+    def _is_wanted_elsewhere(self, profile: str) -> bool:
+        try:
+            return self._choosing.is_wanted_elsewhere(profile)
+        except OSError:  # nobody can tell: what is here stays
+            return False
 
     def _take_one(self) -> bool:
         try:

@@ -163,6 +163,23 @@ def test_what_was_taken_ahead_stays_where_that_is_better(
     assert fetched.thing
 
 
+@pytest.mark.usefixtures("rounds")
+def test_what_was_taken_ahead_stays_while_nobody_can_tell_who_has_nothing_to_do(
+    node: FarNode, taking: Taking, fetched: Slot[Claim], add_task: AddTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that is down for a moment ends no worker."""
+    ahead(node, taking, fetched, add_task)
+    beside(node)
+
+    def refuse(_profile: str) -> bool:
+        raise TreeTrouble("there is no link")
+
+    monkeypatch.setattr(Choosing, "is_wanted_elsewhere", lambda _, profile: refuse(profile))
+    for _ in range(3):
+        taking.turn()
+    assert fetched.thing
+
+
 def test_a_node_that_cannot_claim_one_task_does_not_try_all(
     node: FarNode, taking: Taking, fetched: Slot[Claim], add_task: AddTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
