@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: config.toml, systemd/, project_root/, docs/schema/ and console/share/.
+"""Writes what is generated from the code: config.toml, its page, systemd/, project_root/, docs/schema/, console/share/.
 
 Run by ``make reference``; a test fails when a generated file is not what this would write.
 """
@@ -14,7 +14,7 @@ from console.manual import shared_files
 from console.readmes import README_TEXTS
 from console.snapshot import Snapshot
 from console.units import Place, units_of
-from shared.config_text import default_text
+from shared.config_text import default_text, page_text
 from shared.domain.layout import Layout
 from shared.records.agenda import AgendaRecord
 from shared.records.alerts import AlertsRecord
@@ -64,6 +64,7 @@ _SCHEMAS: dict[str, type[Record]] = {
 def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file, relative to the repository, with its content."""
     yield Path("config.toml"), default_text()
+    yield Path("docs/configuration.md"), page_text()
     example = Place(Path("/srv/reelmill"), Path("/opt/reelmill/bin/reelmill"), "reelmill", "reelmill")
     for name, text in units_of(example).items():
         yield Path("systemd", name), text
