@@ -12,7 +12,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _UNSENT_BYTES = 128 * 1024
-"""What the kernel keeps for a reader beyond what is on its way: else it is megabytes, which a slow one takes long for."""
+"""What the kernel keeps for a reader beyond what is on its way: else megabytes, of which a slow one long takes none."""
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing drops what was not sent, instead of keeping it for nobody
 
 
@@ -50,18 +50,28 @@ class Patience(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._reader_due = _ended(self._reader_due)
+        self._end_reader_watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._request_due = _ended(self._request_due)
-        self._reader_due = _ended(self._reader_due)
+        self._end_request_watch()
+        self._end_reader_watch()
         super().connection_lost(exc)
 
     def _watch_request(self) -> None:
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._request_due = _ended(self._request_due)
+            self._end_request_watch()
         elif self._request_due is None:
             self._request_due = self.loop.call_later(self.request_seconds, self.transport.close)
+
+    def _end_request_watch(self) -> None:
+        if self._request_due is not None:
+            self._request_due.cancel()
+            self._request_due = None
+
+    def _end_reader_watch(self) -> None:
+        if self._reader_due is not None:
+            self._reader_due.cancel()
+            self._reader_due = None
 
     def _give_up_reader(self) -> None:
         self._set(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -73,8 +83,3 @@ class Patience(H11Protocol):
         if option is not None and connection is not None:
             with suppress(OSError):
                 connection.setsockopt(level, option, value)
-
-
-def _ended(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

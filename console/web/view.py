@@ -59,7 +59,11 @@ class FigureTable(BaseModel):
     @classmethod
     def of(cls, record: FiguresRecord | None) -> FigureTable:
         """The table of what was counted; empty where nothing was."""
-        return cls(rows=tuple(figure_rows(record)), notes=tuple(figure_notes(record))) if record else cls(rows=(), notes=())
+        return (
+            cls(rows=tuple(figure_rows(record)), notes=tuple(figure_notes(record)))
+            if record
+            else cls(rows=(), notes=())
+        )
 
 
 class View(BaseModel):

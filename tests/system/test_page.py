@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from console.web.guard import read_token
 from shared.child import Limits
 from shared.domain.figures import Counts
 from shared.domain.layout import Layout, reason_of
+from shared.domain.task import TaskState
 from shared.ffmpeg import find_ffmpeg
 from shared.records.figures import FiguresLine
 from shared.records.mounts import MountsRecord
@@ -204,6 +206,18 @@ class Web:
     def start(self) -> None:
         command = [REELMILL, "web", "--root", str(self._layout.root), "--listen", f"127.0.0.1:{self._port}"]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -267,17 +281,18 @@ def test_what_is_not_mounted_is_told_and_not_taken_for_empty(
     drop_refused(layout, "lost.mp4")
     until(lambda: _opens(browser, web.address))
     until(lambda: "lost.mp4" in words_in(browser, "rejected-list"))
-    full = layout.trash.rename(layout.root / "elsewhere")
+    trash = layout.invalid.parent
+    full = trash.rename(layout.root / "elsewhere")
     layout.invalid.mkdir(parents=True)
-    layout.failed.mkdir()
+    layout.state(TaskState.FAILED).mkdir()
     MountsRecord(mounts=("trash",)).write(layout.mounts)
     until(lambda: browser.find_element(By.ID, "not-mounted").text)
     assert browser.find_element(By.ID, "not-mounted").text.startswith("trash/ should be mounted and is not there")
     assert "lost.mp4" in words_in(browser, "rejected-list")
     assert "1 drops rejected" in " ".join(words_in(browser, "counts").split())
     assert len(browser.find_elements(By.CSS_SELECTOR, "section.stale")) == 2
-    shutil.rmtree(layout.trash)
-    full.rename(layout.trash)
+    shutil.rmtree(trash)
+    full.rename(trash)
     layout.mounts.unlink()
     until(lambda: not browser.find_elements(By.CSS_SELECTOR, ".stale"))
     assert not browser.find_element(By.ID, "not-mounted").is_displayed()
@@ -305,6 +320,18 @@ def test_a_server_that_has_gone_is_told_and_asked_again(layout: Layout, web: Web
     assert _style(browser, "main", "filter") == "none"
     drop_refused(layout, "later.mp4")
     until(lambda: "later.mp4" in words_in(browser, "rejected-list"))
+
+
+def test_a_line_that_broke_unnoticed_is_told(web: Web, browser: webdriver.Chrome) -> None:
+    """Nothing comes any more and nothing says so, as after a cable was pulled: the stream should have said it lives."""
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
+    web.signal(signal.SIGSTOP)
+    try:
+        until(lambda: "The server does not answer since 20" in browser.find_element(By.ID, "outage").text)
+    finally:
+        web.signal(signal.SIGCONT)
+    until(lambda: not browser.find_element(By.ID, "outage").is_displayed())
 
 
 def test_the_figures_are_shown(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:

@@ -339,7 +339,7 @@ at("show-log").addEventListener("click", () => {
 
 // -- where nothing comes ----------------------------------------------------------------------------------------------
 
-const SILENCE = 45_000; // the stream says every 15 seconds that it is alive; a line that broke unnoticed says nothing
+const SILENCE = 40_000; // the stream says every 15 seconds that it is alive; a line that broke unnoticed says nothing
 const LONGEST_PAUSE = 30_000;
 
 const moment = (when) => new Date(when).toLocaleString("sv-SE"); // 2026-11-27 14:03:12, by the clock of who looks
@@ -360,7 +360,7 @@ function fresh() {
   document.body.classList.remove("stale");
 }
 
-let source, silent, again, tries = 0, lostAt = null, isRootGone = false;
+let source, silent, again, tries = 0, round = 0, lostAt = null, isRootGone = false;
 
 function heard() {
   clearTimeout(silent);
@@ -393,6 +393,7 @@ function listen() {
 }
 
 function hang() {
+  round += 1;
   source?.close();
   source = null;
   clearTimeout(silent);
@@ -403,10 +404,10 @@ function hang() {
 async function lose() {
   hang();
   lostAt ??= Date.now();
+  const mine = round, status = await streamStatus();
+  if (mine !== round) return; // meanwhile it was tried anew, or nobody looks any more
   const pause = Math.min(LONGEST_PAUSE, 1000 * 2 ** tries++) * (0.75 + Math.random() / 2); // so that not all pages come at once
   again = setTimeout(listen, pause);
-  const status = await streamStatus();
-  if (source || document.hidden) return; // meanwhile it was tried again, or nobody looks
   if (status === 401) await enter();
   else if (status === null) stale("The server does not answer", lostAt);
   else if (status !== 200) stale(`The server cannot be used (it, or a proxy before it, answers ${status})`, lostAt);
