@@ -52,7 +52,9 @@ def figure_rows(record: FiguresRecord) -> list[tuple[str, ...]]:
     """Whose figures, and these: of the farm by window, of each node over the last hour. Without any work, none."""
     if not record.nodes:
         return []
-    farm: list[tuple[str, ...]] = [(words, *figure_cells(record.farm.get(window))) for window, words in _WINDOWS.items()]
+    farm: list[tuple[str, ...]] = [
+        (words, *figure_cells(record.farm.get(window))) for window, words in _WINDOWS.items()
+    ]
     return farm + [(node, *figure_cells(windows.get("hour"))) for node, windows in record.nodes.items()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import select
 import socket
 import threading
@@ -12,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import pytest
 import uvicorn
@@ -54,7 +53,7 @@ class Served:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve([self._listening])))
         self._live = live
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Self:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.01)
@@ -77,13 +76,13 @@ class Served:
 
     def is_quiet(self) -> bool:
         """Whether nobody is connected, nothing is answered, and no video is open."""
-        held = [name for name in os.listdir("/proc/self/fd") if _target(name).endswith(f"{TASK}/{FINAL}")]
+        held = [link for link in Path("/proc/self/fd").iterdir() if _target(link).endswith(f"{TASK}/{FINAL}")]
         return not (self._server.server_state.connections or self._server.server_state.tasks or held)
 
 
-def _target(descriptor: str) -> str:
-    with suppress(OSError):
-        return str(Path("/proc/self/fd", descriptor).readlink())
+def _target(link: Path) -> str:
+    with suppress(OSError):  # it is closed meanwhile
+        return str(link.readlink())
     return ""
 
 
