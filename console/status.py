@@ -14,7 +14,7 @@ from rich.text import Text
 from console.live import named
 from console.options import chosen_root, config_option, in_words, json_option, plain_errors, root_option, show_json
 from console.snapshot import NodeView, Snapshot, lost_words, take_snapshot
-from console.tables import FIGURE_HEADS, figure_cells, table
+from console.tables import FIGURE_HEADS, figure_notes, figure_rows, table
 from console.why import why
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
@@ -145,18 +145,9 @@ def _rejected_lines(snapshot: Snapshot) -> Iterator[str]:
         yield "              try one again, mended or not, with: reelmill retry NAME"
 
 
-_WINDOWS = {"hour": "last hour", "last_24_hours": "last 24 hours", "today": "today (UTC)"}
-
-
 def _figure_lines(record: FiguresRecord) -> Iterator[str]:
-    """The four figures: of the farm by window, and of each node over the last hour. Without any work, nothing."""
-    rows = [(words, *figure_cells(record.farm.get(window))) for window, words in _WINDOWS.items()]
-    rows += [(node, *figure_cells(windows.get("hour"))) for node, windows in record.nodes.items()]
-    if record.nodes:
-        yield from table(("Figures", *FIGURE_HEADS), [(f"  {name}", *cells) for name, *cells in rows])
-    if record.damaged_lines:
-        yield f"              {record.damaged_lines} lines of what nodes did are damaged and not counted"
-    yield from (f"              not counted: {readable(why)}" for why in record.unread)
+    yield from table(("Figures", *FIGURE_HEADS), [(f"  {name}", *cells) for name, *cells in figure_rows(record)])
+    yield from (f"              {note}" for note in figure_notes(record))
 
 
 def _more(count: int, what: str) -> Iterator[str]:

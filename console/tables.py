@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shared.domain.figures import Figures
 from shared.domain.names import readable
+from shared.records.figures import FiguresRecord
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -31,6 +32,7 @@ def clock(seconds: float | None) -> str:
 
 
 FIGURE_HEADS = ("USED", "RENDER", "TASKS/H", "IO")
+_WINDOWS = {"hour": "last hour", "last_24_hours": "last 24 hours", "today": "today (UTC)"}
 
 
 def figure_cells(figures: Figures | None) -> tuple[str, str, str, str]:
@@ -44,3 +46,19 @@ def figure_cells(figures: Figures | None) -> tuple[str, str, str, str]:
         f"{figures.task_throughput:.1f}",
         "" if lost is None else f"{lost:.1f} s",
     )
+
+
+def figure_rows(record: FiguresRecord) -> list[tuple[str, ...]]:
+    """Whose figures, and these: of the farm by window, of each node over the last hour. Without any work, none."""
+    if not record.nodes:
+        return []
+    farm: list[tuple[str, ...]] = [
+        (words, *figure_cells(record.farm.get(window))) for window, words in _WINDOWS.items()
+    ]
+    return farm + [(node, *figure_cells(windows.get("hour"))) for node, windows in record.nodes.items()]
+
+
+def figure_notes(record: FiguresRecord) -> list[str]:
+    """What is missing in the figures, and why."""
+    damaged = f"{record.damaged_lines} lines of what nodes did are damaged and not counted"
+    return [damaged] * bool(record.damaged_lines) + [f"not counted: {readable(why)}" for why in record.unread]

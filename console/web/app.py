@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from functools import partial
 from heapq import merge
 from importlib.resources import files
 from typing import Annotated
@@ -19,10 +18,11 @@ from console.history import Event, events
 from console.logs import Tail, latest
 from console.options import in_words
 from console.show import Shown, shown
+from console.web.events import ALIVE, Events
 from console.web.guard import COOKIE
 from console.web.live import Live
 from console.web.media import media
-from console.web.plain import PlainJSON, plain_text
+from console.web.plain import PlainJSON
 from console.web.verbs import TaskId, verbs
 from console.web.view import Looking, Video, View
 from console.where import Whereabouts, whereabouts
@@ -40,7 +40,8 @@ _STATIC = files("console.web") / "static"
 
 def live_view(layout: Layout) -> Live:
     """What the stream of a root tells, looked at once for all who watch."""
-    return Live(partial(_event, Looking(layout)))
+    events = Events(Looking(layout).look)
+    return Live(events.now, late=events.late)
 
 
 def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C901 - one small function for each address
@@ -92,7 +93,10 @@ def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C9
 
     @app.get("/api/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
     def stream() -> StreamingResponse:
-        """The same as server-sent events, whenever it changes; one named `unreachable` says why it cannot be read."""
+        """The same as server-sent events, whenever it changes.
+
+        One named `unreachable` says since when and why it cannot be read, `alive` that nothing has changed.
+        """
         return StreamingResponse(_events(live), media_type="text/event-stream")
 
     @app.get("/api/tasks/{task_id}")
@@ -126,18 +130,10 @@ def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C9
     return app
 
 
-def _event(looking: Looking) -> str:
-    """One look at the farm as a server-sent event."""
-    try:
-        return f"data: {plain_text(looking.look().model_dump(mode='json', by_alias=True))}\n\n"
-    except (OSError, ReelmillError) as error:
-        return f"event: unreachable\ndata: {plain_text(in_words(error))}\n\n"
-
-
 async def _events(live: Live) -> AsyncIterator[str]:
     async with aclosing(live.changes(_ALIVE_SECONDS)) as changes:
         async for event in changes:
-            yield event or ": alive\n\n"
+            yield event or ALIVE
 
 
 async def _unreachable(_request: Request, error: Exception) -> Response:

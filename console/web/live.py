@@ -8,6 +8,7 @@ from contextlib import suppress
 
 _SECONDS = 1.0  # nodes say what they do once a second
 _REST = 4  # times as long as a look took: on a very large farm the page costs a fifth of a core, not all of one
+_LATE_SECONDS = 10.0  # a look takes one on a very large farm; on a network mount that hangs it never ends
 
 
 class Live:
@@ -15,11 +16,21 @@ class Live:
 
     Args:
         look: tells the farm; called in a thread of its own, never twice at a time.
+        late: tells what is to be said while a look has not ended for `late_seconds`.
     """
 
-    def __init__(self, look: Callable[[], str], seconds: float = _SECONDS) -> None:
+    def __init__(
+        self,
+        look: Callable[[], str],
+        seconds: float = _SECONDS,
+        *,
+        late: Callable[[], str] | None = None,
+        late_seconds: float = _LATE_SECONDS,
+    ) -> None:
         self._look = look
+        self._late = late
         self._seconds = seconds
+        self._late_seconds = late_seconds
         self._told = ""
         self._watchers = 0
         self._looking: asyncio.Task[None] | None = None
@@ -59,15 +70,25 @@ class Live:
         try:
             while self._watchers and not self._stopped:
                 begun = loop.time()
-                found = await asyncio.to_thread(self._look)
+                await self._tell_of(await self._looked())
                 rest = max(self._seconds, _REST * (loop.time() - begun))
-                if found != self._told:
-                    self._told = found
-                    await self._tell()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), rest)
         finally:
             self._looking, self._told = None, ""
+            await self._tell()
+
+    async def _looked(self) -> str:
+        """What a look tells; tells of one that is late, and goes on waiting."""
+        look = asyncio.ensure_future(asyncio.to_thread(self._look))
+        await asyncio.wait({look}, timeout=self._late_seconds)
+        if self._late is not None and not look.done():
+            await self._tell_of(self._late())
+        return await look
+
+    async def _tell_of(self, found: str) -> None:
+        if found != self._told:
+            self._told = found
             await self._tell()
 
     async def _hears_more_than(self, seen: str, seconds: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -11,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-import h11
 import uvicorn
 from pydantic import ValidationError
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from console.web.app import application, live_view
 from console.web.guard import Guard, cookie_of, is_loopback, read_token
+from console.web.patience import Patience
 from shared.config import Config, ConfigError
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
@@ -25,7 +23,6 @@ from shared.log import Logger, log_to_file, open_log
 from shared.process import EXIT_FAILED, on_stop_signals
 from shared.settings import Web
 
-_REQUEST_SECONDS = 10.0  # a browser sends its request in one go
 _MOST_CONNECTIONS = 200
 _STOP_SECONDS = 5
 
@@ -39,35 +36,6 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
-
-
-class _Impatient(H11Protocol):
-    """Cuts a connection on which a request does not come whole in time, be it the first or a later one."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end_watch()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._end_watch()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(_REQUEST_SECONDS, self.transport.close)
-
-    def _end_watch(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class _Passed(logging.Handler):
@@ -118,7 +86,7 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     guarded = Guard(application(layout, live, cookie_of(token)), token, names, is_open, log)
     served = uvicorn.Config(
         guarded,
-        http=_Impatient,
+        http=Patience,
         lifespan="off",
         log_config=None,
         access_log=False,

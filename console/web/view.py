@@ -8,10 +8,12 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.snapshot import Snapshot, TaskView, newest, take_snapshot, tasks
+from console.snapshot import Snapshot, TaskView, lost_words, newest, take_snapshot, tasks
+from console.tables import FIGURE_HEADS, figure_notes, figure_rows
 from shared.domain.layout import CAPTIONS, POSTER, RENDER_RECORD, SHEET, Layout
 from shared.domain.task import TaskState
 from shared.queue import Queue
+from shared.records.figures import FiguresRecord
 from shared.records.record import RecordError
 from shared.records.render import RenderRecord
 from shared.store import Store
@@ -45,6 +47,25 @@ class Waiting(BaseModel):
     task: TaskView
 
 
+class FigureTable(BaseModel):
+    """The four figures as `reelmill status` tells them; as numbers they are in ``farm.figures``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    heads: tuple[str, ...] = FIGURE_HEADS
+    rows: tuple[tuple[str, ...], ...] = Field(description="Whose or of when, and a cell under each head.")
+    notes: tuple[str, ...] = Field(description="What is missing, and why.")
+
+    @classmethod
+    def of(cls, record: FiguresRecord | None) -> FigureTable:
+        """The table of what was counted; empty where nothing was."""
+        return (
+            cls(rows=tuple(figure_rows(record)), notes=tuple(figure_notes(record)))
+            if record
+            else cls(rows=(), notes=())
+        )
+
+
 class View(BaseModel):
     """The farm as the page shows it."""
 
@@ -53,6 +74,8 @@ class View(BaseModel):
     farm: Snapshot
     waiting: tuple[Waiting, ...] = Field(description="The first of the tasks that wait, in the order they will run.")
     videos: tuple[Video, ...] = Field(description="The newest videos, newest first.")
+    figures: FigureTable
+    not_mounted: str = Field(description="What people are told of filesystems that are lost; empty where none are.")
 
 
 class Looking:
@@ -66,10 +89,15 @@ class Looking:
 
     def look(self) -> View:
         """The farm at this moment."""
+        waiting, videos = tuple(self._waiting()), tuple(self._newest())
+        # Last, since it is what notices a root that vanished meanwhile, which looks like one without anything in it.
+        farm = take_snapshot(self._layout, most_rejected=_MOST_REJECTED)
         return View(
-            farm=take_snapshot(self._layout, most_rejected=_MOST_REJECTED),
-            waiting=tuple(self._waiting()),
-            videos=tuple(self._newest()),
+            farm=farm,
+            waiting=waiting,
+            videos=videos,
+            figures=FigureTable.of(farm.figures),
+            not_mounted=lost_words(farm.lost),
         )
 
     def _waiting(self) -> list[Waiting]:

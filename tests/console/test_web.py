@@ -9,10 +9,12 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +22,19 @@ import jsonschema
 import pytest
 import requests
 
+from console.snapshot import Snapshot
+from console.status import lines
 from console.trash import drop_id
 from console.web.guard import COOKIE, cookie_of, read_token
 from console.web.live import Live
 from shared.domain.errors import RootError
+from shared.domain.figures import Counts
 from shared.domain.layout import FINAL, POSTER, RENDER_RECORD, Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.orders import Orders
+from shared.records.figures import FiguresLine
+from shared.records.mounts import MountsRecord
 from shared.records.node import NodeRecord
 from shared.records.render import RenderRecord
 from shared.store import Store
@@ -183,6 +190,33 @@ def test_the_ends_of_logs_are_told(site: Site) -> None:
     assert {entry[:10] for entry in old} == {"2026-11-27"}
 
 
+def test_the_figures_are_told_in_the_words_of_status(site: Site) -> None:
+    """Cell by cell, of the farm and of each node, with what could not be counted."""
+    counts = Counts(rendering=60, starved=20, exposed=3, finished=2, render_seconds=60)
+    line = FiguresLine.of(time.time(), counts)
+    path = site.layout.figures_of(line.at[:10], "attic")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(line.to_line() + b"torn\n")
+    view = site.get("/api/farm").json()
+    table, said = view["figures"], list(lines(Snapshot.model_validate(view["farm"])))
+    begin = next(place for place, words in enumerate(said) if words.startswith("Figures"))
+    told = [words.split() for words in said[begin:]]
+    assert told[0] == ["Figures", *table["heads"]]
+    assert table["rows"][0][1:] == ["75 %", "30.0 s", table["rows"][0][3], "1.5 s"]
+    assert [row[0] for row in table["rows"]] == ["last hour", "last 24 hours", "today (UTC)", "attic"]
+    assert told[1:5] == [" ".join(row).split() for row in table["rows"]]
+    assert table["notes"] == ["1 lines of what nodes did are damaged and not counted"]
+    assert said[begin + 5].strip() == table["notes"][0]
+
+
+def test_lost_filesystems_are_told_in_words(site: Site) -> None:
+    """Those that were there when the main worker last ran."""
+    assert site.get("/api/farm").json()["not_mounted"] == ""
+    MountsRecord(mounts=("output",)).write(site.layout.mounts)
+    told = "output/ should be mounted and is not there: what lies in it is not counted"
+    assert site.get("/api/farm").json()["not_mounted"] == told
+
+
 def test_changes_come_by_themselves(site: Site, add_task: Add) -> None:
     """As server-sent events, and only where something has changed."""
     with requests.get(f"{site.address}/api/stream", stream=True, timeout=20) as stream:
@@ -307,6 +341,31 @@ def test_a_silent_farm_is_told_to_be_alive() -> None:
     assert asyncio.run(watch()) == ["the same", "", ""]
 
 
+def test_a_look_that_hangs_is_told() -> None:
+    """As on a network mount whose server has gone; what it tells once it ends follows."""
+    goes_on = threading.Event()
+    looks = iter((True, False))
+
+    def look() -> str:
+        if next(looks, False):
+            return "the farm"
+        goes_on.wait(20)
+        return "the farm again"
+
+    async def watch() -> list[str]:
+        live = Live(look, 0.01, late=lambda: "it is late", late_seconds=0.1)
+        found: list[str] = []
+        async for told in live.changes(5):
+            found.append(told)
+            if told == "it is late":
+                goes_on.set()
+            if len(found) == 3:
+                live.stop()
+        return found
+
+    assert asyncio.run(watch()) == ["the farm", "it is late", "the farm again"]
+
+
 def test_it_ends_at_once_while_it_is_watched(site: Site) -> None:
     """A browser that has the page open does not hold it up."""
     with requests.get(f"{site.address}/api/stream", stream=True, timeout=20) as stream:
@@ -329,7 +388,9 @@ def test_a_root_that_cannot_be_read_is_told(layout: Layout, tmp_path: Path, dead
             dead_mounts.over(layout.state(TaskState.WAITING))
             told = next(line for line in lines if line.startswith(b"event: "))
             assert told == b"event: unreachable"
-            assert b"the root cannot be read" in next(lines)
+            words = json.loads(next(lines)[6:])
+            assert "the root cannot be read" in words["why"]
+            assert datetime.fromisoformat(words["since"]) <= datetime.now(UTC)
         answer = site.get("/api/farm")
         assert (answer.status_code, "the root cannot be read" in answer.json()["detail"]) == (503, True)
         assert site.get("/").status_code == 200

@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from selenium import webdriver
@@ -22,8 +28,13 @@ from selenium.webdriver.remote.webelement import WebElement
 from console.init import lay_out
 from console.web.guard import read_token
 from shared.child import Limits
-from shared.domain.layout import Layout
+from shared.domain.figures import Counts
+from shared.domain.layout import Layout, reason_of
+from shared.domain.task import TaskState
 from shared.ffmpeg import find_ffmpeg
+from shared.records.figures import FiguresLine
+from shared.records.mounts import MountsRecord
+from shared.records.reason import Reason
 from tests.system.test_farm import never
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -171,7 +182,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(
     until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
     assert len(browser.find_elements(By.TAG_NAME, "main")) == len(browser.find_elements(By.TAG_NAME, "header")) == 1
     heads = browser.find_elements(By.CSS_SELECTOR, "h1, main h2")
-    assert [head.tag_name for head in heads] == ["h1"] + ["h2"] * 7
+    assert [head.tag_name for head in heads] == ["h1"] + ["h2"] * 8
     for section in browser.find_elements(By.TAG_NAME, "section"):
         assert browser.find_element(By.ID, str(section.get_attribute("aria-labelledby"))).text
     for button in browser.find_elements(By.CSS_SELECTOR, "button"):
@@ -181,6 +192,182 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(
     assert {"pause", "show-log"} <= reached
     _press(browser, "#show-log")
     until(lambda: "worker_started" in browser.find_element(By.ID, "log-lines").text)
+
+
+class Web:
+    """The page alone, over a root in which nothing runs, at a port that it comes back to."""
+
+    def __init__(self, layout: Layout, port: int) -> None:
+        self._layout = layout
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"http://127.0.0.1:{port}/"
+
+    def start(self) -> None:
+        command = [REELMILL, "web", "--root", str(self._layout.root), "--listen", f"127.0.0.1:{self._port}"]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+
+
+@pytest.fixture
+def web(layout: Layout) -> Iterator[Web]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found = Web(layout, probe.getsockname()[1])
+    found.start()
+    yield found
+    found.stop()
+
+
+class _BadGateway(BaseHTTPRequestHandler):
+    """A proxy that does not reach what is behind it."""
+
+    asked: ClassVar[list[float]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(time.monotonic())
+        self.send_error(502)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_root_that_has_gone_is_told_and_comes_back(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:
+    """Since when, why, and of when the picture is that stays; the page comes back by itself."""
+    drop_refused(layout, "lost.mp4")
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "lost.mp4" in words_in(browser, "rejected-list"))
+    assert not browser.find_element(By.ID, "outage").is_displayed()
+    away = layout.root.with_name("away")
+    begun = datetime.now().replace(microsecond=0)  # noqa: DTZ005 - the browser shows this machine's time
+    layout.root.rename(away)
+    told = until(lambda: browser.find_element(By.ID, "outage").text)
+    found = re.fullmatch(
+        r"The root cannot be reached since ([-\d]+ [:\d]+): .+\. What is shown is how it was at ([-\d]+ [:\d]+)\. .+",
+        str(told),
+    )
+    assert found, told
+    since, shown = (datetime.fromisoformat(moment) for moment in found.groups())
+    assert begun <= since <= datetime.now()  # noqa: DTZ005
+    assert shown <= since
+    assert "lost.mp4" in words_in(browser, "rejected-list"), "the last picture stays"
+    assert "grayscale" in _style(browser, "main", "filter")
+    picture(browser, "page-unreachable")
+    away.rename(layout.root)
+    until(lambda: not browser.find_element(By.ID, "outage").is_displayed())
+    assert _style(browser, "main", "filter") == "none"
+
+
+def test_what_is_not_mounted_is_told_and_not_taken_for_empty(
+    layout: Layout, web: Web, browser: webdriver.Chrome
+) -> None:
+    """A part of a root whose filesystem has gone keeps what was seen of it last; the others go on."""
+    drop_refused(layout, "lost.mp4")
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "lost.mp4" in words_in(browser, "rejected-list"))
+    trash = layout.invalid.parent
+    full = trash.rename(layout.root / "elsewhere")
+    layout.invalid.mkdir(parents=True)
+    layout.state(TaskState.FAILED).mkdir()
+    MountsRecord(mounts=("trash",)).write(layout.mounts)
+    until(lambda: browser.find_element(By.ID, "not-mounted").text)
+    assert browser.find_element(By.ID, "not-mounted").text.startswith("trash/ should be mounted and is not there")
+    assert "lost.mp4" in words_in(browser, "rejected-list")
+    assert "1 drops rejected" in " ".join(words_in(browser, "counts").split())
+    assert len(browser.find_elements(By.CSS_SELECTOR, "section.stale")) == 2
+    shutil.rmtree(trash)
+    full.rename(trash)
+    layout.mounts.unlink()
+    until(lambda: not browser.find_elements(By.CSS_SELECTOR, ".stale"))
+    assert not browser.find_element(By.ID, "not-mounted").is_displayed()
+
+
+def test_a_server_that_has_gone_is_told_and_asked_again(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:
+    """By itself and ever more rarely, also behind a proxy that answers in its place, after which browsers give up."""
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
+    web.stop()
+    until(lambda: "The server does not answer since 20" in browser.find_element(By.ID, "outage").text)
+    assert "grayscale" in _style(browser, "main", "filter")
+    host, port = "127.0.0.1", int(web.address.rsplit(":", 1)[1].strip("/"))
+    with ThreadingHTTPServer((host, port), _BadGateway) as proxy:
+        serving = threading.Thread(target=proxy.serve_forever)
+        serving.start()
+        until(lambda: "a proxy before it, answers 502" in browser.find_element(By.ID, "outage").text)
+        until(lambda: len(_rounds(_BadGateway.asked)) >= 3)
+        proxy.shutdown()
+        serving.join()
+    rounds = _rounds(_BadGateway.asked)
+    assert rounds[2] - rounds[1] > 1.05 * (rounds[1] - rounds[0]), rounds
+    web.start()
+    until(lambda: not browser.find_element(By.ID, "outage").is_displayed())
+    assert _style(browser, "main", "filter") == "none"
+    drop_refused(layout, "later.mp4")
+    until(lambda: "later.mp4" in words_in(browser, "rejected-list"))
+
+
+def test_a_line_that_broke_unnoticed_is_told(web: Web, browser: webdriver.Chrome) -> None:
+    """Nothing comes any more and nothing says so, as after a cable was pulled: the stream should have said it lives."""
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
+    web.signal(signal.SIGSTOP)
+    try:
+        until(lambda: "The server does not answer since 20" in browser.find_element(By.ID, "outage").text)
+    finally:
+        web.signal(signal.SIGCONT)
+    until(lambda: not browser.find_element(By.ID, "outage").is_displayed())
+
+
+def test_the_figures_are_shown(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:
+    """In the words of `reelmill status`, of the farm and of each node; they fit a phone."""
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "Nothing was rendered yet." in words_in(browser, "figure-notes"))
+    line = FiguresLine.of(time.time(), Counts(rendering=60, starved=20, exposed=3, finished=2, render_seconds=60))
+    path = layout.figures_of(line.at[:10], "attic-of-the-house-with-a-long-name")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(line.to_line())
+    until(lambda: browser.find_element(By.ID, "figure-table").is_displayed())
+    shown = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#figure-table tr")]
+    assert shown[0] == "USED RENDER TASKS/H IO"
+    assert [words.split(" 75 % 30.0 s ")[0] for words in shown[1:3]] == ["last hour", "last 24 hours"]
+    assert shown[4].startswith("attic-of-the-house-with-a-long-name 75 % 30.0 s")
+    phone = {"width": 360, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    assert browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
+
+
+def drop_refused(layout: Layout, name: str) -> None:
+    """A refused drop, as the main worker leaves it."""
+    (layout.invalid / name).write_bytes(b"no film")
+    Reason(code="not_media", reason="It is no film.", advice="", when="2026-11-27T06:00:00Z").write(
+        reason_of(layout.invalid / name)
+    )
+
+
+def _rounds(asked: list[float]) -> list[float]:
+    """When the page tried again: what it asks at once for one try counts as one."""
+    return [at for place, at in enumerate(asked) if place == 0 or at - asked[place - 1] > 0.5]
+
+
+def _style(browser: webdriver.Chrome, selector: str, name: str) -> str:
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    return str(browser.execute_script("return getComputedStyle(arguments[0])[arguments[1]]", element, name))
 
 
 def _opens(browser: webdriver.Chrome, address: str) -> bool:

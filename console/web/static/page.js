@@ -24,7 +24,11 @@ function say(words, bad = false) {
 
 async function ask(path, body) {
   const options = { method: "POST", headers: { ...headers(), "Content-Type": "application/json" } };
-  const answer = await fetch(path, { ...options, body: body ? JSON.stringify(body) : undefined });
+  const answer = await fetch(path, { ...options, body: body ? JSON.stringify(body) : undefined }).catch(() => null);
+  if (!answer) {
+    say("The server did not answer; whether it was done, the page shows once it does.", true);
+    return null;
+  }
   if (answer.status === 401) {
     askForToken();
     return null;
@@ -34,7 +38,9 @@ async function ask(path, body) {
   return answer.ok ? told : null;
 }
 
+let isAsking = false;
 function askForToken() {
+  isAsking = true;
   at("enter").hidden = false;
   at("token").focus();
   say("This needs the token of the farm.", true);
@@ -167,12 +173,33 @@ function explained(title, reason, advice, key, path) {
   return item;
 }
 
-function figure([words, first]) {
-  const item = make("li"), count = make("strong", "");
-  item.append(count, ` ${words}`);
-  item.update = ([, now]) => tell(count, String(now));
-  item.update([words, first]);
+function count(first) {
+  const item = make("li"), number = make("strong", "");
+  item.append(number, ` ${first.words}`);
+  item.update = (now) => {
+    if (!now.lost) tell(number, String(now.number));
+    else if (!number.textContent) tell(number, "–"); // what cannot be counted is not none
+    item.classList.toggle("stale", now.lost);
+  };
+  item.update(first);
   return item;
+}
+
+function drawFigures(figures) {
+  const table = at("figure-table");
+  table.hidden = at("figure-words").hidden = figures.rows.length === 0;
+  const said = JSON.stringify(figures);
+  if (table.dataset.said === said) return;
+  table.dataset.said = said;
+  const head = (words, scope) => make("th", words, { scope });
+  table.querySelector("thead tr").replaceChildren(...["", ...figures.heads].map((words) => head(words, "col")));
+  table.querySelector("tbody").replaceChildren(...figures.rows.map(([name, ...cells]) => {
+    const line = make("tr");
+    line.append(head(name, "row"), ...cells.map((words) => make("td", words)));
+    return line;
+  }));
+  at("figure-notes").hidden = figures.rows.length > 0 && figures.notes.length === 0;
+  list("figure-notes", figures.notes, (note) => note, (note) => make("li", note), "Nothing was rendered yet.");
 }
 
 function video(one) {
@@ -208,32 +235,51 @@ at("player").addEventListener("close", () => {
   at("film").load(); // lets its connection go
 });
 
+// What of the root is not mounted looks empty; what was seen of it last stays instead, and says so.
+function isLost(lost, folder) {
+  return lost.some((one) => one === "./" || one.startsWith(folder) || folder.startsWith(one));
+}
+
+function kept(lost, folder, section, redraw) {
+  const old = isLost(lost, folder);
+  at(section).closest("section").classList.toggle("stale", old);
+  if (!old) redraw();
+}
+
 function draw(view) {
   const farm = view.farm;
   const counts = farm.counts;
   const main = farm.main_running ? farm.main_state : "not running";
-  const trouble = farm.trouble ? ` – ${farm.trouble}` : "";
+  const since = farm.paused_since ? ` since ${moment(farm.paused_since)}` : "";
+  const trouble = `${since}${farm.trouble ? ` – ${farm.trouble}` : ""}`;
+  at("not-mounted").hidden = !view.not_mounted;
+  tell(at("not-mounted"), view.not_mounted);
   at("main").textContent = farm.farm_pause ? `Farm paused by ${farm.farm_pause.by}` : `Main worker ${main}${trouble}`;
   at("main").classList.toggle("bad", Boolean(farm.trouble || !farm.main_running));
-  const figures = { waiting: "tasks", "being rendered": "processing", finished: "output", failed: "trash/failed", "drops rejected": "trash/invalid" };
-  list("counts", Object.entries(figures).map(([words, name]) => [words, counts[name]]), ([words]) => words, figure);
+  const numbers = { waiting: "tasks", "being rendered": "processing", finished: "output", failed: "trash/failed", "drops rejected": "trash/invalid" };
+  const counted = ([words, name]) => ({ words, number: counts[name], lost: isLost(farm.lost, `${name}/`) });
+  list("counts", Object.entries(numbers).map(counted), (one) => one.words, count);
   at("pause").textContent = farm.farm_pause ? "Resume the farm" : "Pause the farm";
   at("pause").dataset.verb = farm.farm_pause ? "resume" : "pause";
   list("node-list", farm.nodes, (one) => one.record.node, node, "No render worker runs; start one with: reelmill render");
-  list("queue-list", view.waiting, (one) => one.task.task_id, waiting, "Nothing waits.");
+  drawFigures(view.figures);
+  kept(farm.lost, "tasks/", "queue", () =>
+    list("queue-list", view.waiting, (one) => one.task.task_id, waiting, "Nothing waits."));
   const held = [...farm.pending.map((one) => [one.drop, one.doing]), ...farm.waiting_voices.map((one) => [one.voice, one.reason])];
   list("held-list", held, ([name]) => name, ([name, why]) => {
     const item = make("li");
     item.append(make("strong", name), make("p", why, { class: "why" }));
     return item;
   }, "Nothing.");
-  list("rejected-list", farm.rejected, (one) => one.drop_id, (one) =>
-    explained(one.drop, one.reason, one.advice, `drop ${one.drop_id}`, `api/rejected/${one.drop_id}/retry`), "None.");
-  list("failed-list", farm.failed, (one) => one.task_id, (one) =>
-    explained(one.label, one.reason, null, `task ${one.task_id}`, `api/tasks/${one.task_id}/retry`), "None.");
-  newest = view.videos;
-  finished = counts.output;
-  drawVideos();
+  kept(farm.lost, "trash/invalid/", "rejected", () => list("rejected-list", farm.rejected, (one) => one.drop_id, (one) =>
+    explained(one.drop, one.reason, one.advice, `drop ${one.drop_id}`, `api/rejected/${one.drop_id}/retry`), "None."));
+  kept(farm.lost, "trash/failed/", "failed", () => list("failed-list", farm.failed, (one) => one.task_id, (one) =>
+    explained(one.label, one.reason, null, `task ${one.task_id}`, `api/tasks/${one.task_id}/retry`), "None."));
+  kept(farm.lost, "output/", "videos", () => {
+    newest = view.videos;
+    finished = counts.output;
+    drawVideos();
+  });
 }
 
 let newest = [], older = [], finished = 0;
@@ -263,6 +309,7 @@ at("enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   sessionStorage.setItem(KEY, at("token").value.trim());
   if (await ask("api/session")) {
+    isAsking = false;
     at("enter").hidden = true;
     at("token").value = "";
     say("The token was taken.");
@@ -279,8 +326,8 @@ at("show-log").addEventListener("click", () => {
   clearInterval(logTimer);
   if (!lines.hidden) {
     const read = async () => {
-      const answer = await fetch("api/logs?lines=200", { headers: headers() });
-      if (!answer.ok) return;
+      const answer = await fetch("api/logs?lines=200", { headers: headers() }).catch(() => null);
+      if (!answer?.ok) return;
       const isAtEnd = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 4;
       lines.textContent = (await answer.json()).join("\n");
       if (isAtEnd) lines.scrollTop = lines.scrollHeight;
@@ -290,25 +337,105 @@ at("show-log").addEventListener("click", () => {
   }
 });
 
-let source;
-function listen() {
-  source?.close();
-  source = new EventSource("api/stream");
-  source.onmessage = (event) => draw(JSON.parse(event.data));
-  source.addEventListener("unreachable", (event) => say(JSON.parse(event.data), true));
-  source.onerror = async () => {
-    const answer = await fetch("api/history?limit=1", { headers: headers() }).catch(() => null);
-    if (answer?.status === 401) {
-      source.close();
-      askForToken();
-    } else if (!answer) {
-      say("The server does not answer; this goes on by itself.", true);
-    }
-  };
+// -- where nothing comes ----------------------------------------------------------------------------------------------
+
+const SILENCE = 40_000; // the stream says every 15 seconds that it is alive; a line that broke unnoticed says nothing
+const LONGEST_PAUSE = 30_000;
+
+const moment = (when) => new Date(when).toLocaleString("sv-SE"); // 2026-11-27 14:03:12, by the clock of who looks
+
+let shownAt = null; // when the picture was last known to be true
+function stale(what, since, why) {
+  const old = shownAt ? `What is shown is how it was at ${moment(shownAt)}.` : "Nothing is known yet.";
+  const reason = why ? `: ${why.replace(/\.$/, "")}` : "";
+  tell(at("outage"), `${what} since ${moment(since)}${reason}. ${old} This page goes on by itself.`);
+  at("outage").hidden = false;
+  document.body.classList.add("stale");
 }
 
-// A page that nobody sees holds no connection: a browser has six for one server, and every open page would keep one.
-document.addEventListener("visibilitychange", () => (document.hidden ? source?.close() : listen()));
+function fresh() {
+  shownAt = Date.now();
+  at("outage").hidden = true;
+  at("outage").textContent = "";
+  document.body.classList.remove("stale");
+}
 
-if (sessionStorage.getItem(KEY)) await ask("api/session").catch(() => null);
+let source, silent, again, tries = 0, round = 0, lostAt = null, isRootGone = false;
+
+function heard() {
+  clearTimeout(silent);
+  silent = setTimeout(lose, SILENCE);
+  tries = 0;
+  lostAt = null;
+}
+
+function listen() {
+  hang();
+  source = new EventSource("api/stream");
+  silent = setTimeout(lose, SILENCE);
+  source.onmessage = (event) => {
+    heard();
+    isRootGone = false;
+    draw(JSON.parse(event.data));
+    fresh();
+  };
+  source.addEventListener("alive", () => {
+    heard();
+    if (!isRootGone && shownAt) fresh();
+  });
+  source.addEventListener("unreachable", (event) => {
+    heard();
+    isRootGone = true;
+    const told = JSON.parse(event.data);
+    stale("The root cannot be reached", told.since, told.why);
+  });
+  source.onerror = lose;
+}
+
+function hang() {
+  round += 1;
+  source?.close();
+  source = null;
+  clearTimeout(silent);
+  clearTimeout(again);
+}
+
+// Browsers try again by themselves after some errors, after others (a proxy that answers 502) never, and always at one pace.
+async function lose() {
+  hang();
+  lostAt ??= Date.now();
+  const mine = round, status = await streamStatus();
+  if (mine !== round) return; // meanwhile it was tried anew, or nobody looks any more
+  const pause = Math.min(LONGEST_PAUSE, 1000 * 2 ** tries++) * (0.75 + Math.random() / 2); // so that not all pages come at once
+  again = setTimeout(listen, pause);
+  if (status === 401) await enter();
+  else if (status === null) stale("The server does not answer", lostAt);
+  else if (status !== 200) stale(`The server cannot be used (it, or a proxy before it, answers ${status})`, lostAt);
+  else if (tries > 2) stale("The server answers, but nothing more comes from it (a proxy may keep it back)", lostAt);
+}
+
+async function streamStatus() {
+  const control = new AbortController();
+  const patience = setTimeout(() => control.abort(), 10_000);
+  const answer = await fetch("api/stream", { signal: control.signal }).catch(() => null);
+  clearTimeout(patience);
+  control.abort(); // only the status is wanted
+  return answer?.status ?? null;
+}
+
+// The cookie is missing: it was never given, since the server was away when the page was opened, or the token is another now.
+async function enter() {
+  const answer = sessionStorage.getItem(KEY) ? await session() : { status: 401 };
+  if (answer?.status !== 401) return;
+  askForToken();
+  hang();
+}
+
+const session = () => fetch("api/session", { method: "POST", headers: headers() }).catch(() => null);
+
+// A page that nobody sees holds no connection: a browser has six for one server, and every open page would keep one.
+document.addEventListener("visibilitychange", () => (document.hidden ? hang() : listen()));
+addEventListener("online", () => document.hidden || isAsking || listen());
+
+if (sessionStorage.getItem(KEY) && (await session())?.status === 401) askForToken();
 listen();
