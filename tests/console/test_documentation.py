@@ -49,6 +49,13 @@ def test_every_command_is_understood(page: Path) -> None:
             pytest.fail(f"reelmill {' '.join(words)}: {error.format_message()}")
 
 
+def test_every_page_is_in_the_index() -> None:
+    """What nobody is led to is read by nobody."""
+    index = REPOSITORY / "docs/README.md"
+    listed = set(re.findall(r"\]\(([^)\s/]+\.md)\)", index.read_text("utf-8")))
+    assert listed == {page.name for page in index.parent.glob("*.md")} - {index.name}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_leads_somewhere(page: Path) -> None:
     """To a file of the repository, and to a heading of it where one is named."""
