@@ -52,7 +52,7 @@ def tasks_command(word: str | None, limit: int, given_root: Path | None, config:
 def _listed(layout: Layout, store: Store, state: TaskState, limit: int) -> Iterator[TaskView]:
     if state is TaskState.WAITING:
         queue = Queue(store)
-        queue.look()
+        queue.look(now=True)  # whole, however long that takes: who asks wants to know
         ids = [ticket.task_id for ticket in islice(queue.tasks(), limit)]
     else:
         ids = newest(layout, store, state, limit)
