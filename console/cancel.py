@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ConfigDict, Field
 
+from console import completing
 from console.live import LiveTask, named
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json, user_name
 from shared.domain.layout import Layout
@@ -43,7 +44,13 @@ class Cancellations(BaseModel):
 
 
 @click.command("cancel")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="NAME...",
+    shell_complete=completing.tasks(TaskState.WAITING, TaskState.PROCESSING),
+)
 @click.option("--why", default="", help="What is written into reason.json.")
 @root_option
 @config_option

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from console import completing
 from console.options import config_option, plain_errors, root_option, root_to_change, user_name
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
@@ -28,7 +29,7 @@ def _why_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("pause")
-@click.argument("nodes", nargs=-1, metavar="[NODE]...")
+@click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=completing.nodes)
 @_why_option
 @click.option("--now", is_flag=True, help="Give back what is being rendered as well.")
 @root_option
@@ -47,7 +48,7 @@ def pause(nodes: tuple[str, ...], why: str, given_root: Path | None, config: Pat
 
 
 @click.command("resume")
-@click.argument("nodes", nargs=-1, metavar="[NODE]...")
+@click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=completing.nodes)
 @root_option
 @config_option
 @plain_errors
@@ -58,12 +59,12 @@ def resume(nodes: tuple[str, ...], given_root: Path | None, config: Path | None)
     for node in _known(layout, nodes):
         was = orders.resume(node)
         click.echo(f"{'resumed' if was else 'was not paused:'} {node or _FARM}")
-    if not nodes and (paused := [name for name in _names(layout) if orders.read(name).pause]):
+    if not nodes and (paused := [name for name in completing.node_names(layout) if orders.read(name).pause]):
         click.echo(f"still paused by themselves: {', '.join(paused)}")
 
 
 @click.command("drain")
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=completing.nodes)
 @_why_option
 @root_option
 @config_option
@@ -79,7 +80,7 @@ def drain(nodes: tuple[str, ...], why: str, given_root: Path | None, config: Pat
 
 
 @click.command("hours")
-@click.argument("node")
+@click.argument("node", shell_complete=completing.nodes)
 @click.argument("spans", nargs=-1, metavar="[SPAN]...")
 @click.option("--always", is_flag=True, help="Take the working hours back.")
 @root_option
@@ -108,14 +109,9 @@ def _known(layout: Layout, nodes: Iterable[str]) -> list[str | None]:
     Raises:
         NoSuchNode: with those that have never worked on this root.
     """
-    known = _names(layout)
+    known = completing.node_names(layout)
     unknown = [node for node in nodes if node not in known]
     if unknown:
         there = f"there are {', '.join(known)}" if known else "none has worked on this root yet"
         raise NoSuchNode(f"no node is called {', '.join(map(readable, unknown))}; {there}")
     return list(nodes) or [None]
-
-
-def _names(layout: Layout) -> list[str]:
-    """Every node that has worked on this root."""
-    return sorted({path.stem for suffix in ("json", "lock") for path in layout.nodes.glob(f"[!.]*.{suffix}")})

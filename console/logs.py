@@ -14,8 +14,10 @@ from pathlib import Path
 
 import click
 
+from console import completing
 from console.options import chosen_root, config_option, plain_errors, root_option
 from shared.domain.layout import Layout
+from shared.domain.task import TaskState
 
 _POLL_SECONDS = 0.5
 _LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
@@ -34,8 +36,12 @@ class Entry:
 @click.command("logs")
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is written.")
 @click.option("-n", "--lines", "count", type=click.IntRange(0), default=50, show_default=True, help="The last so many.")
-@click.option("--task", help="Only what names this task: its id, or the beginning of that.")
-@click.option("--node", help="Only the log of this render worker.")
+@click.option(
+    "--task",
+    help="Only what names this task: its id, or the beginning of that.",
+    shell_complete=completing.tasks(*TaskState),
+)
+@click.option("--node", help="Only the log of this render worker.", shell_complete=completing.nodes)
 @click.option("--level", type=click.Choice(_LEVELS), default="DEBUG", help="Only this level and above.")
 @root_option
 @config_option

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ConfigDict, Field
 
+from console import completing
 from console.live import LiveTask, named
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json
 from shared.domain.names import readable
@@ -32,7 +33,7 @@ class Prioritised(BaseModel):
 
 @click.command("priority")
 @click.argument("number", type=click.IntRange(0, 100), metavar="0..100")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=completing.tasks(TaskState.WAITING))
 @root_option
 @config_option
 @json_option

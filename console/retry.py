@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import click
 from pydantic import BaseModel, ConfigDict, Field
 
+from console import completing
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json, user_name
 from console.trash import FailedTask, Item, RejectedDrop, Unclear, failed_tasks, find, rejected_drops
 from shared.domain.errors import ReelmillError
@@ -55,7 +56,7 @@ class Refused(ReelmillError):
 
 
 @click.command("retry")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=completing.tasks(TaskState.FAILED))
 @click.option("--all", "everything", is_flag=True, help="Everything in trash/invalid/ and trash/failed/.")
 @click.option("--code", help="With --all: only what was refused or failed with this code.")
 @root_option

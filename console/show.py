@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ConfigDict, Field
 
+from console import completing
 from console.live import named
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.tables import clock, table
@@ -39,7 +40,7 @@ class Shown(BaseModel):
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.tasks(*TaskState))
 @root_option
 @config_option
 @json_option

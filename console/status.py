@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from console import completing
 from console.live import named
 from console.options import chosen_root, config_option, in_words, json_option, plain_errors, root_option, show_json
 from console.snapshot import NodeView, Snapshot, lost_words, take_snapshot
@@ -31,7 +32,13 @@ _WATCH_SECONDS = 2.0  # a look at a very large farm takes one
 @root_option
 @config_option
 @json_option
-@click.option("--why", "task", metavar="TASK", help="Why this task is where it is: its id, or category/story/chapter.")
+@click.option(
+    "--why",
+    "task",
+    metavar="TASK",
+    help="Why this task is where it is: its id, or category/story/chapter.",
+    shell_complete=completing.tasks(*TaskState),
+)
 @click.option("--watch", "watched", is_flag=True, help="Say it again every two seconds, until Ctrl-C.")
 @plain_errors
 def status(given_root: Path | None, config: Path | None, task: str | None, *, as_json: bool, watched: bool) -> None:  # noqa: ARG001 - all take --config
