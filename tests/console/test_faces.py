@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -317,40 +318,56 @@ def test_a_log_is_followed_through_its_rotation(layout: Layout) -> None:
     assert tail.more() == []
 
 
-# -- top -----------------------------------------------------------------------------------------
+# -- on a terminal -------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A command of reelmill on a terminal of its own."""
+
+    def __init__(self, layout: Layout, *words: str) -> None:
+        self._primary, self._secondary = pty.openpty()
+        fcntl.ioctl(self._secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        command = [str(Path(sys.executable).with_name("reelmill")), words[0], "--root", str(layout.root), *words[1:]]
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
+        end = self._secondary
+        self.process = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment)
+
+    def __call__(self, words: str, keys: bytes = b"") -> str:
+        """Type keys, and wait until words stand on the screen; all that was written meanwhile."""
+        seen = ""
+        os.write(self._primary, keys)
+        deadline = time.monotonic() + 30
+        while words not in seen:
+            assert time.monotonic() < deadline, f"{words!r} does not appear: {seen[-4000:]!r}"
+            if select.select([self._primary], [], [], 0.2)[0]:
+                seen += os.read(self._primary, 65536).decode("utf-8", "replace")
+        return seen
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._primary)
+        os.close(self._secondary)
 
 
 @pytest.fixture
-def top(layout: Layout) -> Iterator[Callable[..., str]]:
-    """`reelmill top` on a terminal; sends keys, and waits until words stand on the screen."""
-    primary, secondary = pty.openpty()
-    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-    command = [str(Path(sys.executable).with_name("reelmill")), "top", "--root", str(layout.root)]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
-    process = subprocess.Popen(command, stdin=secondary, stdout=secondary, stderr=secondary, env=environment)
-    seen = ""
+def top(layout: Layout) -> Iterator[Terminal]:
+    """`reelmill top`."""
+    terminal = Terminal(layout, "top")
+    yield terminal
+    terminal.close()
 
-    def until(words: str, keys: bytes = b"") -> str:
-        nonlocal seen
-        seen = ""
-        os.write(primary, keys)
-        deadline = time.monotonic() + 30
-        while words not in seen:
-            assert time.monotonic() < deadline, seen[-4000:]
-            if select.select([primary], [], [], 0.2)[0]:
-                seen += os.read(primary, 65536).decode("utf-8", "replace")
-        return seen
 
-    until.process = process  # type: ignore[attr-defined]
-    yield until
-    process.kill()
-    process.wait()
-    os.close(primary)
-    os.close(secondary)
+@pytest.fixture
+def watched(layout: Layout) -> Iterator[Terminal]:
+    """`reelmill status --watch`."""
+    terminal = Terminal(layout, "status", "--watch")
+    yield terminal
+    terminal.close()
 
 
 def test_top_shows_the_farm_and_its_keys_work(
-    layout: Layout, node: Callable[..., str], add_task: Add, finish_task: Add, top: Callable[..., str]
+    layout: Layout, node: Callable[..., str], add_task: Add, finish_task: Add, top: Terminal
 ) -> None:
     """Nodes, queue and what ended; pausing and resuming, of the farm and of the chosen node; and it ends."""
     add_task()
@@ -370,9 +387,7 @@ def test_top_shows_the_farm_and_its_keys_work(
     assert Orders(layout).read("a").drain is not None
 
 
-def test_top_cancels_and_retries_the_chosen_task(
-    store: Store, add_task: Add, fail_task: Add, top: Callable[..., str]
-) -> None:
+def test_top_cancels_and_retries_the_chosen_task(store: Store, add_task: Add, fail_task: Add, top: Terminal) -> None:
     """It asks before it gives a task up; any other key than y keeps it."""
     waits, failed = add_task(titles=(), chapter="1"), fail_task(titles=(), chapter="2")
     top("q quit")
@@ -388,6 +403,39 @@ def test_top_cancels_and_retries_the_chosen_task(
     top(f"Give up fantasy/dragon_flight/{chapter}?", b"\x1b[A\x1b[Ac")
     top(f"fantasy/dragon_flight/{chapter}: cancelled", b"y")
     assert store.find(first) is TaskState.FAILED
+
+
+def test_top_says_that_the_root_has_gone_and_comes_back_with_it(layout: Layout, add_task: Add, top: Terminal) -> None:
+    """A mount that is away for a while ends no screen, and its tasks are not taken for gone."""
+    add_task()
+    top("1 waiting")
+    away = layout.root.with_name("away")
+    layout.root.rename(away)
+    said = top("there is no folder")
+    assert "Traceback" not in said
+    top("there is no folder", b"p")
+    away.rename(layout.root)
+    top("1 waiting")
+    top("FARM PAUSED", b"p")
+    top("\x1b[?1049l", b"q")
+    assert top.process.wait(30) == 0
+
+
+def test_a_watched_status_is_written_over_itself(layout: Layout, add_task: Add, watched: Terminal) -> None:
+    """On a screen of its own, which is gone when it ends; a root may go and come back meanwhile."""
+    shown = watched("0 waiting")
+    assert "\x1b[?1049h" in shown
+    add_task()
+    shown = watched("1 waiting")
+    assert shown.count("waiting,") == 1 or "\x1b[H" in shown
+    away = layout.root.with_name("away")
+    layout.root.rename(away)
+    watched("there is no folder")
+    away.rename(layout.root)
+    watched("1 waiting")
+    watched.process.send_signal(signal.SIGINT)
+    watched("\x1b[?1049l")
+    assert watched.process.wait(30) == 0
 
 
 def test_top_needs_a_terminal(layout: Layout) -> None:
