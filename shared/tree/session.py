@@ -7,7 +7,6 @@ not wait for each other, without the threads that paramiko's own prefetching lea
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections import deque
@@ -47,11 +46,11 @@ from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_client import SFTPClient
 
 from shared.tree.tree import BLOCK
+from shared.tree.width import FEW, QUEUE_SECONDS, Width
 
 _VERSION = 3
+_SENT_QUEUE_SECONDS = 0.05  # behind what is sent, the requests wait for all that is to come the other way
 _SLOW_BYTES = 20e6  # a disk that works off fewer bytes per second than this is taken for one that stands still
-_QUEUE_SECONDS = 0.1  # that an answer may wait behind others: whatever else goes over the line waits as long
-_FEW, _MANY = 2, 64  # requests on their way: a record needs two; 2 MiB keep 40 MB/s going over 50 ms
 POSIX_RENAME, HARD_LINK, FSYNC, HASH = (
     "posix-rename@openssh.com",
     "hardlink@openssh.com",
@@ -270,14 +269,15 @@ class Session(SFTPClient):
 
     def write_from(self, handle: bytes, offset: int, blocks: Iterable[bytes]) -> Iterator[int]:
         """Write blocks of at most :data:`BLOCK` bytes, in order; yields up to which offset the server has them."""
-        flight = _Flight()
+        flight = _Flight(queue_seconds=_SENT_QUEUE_SECONDS)
         at = offset
         for block in blocks:
-            number = self._async_request(flight, CMD_WRITE, handle, int64(at), block)
-            at += len(block)
-            flight.sent(number, at)
-            while not flight.has_room:
-                yield self._written(flight)
+            for piece in flight.pieces(block):
+                number = self._async_request(flight, CMD_WRITE, handle, int64(at), piece)
+                at += len(piece)
+                flight.sent(number, at, len(piece))
+                while not flight.has_room:
+                    yield self._written(flight)
         while not flight.is_empty:
             yield self._written(flight)
 
@@ -365,45 +365,41 @@ def _content(found: bytes | OSError) -> bytes:
 
 
 class _Flight:
-    """Requests on their way that do not wait for each other: as many as the line carries, and hardly more.
+    """Requests on their way that do not wait for each other, answered in their order."""
 
-    More would only queue up on a slow line, where heartbeats, small requests and what goes the other way have to get
-    through as well. So they become more for as long as answers come about as fast as the fastest did, and fewer once
-    for each time round when they take longer, as in TCP Vegas (Brakmo and Peterson 1995).
-    """
-
-    def __init__(self, width: int = _FEW) -> None:
+    def __init__(self, few: int = FEW, queue_seconds: float = QUEUE_SECONDS) -> None:
         self.come: dict[int, tuple[int, Message]] = {}
-        self._asked: deque[tuple[int, int, float]] = deque()
-        self._width = float(width)
-        self._since = 0.0
-        self._fastest = math.inf
-        self._eased_at: float | None = None
+        self._asked: deque[tuple[int, int, float, int]] = deque()
+        self._width = Width(few, queue_seconds)
+        self._oldest = 0.0, 0
 
     @property
     def has_room(self) -> bool:
-        return len(self._asked) < int(self._width)
+        return len(self._asked) < self._width.most
 
     @property
     def is_empty(self) -> bool:
         return not self._asked
 
-    def sent(self, number: int, offset: int) -> None:
-        self._asked.append((number, offset, time.monotonic()))
+    def pieces(self, block: bytes) -> Iterator[bytes]:
+        """A block, as it should be sent over this line."""
+        start = 0
+        while start < len(block):
+            piece = block[start : start + self._width.piece]
+            yield piece
+            start += len(piece)
+
+    def sent(self, number: int, offset: int, size: int = 0) -> None:
+        self._asked.append((number, offset, time.monotonic(), size))
 
     def next(self) -> tuple[int, int]:
         """The oldest request and its offset, to be waited for."""
-        number, offset, self._since = self._asked.popleft()
+        number, offset, since, size = self._asked.popleft()
+        self._oldest = since, size
         return number, offset
 
     def _async_response(self, kind: int, reply: Message, number: int) -> None:
         """Called by paramiko, by this name, with each answer."""
         self.come[number] = (kind, reply)
-        now = time.monotonic()
-        took = now - self._since
-        self._fastest = min(self._fastest, took)
-        if took - self._fastest < _QUEUE_SECONDS:
-            self._width = min(self._width + (1 if self._eased_at is None else 1 / self._width), _MANY)
-        elif self._eased_at is None or self._since >= self._eased_at:  # not asked for before it was eased
-            self._width = max(self._width / 2 if self._eased_at is None else self._width * 3 / 4, _FEW)
-            self._eased_at = now
+        since, size = self._oldest
+        self._width.answered(since, time.monotonic(), size)
