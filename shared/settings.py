@@ -21,6 +21,7 @@ from shared.domain.task import DEFAULT_PROFILE
 
 LOGO_AUTO = "auto"
 KEY_AUTO = "auto"
+_LAST_PORT = 65535
 HEARTBEATS_PER_LEASE = 3  # a living worker must be seen alive several times within a lease
 
 
@@ -61,6 +62,14 @@ def _check_webhook(value: str) -> str:
     parts = urlsplit(value)
     if value and (parts.scheme not in ("http", "https") or not parts.hostname or not value.isprintable()):
         raise ValueError('must be an address such as "https://hooks.example.org/abc", or ""')
+    return value
+
+
+def _check_place(value: str) -> str:
+    """Where something listens; port 0 is one that is free."""
+    found = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", value)
+    if not found or int(found[1]) > _LAST_PORT:
+        raise ValueError(f'must be HOST:PORT with a port up to {_LAST_PORT}, such as "127.0.0.1:9842" or "[::1]:9842"')
     return value
 
 
@@ -403,10 +412,8 @@ class Alerts(Section):
 class Metrics(Section):
     """What the main worker tells Prometheus, and how; see docs/metrics.md. Without a way to tell, it tells nothing."""
 
-    listen: str = Field(
-        "",
-        pattern=r"^((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})?$",
-        description='Where /metrics is served, HOST:PORT, such as "127.0.0.1:9842"; "" serves nothing.',
+    listen: Annotated[str, AfterValidator(lambda value: value and _check_place(value))] = Field(
+        "", description='Where /metrics is served, HOST:PORT, such as "127.0.0.1:9842"; "" serves nothing.'
     )
     textfile: str = Field(
         "", description="Folder of node_exporter's textfile collector, which gets reelmill.prom; empty writes none."
@@ -427,9 +434,8 @@ class Log(Section):
 class Web(Section):
     """The page that shows the farm (reelmill web)."""
 
-    listen: str = Field(
+    listen: Annotated[str, AfterValidator(_check_place)] = Field(
         "127.0.0.1:8420",
-        pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
         description="Where it listens, HOST:PORT. Beyond this machine it asks everybody for the token (docs/web.md).",
     )
     names: tuple[str, ...] = Field(
