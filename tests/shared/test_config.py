@@ -265,10 +265,7 @@ def test_a_profile_that_is_not_there_is_told_with_the_nearest_name(path: Path) -
     ("text", "problem"),
     [
         ("[profiles.a]\nqualty = 3\n", "profiles.a.qualty: there is no such key; did you mean quality?"),
-        (
-            '[metrics]\nlisten = "a.example:99999"\n',
-            'metrics.listen = "a.example:99999": must be HOST:PORT with a port up',
-        ),
+        ('[metrics]\nlisten = "a.example:99999"\n', 'metrics.listen = "a.example:99999": must be HOST:PORT with a'),
         ('[metrics]\nlisten = "9842"\n', 'metrics.listen = "9842": must be HOST:PORT with a port up to 65535, such as'),
         ('[web]\nlisten = ""\n', 'web.listen = "": must be HOST:PORT'),
         ("[profiles.a]\nquality = 99\n", "profiles.a.quality = 99: must be less than or equal to 51"),
