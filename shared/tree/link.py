@@ -28,6 +28,7 @@ T = TypeVar("T")
 _UNHEARD = logging.NullHandler()  # what paramiko logs, with tracebacks, is raised as well, and told in words
 _CUT_SHORT = ("timeout", "transport shut down")  # paramiko's words for a link that broke while a key was shown
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_DYING_SECONDS = 0.2  # what paramiko takes at most to end a connection that broke
 
 
 @dataclass(frozen=True)
@@ -233,9 +234,12 @@ class Link:
                 channel.invoke_subsystem("sftp")
                 session = Session(channel)
         except (OSError, EOFError, SSHException, Broken) as error:
+            is_closed = isinstance(error, SSHException) and "Channel closed" in str(error)
+            if is_closed:  # by the server; or with the link, of which paramiko tells channels before it is known here
+                time.sleep(_DYING_SECONDS)
             living = _is_alive(client)
             self._drop(client)
-            if living and isinstance(error, SSHException) and "Channel closed" in str(error):
+            if living and is_closed:
                 raise LinkRefused(
                     f"{self.remote} lets us in, but has no SFTP for us: its sshd_config needs a line such as "
                     "Subsystem sftp internal-sftp (docs/sftp.md)"

@@ -64,7 +64,6 @@ class Warrior:
     def __init__(self, root: Path, name: str, history: Path, remote: Remote | None = None) -> None:
         self._layout = Layout(root)
         self._is_far = remote is not None
-        root.mkdir(parents=True, exist_ok=True)  # a home of its own, where the tree is elsewhere
         self._store = Store(self._layout, SftpTree(Link(remote, _LINK)) if remote else None)
         self._queue = Queue(self._store)
         self._name = name
@@ -191,6 +190,10 @@ class Warrior:
 
 if __name__ == "__main__":
     where, named, written, *link = sys.argv[1:]
+    try:
+        Path(where).mkdir(parents=True, exist_ok=True)  # a home of its own, where the tree is elsewhere
+    except OSError as trouble:  # the disk is full just now: somebody else is started
+        sys.exit(f"{named} has no home: {trouble}")
     Warrior(
         Path(where),
         named,
