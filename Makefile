@@ -75,7 +75,7 @@ bench-claims: $(STAMP) ## what taking a task costs with 1,000 and with 100,000 w
 bench-render: $(STAMP) ## what a video costs against the specification's command (an hour)
 	$(BIN)/python -m benchmarks.render
 
-bench-pipeline: $(STAMP) ## whether a node behind a slow line renders all the time (ten minutes; needs root)
+bench-pipeline: $(STAMP) ## whether a node behind a slow line renders all the time (twenty-five minutes; needs root)
 	$(BIN)/python -m benchmarks.pipeline
 
 bench-quality: $(STAMP) ## how a video of segments looks against one encoded in one go (more with realmedia)

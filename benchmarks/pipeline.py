@@ -13,7 +13,7 @@ after the other the node would render half of the time.
 
 What ffmpeg did is looked at beside it, in the kernel's list of processes, and printed.
 
-    python -m benchmarks.pipeline            twenty tasks each; six minutes on two cores, if it overlaps
+    python -m benchmarks.pipeline            twenty tasks each; twenty-five minutes on two cores
     python -m benchmarks.pipeline --small    five each, and shorter: a quick check that all of it works
 
 It takes root, for the namespaces.
@@ -78,7 +78,7 @@ class Size:
     preset: str
 
 
-WHOLE = Size("640x360", 18.0, _TASKS, "slow")
+WHOLE = Size("640x360", 28.0, _TASKS, "slow")
 FEW = Size("320x180", 12.0, _FEW, "medium")
 
 

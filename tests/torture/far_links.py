@@ -112,7 +112,8 @@ class Scene:
 
     def case(self, node: Node, phase: str, way: Way, seconds: float) -> None:
         """Two tasks come, and the line breaks in a phase, for so long."""
-        ids = [self.material.add(self.material.wish()) for _ in range(2)]
+        wishes = [self.material.wish() for _ in range(2)]
+        ids = [self.material.add(wish) for wish in wishes]
         self.ids += ids
         began = time.monotonic()
         if not self._until(lambda: PHASES[phase](self, node), node, 90.0):
@@ -124,9 +125,11 @@ class Scene:
         if not self._until(lambda: all(self.has_ended(one) for one in ids), node, _PATIENCE):
             states = [self.store.find(one) for one in ids]
             self.problems.append(f"STUCK: after {way.name} while {phase} for {seconds:.0f} s: {states}")
-        for one in ids:
+        for one, wish in zip(ids, wishes, strict=True):
             if self.store.is_finished(one):
                 self.hashes[one] = _hash(self.layout.task(TaskState.FINISHED, one) / FINAL)
+                for clip in wish.clips:  # which no other task has: the disk is small
+                    (self.layout.scanned / clip.name).unlink()
         print(f"{way.name} for {seconds:.0f} s while {phase}: {time.monotonic() - began:.1f} s", flush=True)
 
     def has_ended(self, task_id: str) -> bool:
