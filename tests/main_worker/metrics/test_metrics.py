@@ -118,7 +118,7 @@ def test_a_port_in_use_is_told_once_and_tried_again(
 
 @pytest.mark.parametrize(
     "settings",
-    [{"textfile": "/nowhere/at/all"}, {"listen": "no-such-host.invalid:9842"}, {"listen": "127.0.0.1:99999"}],
+    [{"textfile": "/nowhere/at/all"}, {"listen": "no-such-host.invalid:9842"}, {"listen": "203.0.113.1:9842"}],
 )
 def test_what_cannot_be_told_brings_nothing_down(
     layout: Layout, settings: dict[str, str], capfd: pytest.CaptureFixture[str]
