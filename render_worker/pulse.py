@@ -17,7 +17,7 @@ from render_worker.ways import Ways
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.store import Claim, Store
-from shared.tree.tree import NoInformation, Unreachable
+from shared.tree.tree import NoInformation
 from shared.version import PROGRAM
 
 _SECONDS = 1.0  # the contract: a holder checks its hold every second
@@ -122,7 +122,7 @@ class Pulse:
                 is_known = has_link
             except NoInformation as error:
                 is_known = False
-                has_link = not isinstance(error, Unreachable)  # of one file that cannot be read, others know nothing
+                has_link = not error.everywhere  # else it is one file that cannot be read
             except OSError:
                 hold.is_lost = is_known = True
             # A link that is down for a moment: nobody has taken anything from us yet.

@@ -45,7 +45,7 @@ from paramiko.sftp import (
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_client import SFTPClient
 
-from shared.tree.tree import BLOCK
+from shared.tree.tree import BLOCK, MOST_BYTES, TreeTrouble
 from shared.tree.width import FEW, QUEUE_SECONDS, Width
 
 _VERSION = 3
@@ -258,6 +258,8 @@ class Session(SFTPClient):
             for place, number in numbers.items():
                 try:
                     found[place] = _content(found[place]) + self._reply(flight, number, CMD_DATA).get_string()
+                    if len(_content(found[place])) > MOST_BYTES:
+                        raise TreeTrouble(f"{paths[place]} is larger than {MOST_BYTES} bytes: it is not read whole")
                 except EOFError:
                     del unread[place]
                 except OSError as error:
