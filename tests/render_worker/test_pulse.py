@@ -154,10 +154,10 @@ def test_a_record_that_cannot_be_written_stops_nothing(
 
 
 class Silent:
-    """A sign of life whose server gives no answer; a hand-made double of what a broken link does."""
+    """A sign of life whose server cannot tell; a hand-made double of a lock file that cannot be read there."""
 
     def beat(self) -> None:
-        raise NoInformation("the link broke while writing the lock file")
+        raise NoInformation("the server could not read the lock file")
 
     def abandon(self) -> None: ...
 
@@ -180,6 +180,30 @@ def test_a_lock_file_that_cannot_be_read_is_no_trouble_of_other_tasks(
     assert not pulse.lost(following)
     pulse.let_go(following)
     pulse.stop()
+    following.sign.release()
+
+
+def test_a_line_that_stands_still_is_waited_for_once(
+    store: Store, claim: Claim, add_task: Callable[..., str], wait_until: WaitUntil
+) -> None:
+    """In turn for each held task it would take longer than a lease."""
+    asked = []
+
+    class Dead(Silent):
+        def beat(self) -> None:
+            asked.append(self)
+            raise NoInformation("the link broke", everywhere=True)
+
+    following = store.claim(add_task(), "c")
+    assert following is not None
+    pulse = Pulse(store, "c", 0.1, WAYS, Pace(), Board(), "ffmpeg 7", lambda _: None, 60.0)
+    first, second = Dead(), Dead()
+    pulse.hold(replace(claim, sign=first))
+    pulse.hold(replace(following, sign=second))
+    pulse.start()
+    wait_until(lambda: len(asked) > 2)
+    pulse.stop()
+    assert set(asked) == {first}
     following.sign.release()
 
 
