@@ -6,22 +6,24 @@ link may break after a request was carried out and before its answer came. Both 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from shared.files import private_name
 from shared.lifesign import boot_id
 from shared.records.lock import LockRecord
-from shared.records.record import RecordError
 from shared.tree.bandwidth import Bandwidth
 from shared.tree.carrying import Sink, receive, send
+from shared.tree.far_end import FarEnd
+from shared.tree.far_sign import SIGN_BYTES, FarSign
 from shared.tree.link import Link
+from shared.tree.refusals import in_words, told
 from shared.tree.session import FSYNC, HARD_LINK, How, Session
 from shared.tree.tree import (
     BLOCK,
@@ -42,7 +44,6 @@ from shared.tree.tree import (
 T = TypeVar("T")
 
 _AT_ONCE = 16  # files that are read together: open at the same time, on a server that counts them
-_SIGN_BYTES = 512  # as in shared/lifesign.py: one write of a fixed width
 _NEW = How.WRITE | How.CREATE | How.TRUNCATE
 _PAUSE_SECONDS = 0.05  # between tries of a request whose answer was lost and which has not happened
 
@@ -62,7 +63,7 @@ class SftpTree:
 
     def entries(self, folder: PurePosixPath) -> list[Entry]:
         at = self._at(folder)
-        with _told("list", folder, asking=True):
+        with told("list", folder, asking=True):
             found = self._link.ask(lambda session: session.entries(at), f"listing {folder}")
         return [Entry(name, stat.S_ISDIR(mode)) for name, mode in found]
 
@@ -74,7 +75,7 @@ class SftpTree:
 
     def size(self, path: PurePosixPath) -> int:
         at = self._at(path)
-        with _told("look at", path, asking=True):
+        with told("look at", path, asking=True):
             return self._link.ask(lambda session: session.stat(at), f"looking at {path}").st_size or 0
 
     def read(self, path: PurePosixPath) -> bytes:
@@ -89,7 +90,7 @@ class SftpTree:
                         raise TreeTrouble(f"{path} is larger than {MOST_BYTES} bytes: it is not read whole")
             return bytes(content)
 
-        with _told("read", path, asking=True):
+        with told("read", path, asking=True):
             return self._link.ask(request, f"reading {path}")
 
     def read_each(self, paths: Sequence[PurePosixPath]) -> list[bytes | OSError]:
@@ -119,7 +120,7 @@ class SftpTree:
                 return isinstance(trouble, NoInformation) and found == content
             return None
 
-        with _told("create", path):
+        with told("create", path):
             try:
                 mine = self._decide(request, judge, f"creating {path}")
             finally:
@@ -150,7 +151,7 @@ class SftpTree:
                 return None
             return True if self._read_or_none(path) == content else None
 
-        with _told("write", path):  # doing it twice is doing it once
+        with told("write", path):  # doing it twice is doing it once
             self._decide(request, judge, f"writing {path}")
 
     def extend(self, path: PurePosixPath, offset: int, content: bytes) -> None:
@@ -161,7 +162,7 @@ class SftpTree:
                 session.write(handle, content, offset)
                 session.fsync(handle)
 
-        with _told("write", path):
+        with told("write", path):
             self._link.ask(request, f"writing {path}")
 
     def move(self, source: PurePosixPath, target: PurePosixPath, *, durable: bool = True) -> Moved:
@@ -184,7 +185,7 @@ class SftpTree:
                 return Moved.TAKEN
             return Moved.PERHAPS if there == (False, True) and doubted else Moved.GONE
 
-        with _told("move something to", target):
+        with told("move something to", target):
             moved = self._decide(request, judge, f"moving {source} to {target}") or Moved.DONE
             if moved is Moved.DONE and durable:
                 self._settle(new, old)
@@ -198,7 +199,7 @@ class SftpTree:
                 return True if self.is_folder(path) else None
             return False if self.is_there(path) else None
 
-        with _told("make", path):
+        with told("make", path):
             if self._decide(lambda session: session.mkdir(at), judge, f"making {path}") is False:
                 raise AlreadyThere(f"Cannot make {path}: the name is taken")
             if durable:
@@ -213,7 +214,7 @@ class SftpTree:
                 session.stat(at)  # all there is to be asked
             _settle_folder(session, at)
 
-        with _told("write", folder):
+        with told("write", folder):
             self._link.ask(request, f"making names in {folder} durable")
 
     def remove(self, path: PurePosixPath) -> bool:
@@ -224,19 +225,19 @@ class SftpTree:
                 return None
             return not isinstance(trouble, FileNotFoundError)
 
-        with _told("remove", path):
+        with told("remove", path):
             return self._decide(lambda session: session.remove(at), judge, f"removing {path}") is not False
 
     def remove_tree(self, path: PurePosixPath) -> None:
         at = self._at(path)
-        with _told("remove", path):
+        with told("remove", path):
             self._link.ask(lambda session: _remove_all(session, at), f"removing {path}")
 
     def hold(self, path: PurePosixPath, node: str, token: str) -> Sign:
         # No flock is held and no device known, so that nobody on the server takes the holder for dead too early.
         record = LockRecord(node=node, token=token, boot=boot_id(), pid=os.getpid(), device=None, counter=1)
-        self.create(path, record.to_bytes().ljust(_SIGN_BYTES))
-        return _FarSign(self, self._link, self._at(path), path, record)
+        self.create(path, record.to_bytes().ljust(SIGN_BYTES))
+        return FarSign(self, self._link, self._at(path), path, record)
 
     # -- carrying --------------------------------------------------------------------------------
 
@@ -250,8 +251,8 @@ class SftpTree:
         durable: bool = True,
     ) -> Carried:
         inside(target)
-        far = _Far(self, self._link, self._bandwidth, self._at, durable=durable)
-        with _told("carry a file to", target):
+        far = FarEnd(self, self._link, self._bandwidth, self._at, partial(self.move, durable=durable))
+        with told("carry a file to", target):
             return send(far, source, target, progress, sha256)
 
     def download(
@@ -266,7 +267,7 @@ class SftpTree:
                         sink(block)
                         self._bandwidth.take(len(block))
 
-            with _told("read", source, asking=True):
+            with told("read", source, asking=True):
                 self._link.once(request, f"fetching {source}")
 
         receive(fetch, target, sha256=sha256, size=size, progress=progress)
@@ -283,7 +284,7 @@ class SftpTree:
             raise
         except NoInformation as error:
             return [error] * len(paths)
-        return [_in_words(path, one) for path, one in zip(paths, found, strict=True)]
+        return [in_words(path, one) for path, one in zip(paths, found, strict=True)]
 
     def _mode(self, path: PurePosixPath, *, follow: bool = True) -> int | None:
         """The kind and rights of what has a name, or None."""
@@ -293,7 +294,7 @@ class SftpTree:
             return (session.stat(at) if follow else session.lstat(at)).st_mode or 0
 
         try:
-            with _told("look at", path, asking=True):
+            with told("look at", path, asking=True):
                 return self._link.ask(request, f"looking at {path}")
         except NotThere:
             return None
@@ -347,113 +348,6 @@ class SftpTree:
                 raise
             return False
         return True
-
-
-class _FarSign:
-    """A lock file on the server, known again by its token."""
-
-    def __init__(self, tree: SftpTree, link: Link, at: str, path: PurePosixPath, record: LockRecord) -> None:
-        self._tree = tree
-        self._link = link
-        self._at = at
-        self._path = path
-        self._record = record
-        self._released = False
-
-    def beat(self) -> None:
-        if self._released:
-            raise NotThere(f"{self._path} was released")
-        record = self._record.changed(counter=self._record.counter + 1)
-
-        def request(session: Session) -> None:
-            with session.opened(self._at, How.READ | How.WRITE) as handle:
-                self._check(b"".join(session.read_from(handle, 0)))
-                session.write(handle, record.to_bytes().ljust(_SIGN_BYTES))
-
-        with _told("show life in", self._path):
-            self._link.ask(request, f"showing life in {self._path}")
-        self._record = record
-
-    def abandon(self) -> None:
-        self._released = True
-
-    def release(self) -> None:
-        if self._released:
-            return
-        self._released = True
-        try:
-            self._check(self._tree.read(self._path))
-        except NotThere:
-            return
-        self._tree.remove(self._path)
-
-    def _check(self, content: bytes) -> None:
-        try:
-            token = LockRecord.from_bytes(content, str(self._path)).token
-        except RecordError as error:
-            raise NotThere(f"{self._path} is not this worker's any more: {error}") from error
-        if token != self._record.token:
-            raise NotThere(f"{self._path} is not this worker's any more, but has the token {token}")
-
-
-class _Far:
-    """The far end of an upload over a link."""
-
-    def __init__(
-        self, tree: SftpTree, link: Link, bandwidth: Bandwidth, at: Callable[[PurePosixPath], str], *, durable: bool
-    ) -> None:
-        """`durable`: whether the file's name shall be so before its folder is settled."""
-        self._tree = tree
-        self._link = link
-        self._bandwidth = bandwidth
-        self._at = at
-        self._durable = durable
-        self.remove = tree.remove
-
-    def move(self, source: PurePosixPath, target: PurePosixPath) -> Moved:
-        return self._tree.move(source, target, durable=self._durable)
-
-    def length(self, path: PurePosixPath) -> int | None:
-        try:
-            return self._tree.size(path)
-        except NotThere:
-            return None
-
-    def append(self, path: PurePosixPath, offset: int, blocks: Iterator[bytes], arrived: Callable[[int], None]) -> None:
-        at = self._at(path)
-
-        def paced(mark: Callable[[], None]) -> Iterator[bytes]:
-            for block in blocks:
-                self._bandwidth.take(len(block))
-                mark()
-                yield block
-
-        def request(session: Session) -> None:
-            with session.opened(at, How.WRITE | How.CREATE) as handle, self._link.watched() as mark:
-                for until in session.write_from(handle, offset, paced(mark)):
-                    mark()
-                    arrived(until)
-
-        self._link.once(request, f"carrying a file to {path}")
-
-    def sha256(self, path: PurePosixPath, size: int, looked: Callable[[], None]) -> str:
-        """As the server counts it, or of what comes back from it."""
-        at = self._at(path)
-
-        def request(session: Session) -> str:
-            with session.opened(at, How.READ) as handle:
-                session.fsync(handle, size)
-                counted = session.sha256(handle, size)
-                if counted:
-                    return counted
-                digest = hashlib.sha256()
-                for block in session.read_from(handle, 0, size):
-                    digest.update(block)
-                    self._bandwidth.take(len(block))
-                    looked()
-                return digest.hexdigest()
-
-        return self._link.ask(request, f"checking {path}")
 
 
 def _write(session: Session, at: str, content: bytes, how: How, *, durable: bool = True) -> None:
@@ -510,36 +404,3 @@ def _remove_folder(session: Session, at: str) -> None:
                 files.append(f"{at}/{name}")
         session.remove_all(files)
         session.rmdir(at)
-
-
-def _in_words(path: PurePosixPath, found: bytes | OSError) -> bytes | OSError:
-    """What was read; or why it was not, in the words of the seam."""
-    if not isinstance(found, OSError):
-        return found
-    try:
-        with _told("read", path, asking=True):
-            raise found
-    except OSError as error:
-        return error
-
-
-@contextmanager
-def _told(doing: str, path: PurePosixPath, *, asking: bool = False) -> Iterator[None]:
-    """What a server refuses, in the words of the seam."""
-    try:
-        yield
-    except (NotThere, AlreadyThere, TreeTrouble):
-        raise
-    except FileNotFoundError as error:
-        raise NotThere(f"Cannot {doing} {path}: it, or the folder it should lie in, is not there") from error
-    except PermissionError as error:
-        raise TreeTrouble(f"The server does not allow to {doing} {path}: give its user the right to") from error
-    except OSError as error:
-        if asking:  # a disk that does not answer the server, which is no answer either
-            raise NoInformation(
-                f'The server could not {doing} {path} and says no more than "{error}": look at its disk'
-            ) from error
-        raise TreeTrouble(
-            f'The server refused to {doing} {path} and says no more than "{error}": its disk may be full, or the '
-            "name be of another kind"
-        ) from error
