@@ -7,24 +7,20 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.domain.layout import FINAL, METADATA, REASON, STDERR, Layout
+from shared.domain.layout import FINAL, METADATA, REASON, STDERR
 from shared.domain.retry import Attempted, Ending
 from shared.domain.task import TaskState
 from shared.queue import Queue
 from shared.records.attempt import AttemptRecord
 from shared.records.lock import LockRecord
 from shared.records.metadata import Metadata
-from shared.records.reason import CANCELLED, Reason
+from shared.records.reason import Reason
 from shared.records.record import RecordError
-from shared.records.retries import RetriesRecord
 from shared.store import Claim, HoldLost, Store
-
-if TYPE_CHECKING:
-    from tests.conftest import DeadMounts
+from tests.leftovers import leftovers
 
 Take = Callable[..., Claim]
 Finish = Callable[..., None]
@@ -53,12 +49,6 @@ while ids := queue.waiting():
 print("done", flush=True)
 sys.stdin.read()
 """
-
-
-def leftovers(layout: Layout) -> list[str]:
-    """What the machinery still holds when nothing is being done."""
-    folders = (layout.locks, layout.removed, layout.staging, layout.state(TaskState.PROCESSING))
-    return [str(path) for folder in folders for path in folder.iterdir()]
 
 
 def take_away(store: Store, claim: Claim) -> None:
@@ -221,6 +211,38 @@ def test_a_claim_clears_what_an_earlier_holder_left(store: Store, add_task: Add,
     attempts = [path.name for path in processing.iterdir() if path.name.startswith("attempt-")]
     assert attempts == [second.folder.name]
     assert not store.holds(first)
+
+
+def test_taking_and_giving_back_at_once_is_never_trouble(
+    store: Store, add_task: Add, start_python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A task that is gone when one reaches for it, and back in the next instant, has been taken by somebody else."""
+    add_task()
+    workers = [start_python(GIVER, store.layout.root, f"node-{number}") for number in range(4)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    (store.layout.farm / "go").touch()
+    assert [worker.wait(60) for worker in workers] == [0] * 4
+
+
+GIVER = """
+import sys, time
+from pathlib import Path
+from shared.domain.layout import Layout
+from shared.domain.retry import Ending
+from shared.domain.task import TaskState
+from shared.store import Store
+store, node = Store(Layout(Path(sys.argv[1]))), sys.argv[2]
+(task_id,) = store.ids(TaskState.WAITING)
+print("ready", flush=True)
+while not (store.layout.farm / "go").exists():
+    pass
+ends = time.monotonic() + 2
+while time.monotonic() < ends:
+    if claim := store.claim(task_id, node):
+        store.give_back(claim, Ending.GIVEN_BACK, "drained")
+"""
 
 
 # -- publishing ----------------------------------------------------------------------------------
@@ -503,308 +525,3 @@ def test_a_move_that_fails_for_the_machines_sake_is_not_hidden(store: Store, add
     with pytest.raises(OSError, match="processing"):
         store.claim(task_id, "node-a")
     assert store.find(task_id) is TaskState.WAITING
-
-
-# -- retrying ------------------------------------------------------------------------------------
-
-
-def fail_once(store: Store, take: Take, task_id: str, reason: Reason, ending: Ending = Ending.FAILED) -> None:
-    store.fail(take(task_id), ending, reason)
-
-
-def test_a_retried_task_has_all_its_attempts_again(
-    store: Store, add_task: Add, take: Take, reason: Reason, states_of: States
-) -> None:
-    """Attempts are numbered on, so that no lock, attempt or observer of before is taken for one of now."""
-    task_id = add_task()
-    fail_once(store, take, task_id, reason, Ending.DIED)
-    assert store.retry(task_id, "somebody")
-    assert states_of(task_id) == [TaskState.WAITING]
-    assert store.attempts(TaskState.WAITING, task_id) == []
-    claim = take(task_id)
-    assert claim.attempt == 2
-    assert [record.number for record in store.attempts(TaskState.PROCESSING, task_id)] == [2]
-    assert store.take_away(task_id, 2, Ending.DIED, "silent") == [Attempted(Ending.DIED, "node-a")]
-    claim.sign.release()
-
-
-def test_a_task_retried_twice_keeps_the_whole_history(store: Store, add_task: Add, take: Take, reason: Reason) -> None:
-    """Every start and every retry, with who asked for it."""
-    task_id = add_task()
-    for number, by in enumerate(("one", "two"), start=1):
-        fail_once(store, take, task_id, reason.changed(reason=f"Failure {number}."))
-        assert store.retry(task_id, by)
-    noted = RetriesRecord.read(store.layout.retries(TaskState.WAITING, task_id))
-    assert [(retry.after, retry.by, retry.reason) for retry in noted.retries] == [
-        (1, "one", "Failure 1."),
-        (2, "two", "Failure 2."),
-    ]
-    assert noted.after == 2
-    folder = store.layout.attempts(TaskState.WAITING, task_id)
-    assert [AttemptRecord.read(folder / f"{number}.json").ended for number in (1, 2)] == [Ending.FAILED] * 2
-
-
-def test_a_retry_that_was_killed_before_its_rename_is_repeated(
-    store: Store, add_task: Add, take: Take, reason: Reason
-) -> None:
-    """What it noted already is not noted twice."""
-    task_id = add_task()
-    fail_once(store, take, task_id, reason)
-    in_the_way = store.layout.task(TaskState.WAITING, task_id)
-    in_the_way.mkdir()
-    (in_the_way / "file").touch()
-    assert store.retry(task_id, "one") is False
-    (in_the_way / "file").unlink()
-    in_the_way.rmdir()
-    assert store.find(task_id) is TaskState.FAILED
-    assert store.retry(task_id, "two")
-    (noted,) = RetriesRecord.read(store.layout.retries(TaskState.WAITING, task_id)).retries
-    assert noted.by == "one"
-
-
-def test_a_damaged_record_of_retries_forgives_nothing(store: Store, add_task: Add, take: Take, reason: Reason) -> None:
-    """There are never more starts than the cap."""
-    task_id = add_task()
-    fail_once(store, take, task_id, reason)
-    assert store.retry(task_id, "somebody")
-    store.layout.retries(TaskState.WAITING, task_id).write_bytes(b"{")
-    assert [record.number for record in store.attempts(TaskState.WAITING, task_id)] == [1]
-
-
-def test_an_output_wins_over_a_retry(
-    store: Store, add_task: Add, take: Take, reason: Reason, states_of: States
-) -> None:
-    """The failed task is cleared away and nothing is made again."""
-    task_id = add_task()
-    fail_once(store, take, task_id, reason)
-    store.layout.task(TaskState.FINISHED, task_id).mkdir()
-    assert store.retry(task_id, "somebody") is False
-    assert states_of(task_id) == [TaskState.FINISHED]
-    assert leftovers(store.layout) == []
-
-
-def test_retrying_what_is_not_there_or_under_way_changes_nothing(
-    store: Store, add_task: Add, take: Take, states_of: States
-) -> None:
-    """Two operators may meet, and a folder may have been copied."""
-    task_id = add_task()
-    assert store.retry(task_id, "somebody") is False
-    assert states_of(task_id) == [TaskState.WAITING]
-    claim = take(task_id)
-    assert store.retry(task_id, "somebody") is False
-    assert store.holds(claim)
-    store.give_back(claim, Ending.GIVEN_BACK, "done")
-
-
-def test_a_folder_moved_back_by_hand_is_tried_again(store: Store, add_task: Add, take: Take, reason: Reason) -> None:
-    """It counts its attempts on."""
-    task_id = add_task()
-    fail_once(store, take, task_id, reason)
-    store.layout.task(TaskState.FAILED, task_id).rename(store.layout.task(TaskState.WAITING, task_id))
-    claim = take(task_id)
-    assert [record.number for record in store.attempts(TaskState.PROCESSING, task_id)] == [1, 2]
-    store.give_back(claim, Ending.GIVEN_BACK, "done")
-
-
-@pytest.mark.parametrize("state", TaskState)
-def test_a_task_whose_folder_does_not_answer_is_not_taken_for_none(
-    store: Store, dead_mounts: DeadMounts, state: TaskState
-) -> None:
-    """Else its voice would get a second task, or its video be rendered again."""
-    folder = store.layout.task(state, "0" * 8)
-    folder.mkdir()
-    dead_mounts.over(folder)
-    seen = Store(Layout(dead_mounts.seen(store.layout.root)))
-    with pytest.raises(OSError, match="not connected"):
-        seen.find("0" * 8)
-    if state is TaskState.FINISHED:
-        with pytest.raises(OSError, match="not connected"):
-            seen.claim("0" * 8, "node-a")
-
-
-# -- cancelling ----------------------------------------------------------------------------------
-
-
-def cancelled(task_id: str) -> Reason:
-    return Reason(code=CANCELLED, reason="It was cancelled by ann.", advice="Retry.", task_id=task_id, when="now")
-
-
-def test_a_waiting_task_is_cancelled(store: Store, add_task: Add, states_of: States) -> None:
-    """It lies in trash/failed/ with the reason, and can be retried."""
-    task_id = add_task()
-    assert store.cancel(task_id, cancelled(task_id)) is True
-    assert states_of(task_id) == [TaskState.FAILED]
-    assert Reason.read(store.layout.task(TaskState.FAILED, task_id) / REASON).code == CANCELLED
-    assert store.cancel(task_id, cancelled(task_id)) is False
-    assert store.retry(task_id, "ann") is True
-    assert states_of(task_id) == [TaskState.WAITING]
-
-
-def test_a_task_in_work_is_cancelled_and_its_worker_finds_out(
-    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States, reason: Reason
-) -> None:
-    """Its heartbeat fails, and it can neither publish nor fail nor give back."""
-    task_id = add_task()
-    claim = take(task_id)
-    finish(claim)
-    assert store.cancel(task_id, cancelled(task_id)) is True
-    assert not store.holds(claim)
-    with pytest.raises(FileNotFoundError):
-        claim.sign.beat()
-    with pytest.raises(HoldLost):
-        store.publish(claim)
-    with pytest.raises(HoldLost):
-        store.fail(claim, Ending.FAILED, reason)
-    with pytest.raises(HoldLost):
-        store.give_back(claim, Ending.GIVEN_BACK, "stopped")
-    assert states_of(task_id) == [TaskState.FAILED]
-    (attempt,) = store.attempts(TaskState.FAILED, task_id)
-    assert attempt.ended is Ending.CANCELLED
-    assert leftovers(store.layout) == []
-    assert store.retry(task_id, "ann") is True
-    assert take(task_id).attempt == 2
-
-
-def test_what_was_claimed_but_not_begun_is_cancelled(store: Store, add_task: Add, states_of: States) -> None:
-    """Its worker died or sleeps between the two; the attempt it begins then has no place."""
-    task_id = add_task()
-    layout = store.layout
-    layout.task(TaskState.WAITING, task_id).rename(layout.task(TaskState.PROCESSING, task_id))
-    assert store.cancel(task_id, cancelled(task_id)) is True
-    assert states_of(task_id) == [TaskState.FAILED]
-
-
-def test_an_attempt_that_is_begun_while_its_task_is_cancelled_is_not_doubled(
-    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is published between the last look at the output and the move: the output wins, after the move too."""
-    task_id = add_task()
-    layout = store.layout
-    layout.task(TaskState.WAITING, task_id).rename(layout.task(TaskState.PROCESSING, task_id))
-    give_up = store.give_up
-
-    def late(task_id: str, reason: Reason) -> bool:
-        layout.task(TaskState.PROCESSING, task_id).rename(layout.task(TaskState.WAITING, task_id))
-        claim = take(task_id)
-        finish(claim)
-        claim.folder.rename(layout.task(TaskState.FINISHED, task_id))
-        return give_up(task_id, reason)
-
-    monkeypatch.setattr(store, "give_up", late)
-    assert store.cancel(task_id, cancelled(task_id)) is False
-    assert states_of(task_id) == [TaskState.FINISHED]
-
-
-def test_the_output_wins_over_a_cancellation(
-    store: Store, add_task: Add, take: Take, finish: Finish, states_of: States
-) -> None:
-    """What is finished stays, and what a crash left beside it is cleared away."""
-    task_id = add_task()
-    claim = take(task_id)
-    finish(claim, b"the video")
-    store.publish(claim)
-    assert store.cancel(task_id, cancelled(task_id)) is False
-    add_task(task_id=task_id)
-    assert store.cancel(task_id, cancelled(task_id)) is False
-    assert states_of(task_id) == [TaskState.FINISHED]
-    assert store.cancel("5f0c0000-0000-5000-8000-000000000000", cancelled(task_id)) is False
-
-
-def test_cancelling_and_working_at_once_ends_every_task_once(
-    store: Store, add_task: Add, start_python: Callable[..., subprocess.Popen[str]], states_of: States
-) -> None:
-    """Three workers take and publish what an operator cancels at the same time."""
-    ids = [add_task() for _ in range(60)]
-    workers = [start_python(PUBLISHER, store.layout.root, f"node-{number}") for number in range(3)]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    (store.layout.farm / "go").touch()
-    done = [store.cancel(task_id, cancelled(task_id)) for task_id in reversed(ids)]
-    for worker in workers:
-        worker.wait(60)
-    states = [states_of(task_id) for task_id in reversed(ids)]
-    assert states == [[TaskState.FAILED] if was else [TaskState.FINISHED] for was in done]
-    assert leftovers(store.layout) == []
-
-
-PUBLISHER = """
-import sys
-from pathlib import Path
-from shared.domain.layout import FINAL, RENDER_RECORD, Layout
-from shared.domain.task import TaskState
-from shared.records.render import RenderRecord
-from shared.store import HoldLost, Store
-store, node = Store(Layout(Path(sys.argv[1]))), sys.argv[2]
-print("ready", flush=True)
-while not (store.layout.farm / "go").exists():
-    pass
-while ids := store.ids(TaskState.WAITING):
-    for task_id in sorted(ids):
-        claim = store.claim(task_id, node)
-        if claim is None:
-            continue
-        try:
-            (claim.folder / FINAL).write_bytes(b"video")
-            RenderRecord(
-                task_id=task_id, attempt=claim.attempt, token=claim.token, node=node, program="", ffmpeg="",
-                encoder="", mode="", plan={}, checks=(), sha256="", size=0, seconds=0, frames=0, timings={},
-                started_at="", finished_at=""
-            ).write(claim.folder / RENDER_RECORD)
-            store.publish(claim)
-        except FileNotFoundError:
-            store.withdraw(claim)
-        except HoldLost:
-            pass
-"""
-
-
-def test_taking_and_giving_back_at_once_is_never_trouble(
-    store: Store, add_task: Add, start_python: Callable[..., subprocess.Popen[str]]
-) -> None:
-    """A task that is gone when one reaches for it, and back in the next instant, has been taken by somebody else."""
-    add_task()
-    workers = [start_python(GIVER, store.layout.root, f"node-{number}") for number in range(4)]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    (store.layout.farm / "go").touch()
-    assert [worker.wait(60) for worker in workers] == [0] * 4
-
-
-GIVER = """
-import sys, time
-from pathlib import Path
-from shared.domain.layout import Layout
-from shared.domain.retry import Ending
-from shared.domain.task import TaskState
-from shared.store import Store
-store, node = Store(Layout(Path(sys.argv[1]))), sys.argv[2]
-(task_id,) = store.ids(TaskState.WAITING)
-print("ready", flush=True)
-while not (store.layout.farm / "go").exists():
-    pass
-ends = time.monotonic() + 2
-while time.monotonic() < ends:
-    if claim := store.claim(task_id, node):
-        store.give_back(claim, Ending.GIVEN_BACK, "drained")
-"""
-
-
-def test_a_task_that_is_retried_by_two_at_once_is_retried_by_one(
-    store: Store, add_task: Add, take: Take, reason: Reason, states_of: States, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other one finds it gone in the middle, and says so."""
-    task_id = add_task()
-    fail_once(store, take, task_id, reason, Ending.DIED)
-    attempts = store.attempts
-
-    def gone_meanwhile(state: TaskState, task_id: str) -> list[AttemptRecord]:
-        with monkeypatch.context() as patch:
-            patch.setattr(store, "attempts", attempts)
-            assert store.retry(task_id, "one")
-        return attempts(state, task_id)
-
-    monkeypatch.setattr(store, "attempts", gone_meanwhile)
-    assert not store.retry(task_id, "two")
-    assert states_of(task_id) == [TaskState.WAITING]
