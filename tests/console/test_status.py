@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from console.cli import main
 from console.snapshot import Snapshot, take_snapshot
 from console.status import lines
+from console.trash import rejected_names
 from shared.domain.errors import RootError
 from shared.domain.figures import Counts
 from shared.domain.layout import Layout, reason_of
@@ -127,6 +128,18 @@ def test_it_is_said_again_until_ctrl_c(layout: Layout, way: list[str]) -> None:
         watching.send_signal(signal.SIGINT)
         said, _ = watching.communicate(timeout=30)
     assert (watching.returncode, "Traceback" in said, "\x1b" in said) == (0, False, False)
+
+
+def test_a_root_that_goes_while_it_is_read_is_no_empty_farm(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read after it went seems to be empty, so whether it is there is asked last."""
+
+    def gone(found: Layout) -> object:
+        layout.root.rename(layout.root.with_name("away"))
+        return rejected_names(found)
+
+    monkeypatch.setattr("console.snapshot.rejected_names", gone)
+    with pytest.raises(RootError, match="there is no folder"):
+        take_snapshot(layout)
 
 
 def test_a_root_that_has_gone_is_no_empty_farm(layout: Layout) -> None:

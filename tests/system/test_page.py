@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -119,6 +121,14 @@ def picture(browser: webdriver.Chrome, name: str) -> None:
         browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
+def hurry(browser: webdriver.Chrome, times: int) -> None:
+    """Have the timers of what is opened next run so many times as fast: the page waits for most of a minute."""
+    source = (
+        f"const slow = setTimeout; window.setTimeout = (does, after, ...more) => slow(does, after / {times}, ...more)"
+    )
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+
+
 def words_in(browser: webdriver.Chrome, list_id: str) -> str:
     return browser.find_element(By.ID, list_id).text
 
@@ -202,10 +212,12 @@ class Web:
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"http://127.0.0.1:{port}/"
+        self.names: list[str] = []
 
     def start(self) -> None:
         command = [REELMILL, "web", "--root", str(self._layout.root), "--listen", f"127.0.0.1:{self._port}"]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        environment = os.environ | {"REELMILL_WEB__NAMES": json.dumps(self.names)}
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
         until(self._answers)
 
     def _answers(self) -> bool:
@@ -235,8 +247,17 @@ def web(layout: Layout) -> Iterator[Web]:
     found.stop()
 
 
-class _BadGateway(BaseHTTPRequestHandler):
-    """A proxy that does not reach what is behind it."""
+class _Proxy(BaseHTTPRequestHandler):
+    """In place of a server; its answers are ended when it is."""
+
+    ended: ClassVar = threading.Event()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _BadGateway(_Proxy):
+    """Does not reach what is behind it."""
 
     asked: ClassVar[list[float]] = []
 
@@ -244,8 +265,31 @@ class _BadGateway(BaseHTTPRequestHandler):
         self.asked.append(time.monotonic())
         self.send_error(502)
 
-    def log_message(self, *_: object) -> None:
-        pass
+
+class _Hoarder(_Proxy):
+    """Takes what is behind it for a file, and keeps it back until it has all of it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.flush()
+        self.ended.wait(PATIENCE)
+
+
+@contextmanager
+def proxy_at(address: str, way: type[_Proxy]) -> Iterator[None]:
+    """A proxy where the page was."""
+    _Proxy.ended.clear()
+    with ThreadingHTTPServer(("127.0.0.1", int(address.rsplit(":", 1)[1].strip("/"))), way) as proxy:
+        serving = threading.Thread(target=proxy.serve_forever)
+        serving.start()
+        try:
+            yield
+        finally:
+            _Proxy.ended.set()
+            proxy.shutdown()
+            serving.join()
 
 
 def test_a_root_that_has_gone_is_told_and_comes_back(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:
@@ -300,19 +344,15 @@ def test_what_is_not_mounted_is_told_and_not_taken_for_empty(
 
 def test_a_server_that_has_gone_is_told_and_asked_again(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:
     """By itself and ever more rarely, also behind a proxy that answers in its place, after which browsers give up."""
+    hurry(browser, 3)
     until(lambda: _opens(browser, web.address))
     until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
     web.stop()
     until(lambda: "The server does not answer since 20" in browser.find_element(By.ID, "outage").text)
     assert "grayscale" in _style(browser, "main", "filter")
-    host, port = "127.0.0.1", int(web.address.rsplit(":", 1)[1].strip("/"))
-    with ThreadingHTTPServer((host, port), _BadGateway) as proxy:
-        serving = threading.Thread(target=proxy.serve_forever)
-        serving.start()
+    with proxy_at(web.address, _BadGateway):
         until(lambda: "a proxy before it, answers 502" in browser.find_element(By.ID, "outage").text)
         until(lambda: len(_rounds(_BadGateway.asked)) >= 3)
-        proxy.shutdown()
-        serving.join()
     rounds = _rounds(_BadGateway.asked)
     assert rounds[2] - rounds[1] > 1.05 * (rounds[1] - rounds[0]), rounds
     web.start()
@@ -324,6 +364,7 @@ def test_a_server_that_has_gone_is_told_and_asked_again(layout: Layout, web: Web
 
 def test_a_line_that_broke_unnoticed_is_told(web: Web, browser: webdriver.Chrome) -> None:
     """Nothing comes any more and nothing says so, as after a cable was pulled: the stream should have said it lives."""
+    hurry(browser, 20)
     until(lambda: _opens(browser, web.address))
     until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
     web.signal(signal.SIGSTOP)
@@ -332,6 +373,45 @@ def test_a_line_that_broke_unnoticed_is_told(web: Web, browser: webdriver.Chrome
     finally:
         web.signal(signal.SIGCONT)
     until(lambda: not browser.find_element(By.ID, "outage").is_displayed())
+
+
+def test_a_proxy_that_keeps_everything_back_is_told(web: Web, browser: webdriver.Chrome) -> None:
+    """The server seems to answer, and nothing comes: what is shown is old, and the page says so."""
+    hurry(browser, 20)
+    until(lambda: _opens(browser, web.address))
+    until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
+    web.stop()
+    with proxy_at(web.address, _Hoarder):
+        until(lambda: "The server answers, but nothing more comes" in browser.find_element(By.ID, "outage").text)
+        assert "grayscale" in _style(browser, "main", "filter")
+    web.start()
+    until(lambda: not browser.find_element(By.ID, "outage").is_displayed())
+
+
+def test_a_lost_cookie_is_fetched_again_and_a_lost_token_asked_for(
+    layout: Layout, web: Web, browser: webdriver.Chrome
+) -> None:
+    """As long as the browser still has the token nobody is asked for it; once the farm has another, it is."""
+    web.stop()
+    web.names = ["farm.example"]
+    web.start()
+    until(lambda: _opens(browser, f"{web.address}#token={read_token(layout.web_token)}"))
+    until(lambda: "Nothing waits." in words_in(browser, "queue-list"))
+    web.stop()
+    browser.delete_all_cookies()
+    web.start()
+    until(browser.get_cookies)
+    drop_refused(layout, "later.mp4")
+    until(lambda: "later.mp4" in words_in(browser, "rejected-list"))
+    assert not browser.find_element(By.ID, "enter").is_displayed()
+    web.stop()
+    layout.web_token.unlink()
+    web.start()
+    until(lambda: browser.find_element(By.ID, "enter").is_displayed())
+    browser.find_element(By.ID, "token").send_keys(read_token(layout.web_token), "\n")
+    drop_refused(layout, "latest.mp4")
+    until(lambda: "latest.mp4" in words_in(browser, "rejected-list"))
+    assert not browser.find_element(By.ID, "enter").is_displayed()
 
 
 def test_the_figures_are_shown(layout: Layout, web: Web, browser: webdriver.Chrome) -> None:
@@ -362,7 +442,7 @@ def drop_refused(layout: Layout, name: str) -> None:
 
 def _rounds(asked: list[float]) -> list[float]:
     """When the page tried again: what it asks at once for one try counts as one."""
-    return [at for place, at in enumerate(asked) if place == 0 or at - asked[place - 1] > 0.5]
+    return [at for place, at in enumerate(asked) if place == 0 or at - asked[place - 1] > 0.3]
 
 
 def _style(browser: webdriver.Chrome, selector: str, name: str) -> str:
