@@ -202,7 +202,8 @@ def agree_on_lease(store: Store, configured: float, heartbeat: float) -> float:
     """
     layout, place = store.layout, store.at(store.layout.lease)
     try:
-        store.tree.create(place, LeaseRecord(rules=RULES, lease_seconds=configured).to_bytes())
+        record = LeaseRecord(rules=RULES, lease_seconds=configured)
+        store.tree.create(place, record.to_bytes(), by=store.at(layout.drafts))
     except FileExistsError:
         record = LeaseRecord.from_bytes(store.tree.read(place), str(layout.lease))
         lease = record.lease_seconds

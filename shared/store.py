@@ -362,7 +362,7 @@ class Store:
                 self._tree.make_folder(self.at(layout.attempts(TaskState.PROCESSING, task_id)), durable=False)
             place = self.at(layout.attempt_record(task_id, number))
             self._tree.create(place, record.to_bytes(), by=self.at(layout.drafts))
-            sign = self._tree.hold(self.at(layout.lock(task_id, number)), node, token)
+            sign = self._tree.hold(self.at(layout.lock(task_id, number)), node, token, by=self.at(layout.drafts))
             self._tree.make_folder(self.at(folder))  # durable, and with it the folder of attempts beside it
             metadata = self.metadata(TaskState.PROCESSING, task_id)
         except (FileExistsError, FileNotFoundError):  # somebody took the task away from under us

@@ -156,7 +156,7 @@ class LocalTree:
         with _told("remove", path):
             remove_tree(self._at(path))
 
-    def hold(self, path: PurePosixPath, node: str, token: str) -> Sign:
+    def hold(self, path: PurePosixPath, node: str, token: str, by: PurePosixPath | None = None) -> Sign:  # noqa: ARG002
         with _told("create", path):
             return LifeSign.create(self._at(path), node, token)
 

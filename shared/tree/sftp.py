@@ -233,10 +233,10 @@ class SftpTree:
         with told("remove", path):
             self._link.ask(lambda session: _remove_all(session, at), f"removing {path}")
 
-    def hold(self, path: PurePosixPath, node: str, token: str) -> Sign:
+    def hold(self, path: PurePosixPath, node: str, token: str, by: PurePosixPath | None = None) -> Sign:
         # No flock is held and no device known, so that nobody on the server takes the holder for dead too early.
         record = LockRecord(node=node, token=token, boot=boot_id(), pid=os.getpid(), device=None, counter=1)
-        self.create(path, record.to_bytes().ljust(SIGN_BYTES))
+        self.create(path, record.to_bytes().ljust(SIGN_BYTES), by)
         return FarSign(self, self._link, self._at(path), path, record)
 
     # -- carrying --------------------------------------------------------------------------------

@@ -203,8 +203,11 @@ class Tree(Protocol):
         A holder of the name may still write into it: rename it out of sight first.
         """
 
-    def hold(self, path: PurePosixPath, node: str, token: str) -> Sign:
+    def hold(self, path: PurePosixPath, node: str, token: str, by: PurePosixPath | None = None) -> Sign:
         """Make a lock file and hold it.
+
+        Args:
+            by: the folder for its private name, where it is made under one (see :meth:`create`).
 
         Raises:
             AlreadyThere: there is one already, alive or not.

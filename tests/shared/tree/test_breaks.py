@@ -112,11 +112,13 @@ def look(scene: Scene) -> None:
 
 
 def show_life(scene: Scene) -> None:
+    (scene.root / "drafts").mkdir(exist_ok=True)
     try:
-        sign = scene.tree.hold(P("work/one.lock"), "node-a", "ab12")
+        sign = scene.tree.hold(P("work/one.lock"), "node-a", "ab12", by=P("drafts"))
     except AlreadyThere:
         assert (scene.root / "work/one.lock").read_bytes() == b""
         return
+    assert [path.name for path in (scene.root / "work").iterdir()] == ["one.lock"]  # what broke off is a draft
     sign.beat()
     record = LockRecord.from_bytes((scene.root / "work/one.lock").read_bytes(), "lock")
     assert (record.token, record.counter) == ("ab12", 2)
