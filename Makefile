@@ -113,7 +113,7 @@ contact-sheet: $(STAMP) ## one picture of each real clip as a video shows it, in
 	$(BIN)/python -m benchmarks.contact_sheet contact-sheet.jpg
 
 screenshots: $(STAMP) ## pictures of the page, in docs/ (needs chromium and chromedriver)
-	REELMILL_SCREENSHOTS=docs $(BIN)/pytest -q tests/system/test_page.py -k followed
+	REELMILL_SCREENSHOTS=docs $(BIN)/pytest -q tests/system/test_page.py -k "followed or gone"
 
 clean:           ## remove everything made by make
 	rm -rf $(VENV) reelmill-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
