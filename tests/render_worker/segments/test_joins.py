@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 from render_worker.commands.join import Part, join, part_list
+from render_worker.commands.outputs import gop_frames
 from render_worker.gate import Judged, check, look
 from render_worker.segments.cuts import Cut, Footage
 from render_worker.soundtrack import make_sound
@@ -114,12 +115,13 @@ def _counts(segment: Segment) -> tuple[int, int]:
     return len(segment.record.anchors), segment.record.frames
 
 
+@pytest.mark.parametrize("rate", RATES)
 def test_every_anchor_of_a_segment_is_a_place_to_leave_it(
-    conform_parts: ConformParts, check_join: Callable[..., None]
+    rate: float, conform_parts: ConformParts, check_join: Callable[..., None]
 ) -> None:
     """From each keyframe to each anchor behind it, all in one film."""
-    exact = exact_rate(25)
-    segments = conform_parts(exact, (120,))
+    exact = exact_rate(rate)
+    segments = conform_parts(exact, (2 * gop_frames(exact) + 20,))
     footage = segments[0].footage
     cuts = [Cut(0, start, frames) for start in footage.keyframes for frames in footage.lengths(start)]
     assert len(footage.keyframes) == 3
