@@ -50,21 +50,25 @@ class Work:
         """So many frames more of this phase are done."""
         with self._mutex:
             self._reached = min(self._frames, self._reached + frames)
-            took = time.monotonic() - self._began
-            fps = self._reached / took if took else 0.0
+            fps = self._pace()
             self._tell(fps, fps / self._rate, self._left(fps))
 
     def at(self, progress: Progress) -> None:
         """The one ffmpeg that does this phase has come so far; where it counts no frames, its time says how far."""
         with self._mutex:
             self._reached = min(self._frames, max(progress.frame, round(progress.seconds * self._rate)))
-            self._tell(progress.fps, progress.speed, self._left(progress.fps))
+            fps = progress.fps or self._pace()  # of work that is quickly done ffmpeg tells 0
+            self._tell(fps, progress.speed or fps / self._rate, self._left(fps))
 
     def end(self) -> None:
         """All of it is done."""
         with self._mutex:
             self._percent = 100.0
             self._tell(0.0, 0.0, None)
+
+    def _pace(self) -> float:
+        took = time.monotonic() - self._began
+        return self._reached / took if took else 0.0
 
     def _left(self, fps: float) -> float | None:
         return (self._frames - self._reached) / fps if fps else None

@@ -337,7 +337,9 @@ class Worker(Section):
         100_000_000_000, ge=0, description="Room for conformed clips in .farm/cache/, in bytes; the oldest go first."
     )
     conform_when_idle: bool = Field(
-        True, description="Whether a worker without a task conforms clips of the library ahead of need."
+        True,
+        description="Whether a worker without a task conforms clips of the library ahead of need; "
+        "one over SFTP never does.",
     )
     min_free_bytes: int = Field(1_000_000_000, ge=0, description="No task is started with less free space, in bytes.")
 

@@ -22,7 +22,7 @@ from render_worker.segments.uses import uses_of
 from render_worker.ways import Ways
 from shared.config import load_config
 from shared.domain.drop import Kind
-from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout, retired_of, sidecar_of
+from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, SEGMENT_RECORD, Layout, retired_of, sidecar_of
 from shared.domain.media import VideoFacts
 from shared.domain.task import DEFAULT_PROFILE, TaskState
 from shared.ffmpeg import Ffmpeg
@@ -32,6 +32,7 @@ from shared.records.metadata import Metadata
 from shared.records.node import NodeRecord
 from shared.records.record import utc_now
 from shared.records.render import RenderRecord
+from shared.records.segment import SegmentRecord
 from shared.records.sidecar import Origin, Sidecar
 from shared.records.story import StorySettings
 from shared.segments import SegmentCache
@@ -398,6 +399,24 @@ def test_an_idle_worker_conforms_and_a_task_is_then_only_joined(
     record = RenderRecord.read(output / RENDER_RECORD)
     assert record.mode == "segments"
     assert record.counts["segments_conformed"] == 0
+
+
+def test_a_task_does_not_wait_for_what_is_conformed_ahead(
+    farm: Layout,
+    shelve: Callable[..., Path],
+    add_task: Callable[..., str],
+    start_worker: StartWorker,
+    wait_until: WaitUntil,
+) -> None:
+    """What would take most of a minute is stopped when a task comes, and leaves nothing that could be taken for a segment."""
+    shelve("h264.mp4")
+    start_worker(render__resolution="3840x2160", render__preset="veryslow", render__logo="")
+    wait_until(lambda: list(farm.segments.glob(".*/segment.mp4")))
+    output = farm.task(TaskState.FINISHED, add_task(clips=("halves.mp4", "white.mp4")))
+    wait_until((output / FINAL).exists)
+    made = [SegmentRecord.read(path).source for path in farm.segments.glob(f"[!.]*/{SEGMENT_RECORD}")]
+    assert len(made) == RenderRecord.read(output / RENDER_RECORD).counts["segments_conformed"]
+    assert not [source for source in made if "h264" in source]
 
 
 @pytest.mark.parametrize(

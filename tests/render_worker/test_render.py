@@ -171,10 +171,12 @@ def test_clips_of_any_codec_rate_and_size_are_shown_one_after_the_other(
     ("mode", "phases"), [("direct", {"rendering", "checking"}), ("segments", {"conforming", "joining", "checking"})]
 )
 def test_progress_is_reported_up_to_the_whole(prepare: Prepare, render: Render, mode: str, phases: set[str]) -> None:
-    """Reports name the phase and never fall back; the last one of the render is at 100 %."""
+    """Reports name the phase, its pace and what is left of it, and never fall back; the last one is at 100 %."""
     reports: list[Report] = []
     render(prepare(clips=("h264.mp4", "halves.mp4")), on_report=reports.append, mode=mode)
     assert {report.phase for report in reports} - {"encoding cuts"} == phases
+    told = [report for report in reports if report.fps > 0 and report.speed > 0 and report.eta_seconds is not None]
+    assert {report.phase for report in told} >= phases
     percents = [report.percent for report in reports]
     assert percents == sorted(percents)
     assert percents[-1] == 100

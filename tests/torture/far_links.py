@@ -14,7 +14,7 @@ end with just the video that the node kept.
     python -m tests.torture.far_links --seconds 30    short breaks, one in each phase, as long as no more have passed
 
 The last line is ``RESULT {…}``; the exit status is 1 where a task was lost, doubled or torn, did not end, or left
-something behind.
+something behind, or where recovery had more to do the second time.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ WAYS = (
 
 
 def judge(scene: Scene) -> Counter[str]:
-    """Compare the root with what was given (I1 to I6); problems are added to the scene's."""
+    """Compare the root with what was given (I1 to I6, and I8 for what lies beside it); problems are added to the scene's."""
     found: Counter[str] = Counter()
     for task_id in scene.ids:
         where = [state for state in TaskState if scene.layout.task(state, task_id).is_dir()]
@@ -315,9 +315,9 @@ def _cases(chance: random.Random, *, are_few: bool) -> list[tuple[str, Way, floa
 
 
 @contextmanager
-def _swept(layout: Layout) -> Iterator[None]:
-    """Recovery on the root's own disk, as a main worker runs it."""
-    ended = threading.Event()
+def _swept(scene: Scene) -> Iterator[None]:
+    """Recovery on the root's own disk, as a main worker runs it; twice more in the end, which has to be once (I7)."""
+    ended, layout = threading.Event(), scene.layout
     recovery = Recovery(Store(layout), _CAPS, _LEASE, open_log("recovery", Log(file=False)), time.monotonic)
     thread = threading.Thread(target=recovery.keep_watch, args=(ended,))
     thread.start()
@@ -326,6 +326,10 @@ def _swept(layout: Layout) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+    recovery.sweep()
+    once = set(layout.root.rglob("*"))
+    recovery.sweep()
+    scene.problems += [f"AGAIN: {path}" for path in once ^ set(layout.root.rglob("*"))]
 
 
 def _fight(scene: Scene, options: argparse.Namespace, folder: Path) -> None:
@@ -398,7 +402,7 @@ def main(arguments: Sequence[str]) -> int:
         open_to_all(layout.root)
         material = Material(folder / "media", layout, find_ffmpeg(""), _SIZE)
         scene = Scene(layout, material, line, sshd, folder, random.Random(options.seed))
-        with _swept(layout):
+        with _swept(scene):
             _fight(scene, options, folder)
             _rest(scene)
         beside = {"media", "root", "node.log", "node-far", "node-lied-to", "client", "known_hosts"}
@@ -410,7 +414,9 @@ def main(arguments: Sequence[str]) -> int:
     if scene.problems or faults or found["failed"]:
         print(told[-6000:])
     problems = Counter(problem.partition(":")[0].lower() for problem in scene.problems)
-    counted = {word: problems[word] for word in ("lost", "doubled", "torn", "changed", "left", "stuck", "outside")}
+    counted = {
+        word: problems[word] for word in ("lost", "doubled", "torn", "changed", "left", "stuck", "outside", "again")
+    }
     events = ("task_claimed", "task_lost", "task_requeued", "node_trouble")
     print(
         "RESULT "
