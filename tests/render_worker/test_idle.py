@@ -408,7 +408,7 @@ def test_a_task_does_not_wait_for_what_is_conformed_ahead(
     start_worker: StartWorker,
     wait_until: WaitUntil,
 ) -> None:
-    """What would take most of a minute is stopped when a task comes, and leaves nothing that could be taken for a segment."""
+    """What would take most of a minute is stopped when a task comes; nothing is left that looks like a segment."""
     shelve("h264.mp4")
     start_worker(render__resolution="3840x2160", render__preset="veryslow", render__logo="")
     wait_until(lambda: list(farm.segments.glob(".*/segment.mp4")))

@@ -266,7 +266,7 @@ WAYS = (
 
 
 def judge(scene: Scene) -> Counter[str]:
-    """Compare the root with what was given (I1 to I6, and I8 for what lies beside it); problems are added to the scene's."""
+    """Compare the root with what was given (I1 to I6); problems are added to the scene's."""
     found: Counter[str] = Counter()
     for task_id in scene.ids:
         where = [state for state in TaskState if scene.layout.task(state, task_id).is_dir()]
