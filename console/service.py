@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from console.options import chosen_root, config_option, plain_errors, root_option
-from console.units import MAIN, RENDER, TARGET, WEB, Place, is_ours, marked, units_of
+from console.units import MAIN, RENDER, TARGET, TMPFILES, WEB, Place, is_ours, marked, units_of
 from shared.config import load_config
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
@@ -30,7 +30,7 @@ from shared.tree.remote import Remote
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_SYSTEM = Path("/etc/systemd/system")
+_SYSTEM, _SYSTEM_TMPFILES = Path("/etc/systemd/system"), Path("/etc/tmpfiles.d")
 _GPU_GROUPS = ("video", "render")
 _NODE = re.compile(r"[A-Za-z0-9._-]{1,60}")  # as worker.node allows it
 
@@ -44,6 +44,13 @@ class _Wanted:
     place: Place
     nodes: tuple[str, ...]
     folder: Path
+
+    def files(self) -> dict[Path, str]:
+        """Each file and what it is to hold."""
+        return {
+            (_SYSTEM_TMPFILES if name == TMPFILES and self.folder == _SYSTEM else self.folder) / name: text
+            for name, text in units_of(self.place).items()
+        }
 
 
 def _options(command: Callable[P, R]) -> Callable[P, R]:
@@ -102,29 +109,29 @@ def service() -> None:
 @_on_units
 def show(wanted: _Wanted) -> None:
     """Print the units that install would write."""
-    for name, text in units_of(wanted.place).items():
-        click.echo(f"# {wanted.folder / name}\n{text}")
+    for path, text in wanted.files().items():
+        click.echo(f"# {path}\n{text}")
 
 
 @service.command("install")
 @_on_units
 def install(wanted: _Wanted) -> None:
     """Write the units; where somebody changed one, none is written."""
-    units = units_of(wanted.place)
-    foreign = [wanted.folder / name for name in units if not _may_replace(wanted.folder / name)]
+    files = wanted.files()
+    foreign = [path for path in files if not _may_replace(path)]
     if foreign:
         raise ServiceError(
             f"somebody changed {shlex.join(map(str, foreign))}, and nothing was written. Move the changes into a file "
             f"of their own (systemctl edit {foreign[0].name}), remove it, and install again"
         )
     try:
-        wanted.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in units.items():
-            write_atomic(wanted.folder / name, marked(text).encode())
-            (wanted.folder / name).chmod(0o644)
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, marked(text).encode())
+            path.chmod(0o644)
     except OSError as error:
         raise as_machine_trouble(error, f"cannot write units to {wanted.folder} (be root, or use --user)") from error
-    click.echo(f"Wrote {', '.join(units)} to {wanted.folder}. Next:")
+    click.echo(f"Wrote {', '.join(map(str, files))}. Next:")
     click.echo("\n".join(f"  {line}" for line in _next(wanted)))
 
 
@@ -132,7 +139,7 @@ def install(wanted: _Wanted) -> None:
 @_on_units
 def uninstall(wanted: _Wanted) -> None:
     """Remove the units; one that somebody changed stays."""
-    there = [path for name in units_of(wanted.place) if (path := wanted.folder / name).exists()]
+    there = [path for path in wanted.files() if path.exists()]
     for path in there:
         if not _may_replace(path):
             click.echo(f"Left {path}, which somebody changed")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 TARGET = "reelmill.target"
 MAIN, RENDER, WEB = "reelmill-main.service", "reelmill-render@.service", "reelmill-web.service"
+TMPFILES = "reelmill.conf"  # for tmpfiles.d
 _MARK = "# Written by `reelmill service install`; sha256 of what follows: "
 # Bound over with nothing or made anew for a service, so that a root in one of them would be out of sight.
 _HOMES, _TEMPORARY = (Path("/home"), Path("/root"), Path("/run/user")), (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
@@ -50,8 +51,9 @@ class Place:
 
 
 def units_of(place: Place) -> dict[str, str]:
-    """Every unit file by its name; where the root is behind SFTP only those of render workers."""
-    names = (RENDER, TARGET) if place.remote else (MAIN, RENDER, WEB, TARGET)
+    """Every file by its name, also the one for tmpfiles.d; of a root behind SFTP only those of render workers."""
+    names = [RENDER, TARGET] if place.remote else [MAIN, RENDER, WEB, TARGET]
+    names += [TMPFILES] if place.is_system else []
     units = _units(place)
     return {name: units[name] for name in names}
 
@@ -93,7 +95,7 @@ def _units(place: Place) -> dict[str, str]:
             place,
             "Reelmill web page: what the farm does, in a browser",
             ("web",),
-            starts=None,
+            starts="90s",
             network=True,
             own=[*_seccomp(place, namespaces="yes", jit=False), *_resources(tasks=128)],
         ),
@@ -103,6 +105,11 @@ def _units(place: Place) -> dict[str, str]:
             "",
             "[Install]",
             f"WantedBy={'multi-user.target' if place.is_system else 'default.target'}",
+        ),
+        TMPFILES: _text(
+            "# Made where it is missing, left as it is where it is there (the colons), and never cleaned for its age.",
+            f"d {_word(str(place.root))} :{'2775' if place.shares else '0755'} :{place.user} :{place.group} -",
+            f"x {_word(str(place.root))}",
         ),
     }
 
@@ -127,7 +134,7 @@ def _service(
     description: str,
     arguments: Sequence[str],
     *,
-    starts: str | None,
+    starts: str,
     network: bool,
     own: Sequence[str],
     environment: Sequence[str] = (),
@@ -151,7 +158,7 @@ def _service(
         *([f"User={place.user}", f"Group={place.group}"] if place.is_system else []),
         *(f"Environment={line}" for line in environment),
         f"ExecStart={command}",
-        *(_watched(starts) if starts else ["Type=exec"]),
+        *_watched(starts),
         "# SIGTERM ends it cleanly: a drop being checked stays in raw/, a task being rendered goes back to the queue.",
         "KillMode=mixed",
         "TimeoutStopSec=60",

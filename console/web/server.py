@@ -20,6 +20,7 @@ from shared.config import Config, ConfigError
 from shared.domain.errors import MachineTrouble
 from shared.domain.layout import Layout
 from shared.log import Logger, log_to_file, open_log
+from shared.notify import Notifier
 from shared.process import EXIT_FAILED, on_stop_signals
 from shared.settings import Web
 
@@ -28,13 +29,23 @@ _STOP_SECONDS = 5
 
 
 class _Server(uvicorn.Server):
-    """One that ends well when it is asked to end, instead of by the signal that asked."""
+    """One that ends well when it is asked to end, instead of by the signal that asked; systemd hears of its loop."""
+
+    def __init__(self, config: uvicorn.Config, systemd: Notifier) -> None:
+        super().__init__(config)
+        self._systemd = systemd
+
+    async def on_tick(self, counter: int) -> bool:
+        self._systemd.ready()
+        self._systemd.alive()
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self) -> None:
+        self._systemd.stopping()
         self.should_exit = True
 
 
@@ -102,7 +113,9 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     log.info(f"Serving {layout.root} at {address}", name="web_started")
     if sys.stdout.isatty():
         click.echo(f"{address}#token={token}")
-    server = _Server(served)
+    systemd = Notifier.taken_from(os.environ, log)
+    systemd.doing(f"serving {address}")
+    server = _Server(served, systemd)
     for name in ("uvicorn", "asyncio"):
         logging.getLogger(name).handlers, logging.getLogger(name).propagate = [_Passed(log)], False
 

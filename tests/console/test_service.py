@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -15,11 +16,11 @@ from click.testing import CliRunner, Result
 
 from console.cli import main
 from console.init import lay_out
-from console.units import MAIN, RENDER, TARGET, WEB, Place, is_ours, marked, units_of
+from console.units import MAIN, RENDER, TARGET, TMPFILES, WEB, Place, is_ours, marked, units_of
 from shared.domain.layout import Layout
 from shared.process import EXIT_FINE, EXIT_USAGE
 
-NAMES = (MAIN, RENDER, WEB, TARGET)
+NAMES = (MAIN, RENDER, WEB, TARGET, TMPFILES)
 SERVICES = (MAIN, RENDER, WEB)
 REELMILL = Path(sys.executable).with_name("reelmill")
 TYPICAL = Place(Path("/srv/reelmill"), REELMILL, "daemon", "daemon")
@@ -66,7 +67,7 @@ def written(folder: Path, place: Place) -> list[Path]:
     folder.mkdir()
     for name, text in units_of(place).items():
         (folder / name).write_text(marked(text))
-    return [folder / name for name in units_of(place)]
+    return [folder / name for name in units_of(place) if name != TMPFILES]
 
 
 # -- what systemd makes of them ----------------------------------------------------------------------
@@ -107,6 +108,22 @@ def test_a_wrong_unit_would_be_noticed(tmp_path: Path, analyze: Callable[..., st
     assert "/nonexistent/reelmill is not executable" in told
 
 
+@pytest.mark.parametrize("name", ["farm", "a farm of 100%"])
+def test_the_root_is_made_at_boot_and_else_left_as_it_is(tmp_path: Path, name: str) -> None:
+    """By systemd's own program: rights that somebody changed since stay."""
+    program = shutil.which("systemd-tmpfiles")
+    if program is None:
+        pytest.skip("needs systemd-tmpfiles (Debian: apt-get install systemd)")
+    owner, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    root, entry = tmp_path / name, tmp_path / TMPFILES
+    entry.write_text(marked(units_of(Place(root, REELMILL, owner, group))[TMPFILES]))
+    for mode in (0o755, 0o2770):
+        done = subprocess.run([program, "--create", entry], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert root.stat().st_mode & 0o7777 == mode
+        root.chmod(0o2770)
+
+
 # -- what they say -----------------------------------------------------------------------------------
 
 
@@ -136,7 +153,7 @@ def test_a_render_worker_reaches_its_gpu_and_nothing_else() -> None:
 def test_a_far_render_worker_has_a_network_and_still_its_gpu() -> None:
     """There is nothing else of the farm on such a machine; its home is no root."""
     units = units_of(FAR)
-    assert set(units) == {RENDER, TARGET}
+    assert set(units) == {RENDER, TARGET, TMPFILES}
     lines = units[RENDER].splitlines()
     assert (
         f"ExecStart={REELMILL} render --remote sftp://node@farm.example/root --home /srv/node "
@@ -286,7 +303,7 @@ def test_units_of_a_far_node(service: Callable[..., Result], tmp_path: Path) -> 
     result = service("install", *far, "--run-as", "daemon", "--node", "attic")
     assert result.exit_code == EXIT_FINE, result.output
     assert "systemctl enable reelmill.target reelmill-render@attic.service" in result.output
-    assert {path.name for path in (tmp_path / "units").iterdir()} == {RENDER, TARGET}
+    assert {path.name for path in (tmp_path / "units").iterdir()} == {RENDER, TARGET, TMPFILES}
     assert "ProtectHome=no" in (tmp_path / "units" / RENDER).read_text()
 
 

@@ -37,7 +37,7 @@ from shared.records.render import RenderRecord
 from shared.store import Store
 
 if TYPE_CHECKING:
-    from tests.conftest import DeadMounts
+    from tests.conftest import DeadMounts, ServiceManager
 
 Add = Callable[..., str]
 HOSTILE = "a\x1b[2Jb\r\nSet-Cookie: x=1<script>alert(1)</script>"
@@ -100,6 +100,19 @@ def start(layout: Layout, host: str, tmp_path: Path, **environment: str) -> Iter
     assert "event=web_stopped" in said
     assert not [line for line in said.splitlines() if " web " not in line], "what is said is the log's"
     assert said == layout.log_file("web").read_text()
+
+
+def test_systemd_hears_that_the_page_is_ready_lives_and_ends(
+    layout: Layout, tmp_path: Path, service_manager: ServiceManager
+) -> None:
+    """From the loop that answers: once it serves, several times within the watchdog's limit, and when it is stopped."""
+    for site in start(layout, "127.0.0.1", tmp_path):
+        service_manager.until_told("READY=1")
+        service_manager.until_told(f"STATUS=serving {site.address}/")
+        began = time.monotonic()
+        service_manager.until(lambda: len(service_manager.pings) >= 4)
+        assert service_manager.longest_silence(began) < 1.0
+    service_manager.until_told("STOPPING=1")
 
 
 @pytest.fixture
