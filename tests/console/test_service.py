@@ -150,6 +150,16 @@ def test_a_render_worker_reaches_its_gpu_and_nothing_else() -> None:
     assert not any(line.startswith("MemoryDenyWriteExecute") for line in lines)
 
 
+def test_a_render_worker_may_lower_its_priority(analyze: Callable[..., str]) -> None:
+    """What is conformed ahead of need runs behind everything; by systemd's own lists of system calls."""
+    allowed, taken = (analyze("syscall-filter", name).split() for name in ("@resources", "@privileged"))
+    lines = units_of(TYPICAL)[RENDER].splitlines()
+    assert {"SystemCallFilter=@system-service", "SystemCallFilter=~@privileged"} <= {*lines}
+    assert "@resources" in analyze("syscall-filter", "@system-service").split()
+    assert "setpriority" in allowed
+    assert not {"setpriority", "@resources"} & {*taken}
+
+
 def test_a_far_render_worker_has_a_network_and_still_its_gpu() -> None:
     """There is nothing else of the farm on such a machine; its home is no root."""
     units = units_of(FAR)
