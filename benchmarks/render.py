@@ -181,11 +181,9 @@ class Measuring:
             wish = self._wish(canvas, self._media.clips)
             (ours, output), command = self._bench.render(wish), self._bench.command(wish)
             ratios.append(command / ours)
-            gate = RenderRecord.read(output.with_name(RENDER_RECORD)).timings["gate"]
-            _say(
-                f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s, "
-                f"of which the gate {gate:.2f} s ({gate / ours:.0%})"
-            )
+            timings = RenderRecord.read(output.with_name(RENDER_RECORD)).timings
+            parts = ", ".join(f"{phase} {took:.2f} s ({took / ours:.0%})" for phase, took in timings.items())
+            _say(f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s: {parts}")
         return statistics.median(ratios)
 
     def crossfades(self) -> float:
