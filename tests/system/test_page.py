@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -150,10 +151,12 @@ def test_a_farm_is_followed_and_led_from_the_page(layout: Layout, address: str, 
     assert len(bars) >= 3, bars
     assert browser.execute_script("return document.contains(window.button)"), "a press that takes a while still counts"
     assert "broken" in words_in(browser, "rejected-list")
+    assert _heard(browser)["progressbar"] != [""]
     picture(browser, "page-rendering")
 
     until(lambda: "Play tales/orla/one" in words_in(browser, "video-list"))
     assert not browser.find_elements(By.CSS_SELECTOR, "#rejected-list b")  # a name is no markup
+    assert "" not in itertools.chain(*_heard(browser).values())
     poster = browser.find_element(By.CSS_SELECTOR, "#video-list img")
     until(lambda: browser.execute_script("return arguments[0].naturalWidth", poster))
     _press(browser, "#video-list button")
@@ -198,6 +201,9 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(
     for button in browser.find_elements(By.CSS_SELECTOR, "button"):
         assert button.text or not button.is_displayed()
     assert browser.execute_script("return document.documentElement.lang") == "en"
+    heard = _heard(browser)
+    assert {"Pause the farm", "Show the log"} <= {*heard["button"]}
+    assert "" not in itertools.chain(*heard.values())
     reached = _tab_through(browser)
     assert {"pause", "show-log"} <= reached
     _press(browser, "#show-log")
@@ -453,6 +459,16 @@ def _style(browser: webdriver.Chrome, selector: str, name: str) -> str:
 def _opens(browser: webdriver.Chrome, address: str) -> bool:
     browser.get(address)
     return browser.title == "Reelmill"
+
+
+def _heard(browser: webdriver.Chrome) -> dict[str, list[str]]:
+    """The names of what one can use or look at, by role, as Chromium tells them to a screen reader."""
+    found: dict[str, list[str]] = {}
+    for node in browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]:
+        role = str(node.get("role", {}).get("value", ""))
+        if role in ("button", "progressbar", "image", "textbox", "link", "heading", "region", "dialog"):
+            found.setdefault(role, []).append(str(node.get("name", {}).get("value", "")).strip())
+    return found
 
 
 def _watch_bar(browser: webdriver.Chrome) -> list[float]:
