@@ -45,7 +45,7 @@ def _of_root(context: click.Context, begun: str, names: Callable[[Layout], Itera
     given = context.params.get("given_root")
     with suppress(OSError, ReelmillError):
         layout = chosen_root(Path(given) if given else None)
-        return sorted({name for name in names(layout) if name.startswith(begun)})[:_MOST]
+        return sorted({name for name in names(layout) if name.startswith(begun) and name.isprintable()})[:_MOST]
     return []
 
 

@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from console.options import chosen_root, config_option, plain_errors, root_option
+from console.saying import say
 from console.units import MAIN, RENDER, TARGET, WEB, Place, is_ours, marked, units_of
 from shared.config import load_config
 from shared.domain.errors import ReelmillError
@@ -103,7 +104,7 @@ def service() -> None:
 def show(wanted: _Wanted) -> None:
     """Print the units that install would write."""
     for name, text in units_of(wanted.place).items():
-        click.echo(f"# {wanted.folder / name}\n{text}")
+        say(f"# {wanted.folder / name}", *text.split("\n"))
 
 
 @service.command("install")
@@ -124,8 +125,8 @@ def install(wanted: _Wanted) -> None:
             (wanted.folder / name).chmod(0o644)
     except OSError as error:
         raise as_machine_trouble(error, f"cannot write units to {wanted.folder} (be root, or use --user)") from error
-    click.echo(f"Wrote {', '.join(units)} to {wanted.folder}. Next:")
-    click.echo("\n".join(f"  {line}" for line in _next(wanted)))
+    say(f"Wrote {', '.join(units)} to {wanted.folder}. Next:")
+    say(*(f"  {line}" for line in _next(wanted)))
 
 
 @service.command("uninstall")
@@ -135,16 +136,17 @@ def uninstall(wanted: _Wanted) -> None:
     there = [path for name in units_of(wanted.place) if (path := wanted.folder / name).exists()]
     for path in there:
         if not _may_replace(path):
-            click.echo(f"Left {path}, which somebody changed")
+            say(f"Left {path}, which somebody changed")
             continue
         try:
             path.unlink()
         except OSError as error:
             raise as_machine_trouble(error, f"cannot remove {path}") from error
-        click.echo(f"Removed {path}")
-    click.echo(
-        f"Next:\n  {_systemctl(wanted)} daemon-reload" if there else f"No unit of Reelmill is in {wanted.folder}"
-    )
+        say(f"Removed {path}")
+    if there:
+        say("Next:", f"  {_systemctl(wanted)} daemon-reload")
+    else:
+        say(f"No unit of Reelmill is in {wanted.folder}")
 
 
 def _next(wanted: _Wanted) -> Iterator[str]:
