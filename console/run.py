@@ -159,9 +159,9 @@ class _Workers:
     def _show(self, bars: Progress) -> None:
         for node in take_snapshot(self._layout).nodes:
             record = node.record
-            if record.node not in self._bars:
-                self._bars[record.node] = bars.add_task("", total=100)
             words = plain(f"{record.node}: {record.label or record.state}")
+            if record.node not in self._bars:
+                self._bars[record.node] = bars.add_task(words, total=100)
             bars.update(self._bars[record.node], description=words, completed=record.percent or 0)
 
     def _pass_on(self, stream: IO[bytes]) -> None:
