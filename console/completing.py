@@ -1,6 +1,7 @@
 """What a shell may put for the beginning of a word: nodes, tasks and stories of the root that the command is about.
 
 A shell asks while somebody types, so only names of folders are read; and where there is no root, nothing is said.
+Nor is a name that would upset the terminal: it could not be put there letter by letter and still be the name.
 """
 
 from __future__ import annotations
