@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from console import completing
 from console.live import LiveTask, named
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json, user_name
+from console.saying import say
 from shared.domain.layout import Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
@@ -67,7 +68,7 @@ def cancel(names: tuple[str, ...], why: str, given_root: Path | None, config: Pa
     if as_json:
         show_json(done)
     else:
-        click.echo("\n".join(_line(item) for item in done.items))
+        say(*map(_line, done.items))
     sys.exit(EXIT_FAILED if any(item.outcome == "refused" for item in done.items) else EXIT_FINE)
 
 
@@ -105,7 +106,6 @@ def _cancelled(store: Store, task: LiveTask, by: str, why: str) -> Cancelled:
 
 
 def _line(item: Cancelled) -> str:
-    name = readable(item.name)
     if item.outcome == "cancelled":
-        return f"cancelled {name} ({item.task_id}), which was {item.was}"
-    return f"{item.outcome:<9} {name} ({item.task_id}): {readable(item.why or '')}"
+        return f"cancelled {item.name} ({item.task_id}), which was {item.was}"
+    return f"{item.outcome:<9} {item.name} ({item.task_id}): {item.why or ''}"

@@ -16,6 +16,7 @@ from console.priority import priority
 from console.retire import retire
 from console.retry import retry
 from console.run import run
+from console.saying import PlainUsage
 from console.scan import scan
 from console.service import service
 from console.show import show
@@ -28,7 +29,7 @@ from console.workers import main_worker, render_worker
 from shared.version import PROGRAM
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=PlainUsage, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(PROGRAM, prog_name="reelmill")
 def main() -> None:
     """Reelmill: drop media and text into raw/, find finished narrated videos in output/."""

@@ -1,6 +1,7 @@
 """What a shell may put for the beginning of a word: nodes, tasks and stories of the root that the command is about.
 
 A shell asks while somebody types, so only names of folders are read; and where there is no root, nothing is said.
+Nor is a name that would upset the terminal: it could not be put there letter by letter and still be the name.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _of_root(context: click.Context, begun: str, names: Callable[[Layout], Itera
     given = context.params.get("given_root")
     with suppress(OSError, ReelmillError):
         layout = chosen_root(Path(given) if given else None)
-        return sorted({name for name in names(layout) if name.startswith(begun)})[:_MOST]
+        return sorted({name for name in names(layout) if name.startswith(begun) and name.isprintable()})[:_MOST]
     return []
 
 

@@ -16,6 +16,7 @@ from console.demo_media import Sample, make_samples
 from console.init import lay_out
 from console.options import config_option, plain_errors
 from console.run import run_farm
+from console.saying import say
 from console.summary import summary_lines
 from shared.domain.errors import RootError
 from shared.domain.layout import Layout
@@ -45,16 +46,16 @@ def demo(root: Path, config: Path | None) -> None:
     """Make a small root, drop generated media, end with a finished video."""
     started = time.monotonic()
     layout = _fresh_root(root)
-    click.echo("Making media with ffmpeg (moving clips, music, a logo; one clip is broken on purpose) …")
+    say("Making media with ffmpeg (moving clips, music, a logo; one clip is broken on purpose) …")
     workshop = Path(tempfile.mkdtemp(dir=layout.staging))
     samples = make_samples(find_ffmpeg("").path, workshop, _say_made)
-    click.echo(f"Dropping {len(samples)} files into {layout.root} and starting both workers …")
+    say(f"Dropping {len(samples)} files into {layout.root} and starting both workers …")
     for sample in samples:
         _drop(layout, workshop, sample)
     shutil.rmtree(workshop)
     summary, status = run_farm(layout, config, until_idle=True)
-    click.echo("\n".join(summary_lines(summary)))
-    click.echo(f"\nAll of it took {time.monotonic() - started:.0f} s. The root is {layout.root}: look around.")
+    say(*summary_lines(summary))
+    say("", f"All of it took {time.monotonic() - started:.0f} s. The root is {layout.root}: look around.")
     sys.exit(status)
 
 
@@ -76,4 +77,4 @@ def _drop(layout: Layout, workshop: Path, sample: Sample) -> None:
 
 
 def _say_made(sample: Sample) -> None:
-    click.echo(f"  {PurePosixPath(sample.relative)}: {sample.what}")
+    say(f"  {PurePosixPath(sample.relative)}: {sample.what}")

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from console.checkup import Checkup, Finding
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json
+from console.saying import say
 from console.workers import worker_for
 from shared.config import load_config
-from shared.domain.names import readable
 from shared.process import EXIT_FAILED, EXIT_FINE, config_path
 from shared.records.encoders import EncodersRecord, Trial
 
@@ -56,7 +56,7 @@ def doctor(given_root: Path | None, config: Path | None, *, as_json: bool) -> No
     if as_json:
         show_json(found)
     else:
-        click.echo("\n".join((*checked(found.checks), *(line for record in records for line in lines(record)))))
+        say(*checked(found.checks), *(line for record in records for line in lines(record)))
     sys.exit(EXIT_FINE if found.is_well else EXIT_FAILED)
 
 
@@ -64,7 +64,7 @@ def checked(findings: Iterable[Finding]) -> Iterator[str]:
     """What was tried, in words."""
     for finding in findings:
         mark = "fine" if finding.works else "WRONG" if finding.matters else "note"
-        yield f"  {mark:<6} {finding.name:<20} {readable(finding.words)}"
+        yield f"  {mark:<6} {finding.name:<20} {finding.words}"
         if not finding.works and finding.remedy:
             yield f"         {'':<20} {finding.remedy}"
 
@@ -82,7 +82,7 @@ def lines(record: EncodersRecord) -> Iterator[str]:
 
 def _trial_lines(trial: Trial, *, is_best: bool) -> Iterator[str]:
     if not trial.works:
-        yield f"  no     {trial.encoder:<18} {readable(trial.words)}"
+        yield f"  no     {trial.encoder:<18} {trial.words}"
         if trial.advice:
             yield f"         {'':<18} {trial.advice}"
         return

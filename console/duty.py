@@ -9,6 +9,7 @@ import click
 
 from console import completing
 from console.options import config_option, plain_errors, root_option, root_to_change, user_name
+from console.saying import say
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
 from shared.domain.names import readable
@@ -44,7 +45,7 @@ def pause(nodes: tuple[str, ...], why: str, given_root: Path | None, config: Pat
     order = Order(by=user_name(), when=utc_now(), why=why, at_once=now)
     for node in _known(layout, nodes):
         Orders(layout).pause(order, node)
-        click.echo(f"paused {node or _FARM}; take it back with: reelmill resume{f' {node}' if node else ''}")
+        say(f"paused {node or _FARM}; take it back with: reelmill resume{f' {node}' if node else ''}")
 
 
 @click.command("resume")
@@ -58,9 +59,9 @@ def resume(nodes: tuple[str, ...], given_root: Path | None, config: Path | None)
     orders = Orders(layout)
     for node in _known(layout, nodes):
         was = orders.resume(node)
-        click.echo(f"{'resumed' if was else 'was not paused:'} {node or _FARM}")
+        say(f"{'resumed' if was else 'was not paused:'} {node or _FARM}")
     if not nodes and (paused := [name for name in completing.node_names(layout) if orders.read(name).pause]):
-        click.echo(f"still paused by themselves: {', '.join(paused)}")
+        say(f"still paused by themselves: {', '.join(paused)}")
 
 
 @click.command("drain")
@@ -76,7 +77,7 @@ def drain(nodes: tuple[str, ...], why: str, given_root: Path | None, config: Pat
     for node in _known(layout, nodes):
         Orders(layout).drain(order, str(node))
         runs = layout.node_record(str(node)).exists()
-        click.echo(f"draining {node}" if runs else f"{node} does not run; there is nothing to drain")
+        say(f"draining {node}" if runs else f"{node} does not run; there is nothing to drain")
 
 
 @click.command("hours")
@@ -100,7 +101,7 @@ def hours(node: str, spans: tuple[str, ...], given_root: Path | None, config: Pa
     for name in _known(layout, (node,)):
         if spans or always:
             orders.set_hours(spans, str(name))
-        click.echo(f"{name} takes tasks {', '.join(orders.read(name).hours) or 'at all hours'}")
+        say(f"{name} takes tasks {', '.join(orders.read(name).hours) or 'at all hours'}")
 
 
 def _known(layout: Layout, nodes: Iterable[str]) -> list[str | None]:

@@ -12,6 +12,7 @@ import click
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import say
 from console.snapshot import newest
 from console.tables import table
 from console.trash import rejected_drop, rejected_names
@@ -53,7 +54,7 @@ def history(since: str, limit: int, given_root: Path | None, config: Path | None
         show_json([event.model_dump(mode="json") for event in found])
     else:
         rows = ((event.when, event.what, event.name, event.words) for event in found)
-        click.echo("\n".join(table(("WHEN", "WHAT", "NAME", ""), rows)) or "Nothing has ended yet.")
+        say(*table(("WHEN", "WHAT", "NAME", ""), rows) if found else ("Nothing has ended yet.",))
 
 
 def events(layout: Layout, most: int) -> list[Event]:

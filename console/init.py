@@ -10,6 +10,7 @@ import click
 
 from console.options import plain_errors
 from console.readmes import README_TEXTS
+from console.saying import complain, say
 from shared.config import ENVIRONMENT_PREFIX, load_config
 from shared.config_text import default_text
 from shared.domain.errors import RootError
@@ -34,8 +35,8 @@ def init(root: Path, group: str) -> None:
     set_umask(files)
     layout = lay_out(root, changes)
     for problem in share(layout, files):
-        click.echo(f"reelmill: {problem}", err=True)
-    click.echo(f"{layout.root} is ready. Drop media into {layout.raw}/ and run: reelmill run --root {root}")
+        complain(problem)
+    say(f"{layout.root} is ready. Drop media into {layout.raw}/ and run: reelmill run --root {root}")
 
 
 def lay_out(root: Path, changes: dict[str, dict[str, Any]] | None = None) -> Layout:

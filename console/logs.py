@@ -16,6 +16,7 @@ import click
 
 from console import completing
 from console.options import chosen_root, config_option, plain_errors, root_option
+from console.saying import complain, say
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
 
@@ -66,7 +67,7 @@ def logs(
     last = deque(filter(is_wanted, heapq.merge(*(tail.kept() for tail in tails))), maxlen=count)
     _show(last)
     if not tails and not follow:
-        click.echo(f"There is no log in {layout.relative(layout.logs)}/ yet.", err=True)
+        complain(f"there is no log in {layout.relative(layout.logs)}/ yet")
     if follow:
         _follow(layout, node, tails, is_wanted)
 
@@ -99,7 +100,7 @@ def _follow(layout: Layout, node: str | None, tails: list[Tail], is_wanted: Call
 
 def _show(entries: Iterable[Entry]) -> None:
     for entry in entries:
-        click.echo(entry.text)
+        say(*entry.text.split("\n"))
 
 
 class Tail:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import complain, say
 from console.snapshot import NodeView, figures, is_main_running, lost, lost_words, nodes
 from console.tables import FIGURE_HEADS, clock, figure_cells, table
 from shared.domain.figures import Figures
@@ -25,7 +26,7 @@ def nodes_command(given_root: Path | None, config: Path | None, *, as_json: bool
     found = nodes(layout)
     measured = figures(layout, main_running=is_main_running(layout)).nodes
     if words := lost_words(lost(layout)):
-        click.echo(f"reelmill: {words}", err=True)
+        complain(words)
     if as_json:
         show_json(
             [
@@ -35,12 +36,10 @@ def nodes_command(given_root: Path | None, config: Path | None, *, as_json: bool
             ]
         )
     elif not found:
-        click.echo("No render worker runs; start one with: reelmill render")
+        say("No render worker runs; start one with: reelmill render")
     else:
         heads = ("NODE", "STATE", "DONE", "LEFT", "PACE", *FIGURE_HEADS, "ENCODER", "FREE", "VERSION", "")
-        click.echo(
-            "\n".join(table(heads, (_row(node, measured.get(node.record.node, {}).get("hour")) for node in found)))
-        )
+        say(*table(heads, (_row(node, measured.get(node.record.node, {}).get("hour")) for node in found)))
 
 
 def _row(node: NodeView, figures: Figures | None) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 from pydantic import BaseModel
 
+from console.saying import complain, say
 from shared.config import load_config
 from shared.domain.errors import MachineTrouble, ReelmillError, RootError
 from shared.domain.layout import Layout
@@ -54,7 +55,7 @@ def plain_errors(command: Command[P, R]) -> Command[P, R]:
         except BrokenPipeError:  # whoever read has had enough: click ends quietly
             raise
         except (OSError, ReelmillError) as error:
-            click.echo(f"reelmill: {in_words(error)}", err=True)
+            complain(in_words(error))
             sys.exit(EXIT_FAILED if isinstance(error, OSError | MachineTrouble) else EXIT_USAGE)
 
     return guarded
@@ -109,4 +110,4 @@ def places(layout: Layout, word: str) -> list[Path]:
 def show_json(value: BaseModel | dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:
     """Print a value as JSON; without an indent, on one line."""
     plain = value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
-    click.echo(json.dumps(plain, indent=indent, ensure_ascii=True))
+    say(*json.dumps(plain, indent=indent, ensure_ascii=True).split("\n"))

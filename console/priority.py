@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from console import completing
 from console.live import LiveTask, named
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json
-from shared.domain.names import readable
+from console.saying import say
 from shared.domain.task import TaskState
 from shared.files import as_machine_trouble
 from shared.orders import Orders
@@ -51,7 +51,7 @@ def priority(
     if as_json:
         show_json([item.model_dump(mode="json") for item in done])
     else:
-        click.echo("\n".join(map(_line, done)))
+        say(*map(_line, done))
     sys.exit(EXIT_FAILED if any(item.priority is None for item in done) else EXIT_FINE)
 
 
@@ -72,6 +72,6 @@ def _prioritised(orders: Orders, task: LiveTask, number: int) -> Prioritised:
 
 
 def _line(item: Prioritised) -> str:
-    note = f": {readable(item.why)}" if item.why else ""
+    note = f": {item.why}" if item.why else ""
     what = "unchanged" if item.priority is None else f"priority {item.priority:>3}"
-    return f"{what}  {readable(item.name)} ({item.task_id}){note}"
+    return f"{what}  {item.name} ({item.task_id}){note}"

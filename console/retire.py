@@ -20,6 +20,7 @@ from console.options import (
     show_json,
     user_name,
 )
+from console.saying import say
 from shared.domain.drop import Kind
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import RETIRED, Layout, retired_of, sidecar_of
@@ -97,7 +98,7 @@ def retire(
     if as_json:
         show_json(listing)
     else:
-        click.echo("\n".join(map(_line, items)) or "Everything in the library is in use.")
+        say(*map(_line, items) if items else ("Everything in the library is in use.",))
     sys.exit(EXIT_FAILED if any(item.trouble for item in items) else EXIT_FINE)
 
 
@@ -232,6 +233,6 @@ def _line(item: Retired) -> str:
         return f"{item.path}: {item.trouble}"
     if not item.retired:
         return f"{item.path} is used again" if item.changed else f"{item.path} was in use already"
-    said = f" since {item.when} by {readable(item.by or '')}" if item.when else ""
-    note = f": {readable(item.note)}" if item.note else ""
+    said = f" since {item.when} by {item.by or ''}" if item.when else ""
+    note = f": {item.note}" if item.note else ""
     return f"{item.path} is out of use{said}{note}"

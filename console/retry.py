@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from console import completing
 from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json, user_name
+from console.saying import say
 from console.trash import FailedTask, Item, RejectedDrop, Unclear, failed_tasks, find, rejected_drops
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout, reason_of
@@ -86,7 +87,7 @@ def retry(
     if as_json:
         show_json(done)
     else:
-        click.echo("\n".join(_lines(done)))
+        say(*_lines(done))
     sys.exit(EXIT_FAILED if any(item.outcome == "refused" for item in done.items) else EXIT_FINE)
 
 
@@ -260,7 +261,6 @@ def _lines(done: Retries) -> list[str]:
 
 
 def _line(item: Retried) -> str:
-    name = readable(item.name)
     if item.outcome == "retried":
-        return f"retried   {name}: {readable(item.was)} → {readable(item.now or '')}"
-    return f"{item.outcome:<9} {name} ({readable(item.was)}): {readable(item.why or '')}"
+        return f"retried   {item.name}: {item.was} → {item.now}"
+    return f"{item.outcome:<9} {item.name} ({item.was}): {item.why or ''}"

@@ -14,17 +14,16 @@ from typing import IO, Self
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import complain, plain, say, shown
 from console.snapshot import take_snapshot
 from console.summary import Summary, sum_up, summary_lines
 from console.workers import worker_command
 from shared.config import load_config
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
-from shared.domain.names import readable
 from shared.leash import leashed
 from shared.process import EXIT_FAILED, EXIT_FINE, EXIT_USAGE, config_path, on_stop_signals
 from shared.records.record import utc_now
@@ -55,7 +54,7 @@ def run(given_root: Path | None, config: Path | None, *, until_idle: bool, as_js
     if as_json:
         show_json(summary)
     elif until_idle:
-        click.echo("\n".join(summary_lines(summary)))
+        say(*summary_lines(summary))
     sys.exit(status)
 
 
@@ -72,7 +71,7 @@ def run_farm(layout: Layout, config: Path | None, *, until_idle: bool) -> tuple[
         with _Workers(layout, config, until_idle=until_idle) as workers:
             workers.wait()
     except WorkerDied as died:
-        click.echo(f"reelmill: {died}", err=True)
+        complain(str(died))
         status = died.status if died.status == EXIT_USAGE else EXIT_FAILED
     summary = sum_up(layout, started)
     if (summary.failed or (until_idle and summary.pending)) and status == EXIT_FINE:
@@ -149,7 +148,7 @@ class _Workers:
             yield None
             return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
@@ -160,12 +159,12 @@ class _Workers:
     def _show(self, bars: Progress) -> None:
         for node in take_snapshot(self._layout).nodes:
             record = node.record
+            words = plain(f"{record.node}: {record.label or record.state}")
             if record.node not in self._bars:
-                self._bars[record.node] = bars.add_task(record.node, total=100)
-            words = escape(readable(f"{record.node}: {record.label or record.state}"))
+                self._bars[record.node] = bars.add_task(words, total=100)
             bars.update(self._bars[record.node], description=words, completed=record.percent or 0)
 
     def _pass_on(self, stream: IO[bytes]) -> None:
         for line in stream:
-            self._screen.print(line.decode("utf-8", "replace").rstrip("\n"), markup=False)
+            self._screen.print(shown(line.decode("utf-8", "replace").rstrip("\n")))
         stream.close()

@@ -11,11 +11,11 @@ import click
 from pydantic import BaseModel
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import say
 from console.snapshot import drops_since
 from console.summary import drop_lines
 from console.workers import worker_for
 from shared.domain.layout import Layout
-from shared.domain.names import readable
 from shared.records.forecast import Forecast
 from shared.records.record import utc_now
 
@@ -42,12 +42,12 @@ def foretell(layout: Layout, config: Path | None, *, as_json: bool) -> int:
         for forecast in map(Forecast.model_validate_json, child.stdout or ()):
             told.append(forecast)
             if not as_json:
-                click.echo("\n".join(forecast_lines(forecast)))
+                say(*forecast_lines(forecast))
     if as_json:
         _show_array(told)
     else:
         counts = Counter(forecast.outcome for forecast in told)
-        click.echo(f"{len(told)} files: " + ", ".join(f"{counts[name]} {name}" for name in sorted(counts)))
+        say(f"{len(told)} files: " + ", ".join(f"{counts[name]} {name}" for name in sorted(counts)))
     return child.returncode
 
 
@@ -60,15 +60,15 @@ def take_in_once(layout: Layout, config: Path | None, *, as_json: bool) -> int:
     if as_json:
         _show_array(drops)
     else:
-        click.echo("\n".join((f"Drops ({len(drops)}):", *drop_lines(drops))))
+        say(f"Drops ({len(drops)}):", *drop_lines(drops))
     return child.returncode
 
 
 def forecast_lines(forecast: Forecast) -> Iterator[str]:
     """A forecast in words."""
     becomes = f" → {forecast.becomes}" if forecast.becomes else ""
-    yield f"  {forecast.outcome:<7} {readable(forecast.drop)}{becomes}"
-    yield f"          {readable(' '.join(filter(None, (forecast.why, forecast.advice))))}"
+    yield f"  {forecast.outcome:<7} {forecast.drop}{becomes}"
+    yield f"          {' '.join(filter(None, (forecast.why, forecast.advice)))}"
 
 
 def _show_array(values: Iterable[BaseModel]) -> None:

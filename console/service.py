@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from console.options import chosen_root, config_option, plain_errors, root_option
+from console.saying import say
 from console.units import MAIN, RENDER, TARGET, TMPFILES, WEB, Place, is_ours, marked, units_of
 from shared.config import load_config
 from shared.domain.errors import ReelmillError
@@ -110,7 +111,7 @@ def service() -> None:
 def show(wanted: _Wanted) -> None:
     """Print the units that install would write."""
     for path, text in wanted.files().items():
-        click.echo(f"# {path}\n{text}")
+        say(f"# {path}", *text.split("\n"))
 
 
 @service.command("install")
@@ -131,8 +132,8 @@ def install(wanted: _Wanted) -> None:
             path.chmod(0o644)
     except OSError as error:
         raise as_machine_trouble(error, f"cannot write units to {wanted.folder} (be root, or use --user)") from error
-    click.echo(f"Wrote {', '.join(map(str, files))}. Next:")
-    click.echo("\n".join(f"  {line}" for line in _next(wanted)))
+    say(f"Wrote {', '.join(map(str, files))}. Next:")
+    say(*(f"  {line}" for line in _next(wanted)))
 
 
 @service.command("uninstall")
@@ -142,16 +143,17 @@ def uninstall(wanted: _Wanted) -> None:
     there = [path for path in wanted.files() if path.exists()]
     for path in there:
         if not _may_replace(path):
-            click.echo(f"Left {path}, which somebody changed")
+            say(f"Left {path}, which somebody changed")
             continue
         try:
             path.unlink()
         except OSError as error:
             raise as_machine_trouble(error, f"cannot remove {path}") from error
-        click.echo(f"Removed {path}")
-    click.echo(
-        f"Next:\n  {_systemctl(wanted)} daemon-reload" if there else f"No unit of Reelmill is in {wanted.folder}"
-    )
+        say(f"Removed {path}")
+    if there:
+        say("Next:", f"  {_systemctl(wanted)} daemon-reload")
+    else:
+        say(f"No unit of Reelmill is in {wanted.folder}")
 
 
 def _next(wanted: _Wanted) -> Iterator[str]:

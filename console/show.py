@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from console import completing
 from console.live import named
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import say
 from console.tables import clock, table
 from console.why import why
 from shared.domain.layout import ATTEMPTS, RENDER_RECORD, Layout
-from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.records.attempt import AttemptRecord
 from shared.records.metadata import Metadata
@@ -57,7 +57,8 @@ def show(name: str, given_root: Path | None, config: Path | None, *, as_json: bo
     if as_json:
         show_json([task.model_dump(mode="json", by_alias=True) for task in found])
     else:
-        click.echo("\n\n".join("\n".join(lines(layout, task)) for task in found))
+        for number, task in enumerate(found):
+            say(*[""] * bool(number), *lines(layout, task))
 
 
 def shown(layout: Layout, task_id: str, label: str, state: TaskState) -> Shown:
@@ -88,7 +89,7 @@ def shown(layout: Layout, task_id: str, label: str, state: TaskState) -> Shown:
 
 def lines(layout: Layout, task: Shown) -> Iterator[str]:
     """A task in words."""
-    yield f"{readable(task.label)}"
+    yield task.label
     yield f"  id        {task.task_id}, in {task.folder}/"
     yield from (f"  {'state' if number == 0 else '':<9} {words}" for number, words in enumerate(task.why))
     if metadata := task.metadata:
@@ -106,7 +107,7 @@ def lines(layout: Layout, task: Shown) -> Iterator[str]:
         (one.number, one.node, one.started_at, one.ended.value if one.ended else "", one.why) for one in task.attempts
     ]
     yield from _under("attempts", table(("NO", "NODE", "BEGUN", "ENDED", "WHY"), tries))
-    yield from _under("files", [readable(f"{layout.root}/{path}") for path in task.files])
+    yield from _under("files", [f"{layout.root}/{path}" for path in task.files])
 
 
 def _under(head: str, found: Iterator[str] | list[str]) -> Iterator[str]:

@@ -9,17 +9,16 @@ from pathlib import Path, PurePosixPath
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.text import Text
 
 from console import completing
 from console.live import named
 from console.options import chosen_root, config_option, in_words, json_option, plain_errors, root_option, show_json
+from console.saying import complain, say, shown
 from console.snapshot import NodeView, Snapshot, lost_words, take_snapshot
 from console.tables import FIGURE_HEADS, figure_notes, figure_rows, table
 from console.why import why
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
-from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.records.figures import FiguresRecord
 from shared.store import Store
@@ -52,11 +51,11 @@ def status(given_root: Path | None, config: Path | None, task: str | None, *, as
     if watched:
         _watch(layout, as_json=as_json)
     elif task:
-        click.echo("\n".join(_why_lines(layout, task)))
+        say(*_why_lines(layout, task))
     elif as_json:
         show_json(_look(layout))
     else:
-        click.echo("\n".join(lines(_look(layout))))
+        say(*lines(_look(layout)))
 
 
 def _look(layout: Layout) -> Snapshot:
@@ -72,49 +71,48 @@ def _watch(layout: Layout, *, as_json: bool) -> None:
                 _show_line(layout)
                 time.sleep(_WATCH_SECONDS)
         elif screen.is_terminal:
-            with Live(_block(layout), console=screen, screen=True, auto_refresh=False) as live:
+            with Live(shown(*_block(layout), cut=True), console=screen, screen=True, auto_refresh=False) as live:
                 while True:
-                    live.update(_block(layout), refresh=True)
+                    live.update(shown(*_block(layout), cut=True), refresh=True)
                     time.sleep(_WATCH_SECONDS)
         else:
             while True:
-                click.echo(f"{_block(layout)}\n")
+                say(*_block(layout), "")
                 time.sleep(_WATCH_SECONDS)
     except KeyboardInterrupt:
         pass
 
 
-def _block(layout: Layout) -> Text:
-    head = f"{time.strftime('%H:%M:%S')}  {readable(str(layout.root))}"
+def _block(layout: Layout) -> list[str]:
+    head = f"{time.strftime('%H:%M:%S')}  {layout.root}"
     try:
-        said = "\n".join(lines(_look(layout)))
+        return [head, *lines(_look(layout))]
     except (OSError, ReelmillError) as error:
-        said = f"reelmill: {readable(in_words(error))}"
-    return Text(f"{head}\n{said}", no_wrap=True, overflow="ellipsis")
+        return [head, f"reelmill: {in_words(error)}"]
 
 
 def _show_line(layout: Layout) -> None:
     try:
         show_json(_look(layout), indent=None)
     except (OSError, ReelmillError) as error:
-        click.echo(f"reelmill: {in_words(error)}", err=True)
+        complain(in_words(error))
 
 
 def _why_lines(layout: Layout, word: str) -> Iterator[str]:
     for task in named(Store(layout), [word], tuple(TaskState)):
-        yield f"{readable(task.label)} ({task.task_id})"
+        yield f"{task.label} ({task.task_id})"
         yield from (f"  {sentence}" for sentence in why(layout, task.task_id, task.state))
 
 
 def lines(snapshot: Snapshot) -> Iterator[str]:
-    """The snapshot in words; names from outside cannot upset the terminal."""
+    """The snapshot in words."""
     counts = snapshot.counts
     if words := lost_words(snapshot.lost):
-        yield f"Not mounted   {readable(words)}"
+        yield f"Not mounted   {words}"
     yield from _main_lines(snapshot)
     if pause := snapshot.farm_pause:
-        words = f": {readable(pause.why)}" if pause.why else ""
-        yield f"Farm          PAUSED by {readable(pause.by)} since {pause.when}{words}; go on with: reelmill resume"
+        words = f": {pause.why}" if pause.why else ""
+        yield f"Farm          PAUSED by {pause.by} since {pause.when}{words}; go on with: reelmill resume"
     yield f"Render nodes  {len(snapshot.nodes) or 'none (start one with: reelmill render)'}"
     for node in snapshot.nodes:
         yield f"  {_node_line(node)}"
@@ -126,17 +124,17 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         yield from _figure_lines(snapshot.figures)
     yield from _failed_lines(snapshot)
     for drop in snapshot.pending:
-        yield f"  {drop.doing:<11} {readable(drop.drop)}"
+        yield f"  {drop.doing:<11} {drop.drop}"
     yield from _more(snapshot.pending_count - len(snapshot.pending), "drops in raw/")
     for voice in snapshot.waiting_voices:
-        yield f"  waiting     {readable(voice.voice)}: {readable(voice.reason)}"
+        yield f"  waiting     {voice.voice}: {voice.reason}"
     yield from _more(snapshot.waiting_count - len(snapshot.waiting_voices), "voices waiting")
     yield from _rejected_lines(snapshot)
 
 
 def _failed_lines(snapshot: Snapshot) -> Iterator[str]:
     for task in snapshot.failed:
-        yield f"  failed      {readable(task.label)}: {readable(task.reason or 'no reason recorded')}"
+        yield f"  failed      {task.label}: {task.reason or 'no reason recorded'}"
     yield from _more(snapshot.counts["trash/failed"] - len(snapshot.failed), "failed earlier")
     if snapshot.failed:
         yield "              try failed tasks again with: reelmill retry CATEGORY/STORY/CHAPTER"
@@ -146,7 +144,7 @@ def _rejected_lines(snapshot: Snapshot) -> Iterator[str]:
     count = snapshot.counts["trash/invalid"]
     yield f"Rejected      {count} drops (reasons in trash/invalid/)"
     for rejected in snapshot.rejected:
-        yield f"  rejected    {readable(PurePosixPath(rejected.now).name)}: {readable(rejected.reason or '')}"
+        yield f"  rejected    {PurePosixPath(rejected.now).name}: {rejected.reason or ''}"
     yield from _more(count - len(snapshot.rejected), "rejected earlier")
     if snapshot.rejected:
         yield "              try one again, mended or not, with: reelmill retry NAME"
@@ -167,13 +165,13 @@ def _main_lines(snapshot: Snapshot) -> Iterator[str]:
         yield "Main worker   not running (start it with: reelmill main)"
     elif snapshot.main_state == "paused":
         since = f" since {snapshot.paused_since}" if snapshot.paused_since else ""
-        yield f"Main worker   PAUSED{since}: {readable(snapshot.trouble or 'no reason given')}"
+        yield f"Main worker   PAUSED{since}: {snapshot.trouble or 'no reason given'}"
         yield "              drops stay in raw/ and nothing is rejected; it goes on by itself once this is over"
         return
     else:
         yield f"Main worker   {snapshot.main_state}"
     if snapshot.trouble:
-        yield f"  trouble     {readable(snapshot.trouble)}"
+        yield f"  trouble     {snapshot.trouble}"
 
 
 def _node_line(node: NodeView) -> str:
@@ -181,5 +179,5 @@ def _node_line(node: NodeView) -> str:
     if node.running is False:
         return f"{record.node}: not running any more"
     if node.verdict:
-        return f"{record.node}: {readable(node.verdict)}"
-    return f"{record.node}: {readable(record.words)}"
+        return f"{record.node}: {node.verdict}"
+    return f"{record.node}: {record.words}"

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from console.snapshot import DropView, TaskView, drops_since, take_snapshot, tasks
 from shared.domain.layout import REASON, RENDER_RECORD, Layout
-from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.records.main import PendingDrop, WaitingVoice
 from shared.records.reason import Reason
@@ -54,16 +53,16 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     yield f"Drops ({len(summary.drops)}):"
     yield from drop_lines(summary.drops)
     for kept in summary.pending:
-        yield f"  in raw/   {readable(kept.drop)}: {readable(kept.doing)}"
+        yield f"  in raw/   {kept.drop}: {kept.doing}"
     for voice in summary.waiting:
-        yield f"Waiting: {readable(voice.voice)}: {readable(voice.reason)}"
+        yield f"Waiting: {voice.voice}: {voice.reason}"
     for task in summary.failed:
-        yield f"Failed: {readable(task.label)} (trash/failed/{task.task_id}): {readable(task.reason or '')}"
+        yield f"Failed: {task.label} (trash/failed/{task.task_id}): {task.reason or ''}"
     if any(summary.left.values()):
         yield f"Left: {summary.left['tasks']} tasks waiting, {summary.left['processing']} being rendered"
     yield f"Videos ({len(summary.videos)}):"
     for video in summary.videos:
-        yield f"  {readable(video.label)}, {video.seconds or 0:.1f} s"
+        yield f"  {video.label}, {video.seconds or 0:.1f} s"
         yield f"    video   {summary.root}/{video.video}"
         yield f"    poster  {summary.root}/{video.poster}"
 
@@ -72,10 +71,10 @@ def drop_lines(drops: Iterable[DropView]) -> Iterator[str]:
     """What became of drops, in words."""
     for drop in drops:
         if drop.outcome == "scanned":
-            yield f"  ok        {readable(drop.drop)} → {drop.now}"
+            yield f"  ok        {drop.drop} → {drop.now}"
         else:
-            yield f"  rejected  {readable(drop.drop)} → {drop.now}"
-            yield f"            {readable(drop.reason or '')} {readable(drop.advice or '')}"
+            yield f"  rejected  {drop.drop} → {drop.now}"
+            yield f"            {drop.reason or ''} {drop.advice or ''}"
 
 
 def _finished_at(layout: Layout, task_id: str) -> str:

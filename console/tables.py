@@ -61,4 +61,4 @@ def figure_rows(record: FiguresRecord) -> list[tuple[str, ...]]:
 def figure_notes(record: FiguresRecord) -> list[str]:
     """What is missing in the figures, and why."""
     damaged = f"{record.damaged_lines} lines of what nodes did are damaged and not counted"
-    return [damaged] * bool(record.damaged_lines) + [f"not counted: {readable(why)}" for why in record.unread]
+    return [damaged] * bool(record.damaged_lines) + [f"not counted: {why}" for why in record.unread]

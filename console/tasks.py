@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import complain, say
 from console.snapshot import TaskView, lost, lost_words, newest, tasks
 from console.tables import clock, table
 from shared.domain.layout import Layout
@@ -38,15 +39,15 @@ def tasks_command(word: str | None, limit: int, given_root: Path | None, config:
     wanted = [_WORDS[word]] if word else list(_WORDS.values())
     found = {state: list(_listed(layout, store, state, limit)) for state in wanted}
     if words := lost_words(lost(layout)):
-        click.echo(f"reelmill: {words}", err=True)
+        complain(words)
     if as_json:
         show_json([view.model_dump(mode="json") for views in found.values() for view in views])
         return
     for state, views in found.items():
         count = len(store.ids(state))
-        click.echo(f"{state.value}/: {count}" + (f", the first {len(views)} of them" if count > len(views) else ""))
+        say(f"{state.value}/: {count}" + (f", the first {len(views)} of them" if count > len(views) else ""))
         for line in table(("ID", "LENGTH", "TASK", ""), map(_row, views)):
-            click.echo(f"  {line}")
+            say(f"  {line}")
 
 
 def _listed(layout: Layout, store: Store, state: TaskState, limit: int) -> Iterator[TaskView]:

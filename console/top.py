@@ -20,18 +20,17 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from console.cancel import cancel_all
 from console.history import events
 from console.live import LiveTask
 from console.options import config_option, in_words, plain_errors, root_option, root_to_change, user_name
 from console.retry import chosen, put_back
+from console.saying import shown
 from console.snapshot import NodeView, Snapshot, TaskView, lost_words, take_snapshot, tasks
 from console.tables import clock
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
-from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.orders import Orders
 from shared.queue import Queue
@@ -100,7 +99,7 @@ class View:
             else:
                 self._press_for_nodes(key)
         except (OSError, ReelmillError) as error:
-            self._said = readable(in_words(error))
+            self._said = in_words(error)
 
     def _press_for_nodes(self, key: str) -> None:
         order = Order(by=user_name(), when=utc_now())
@@ -128,24 +127,24 @@ class View:
             self._task_id = self._tasks[min(max(place, 0), len(self._tasks) - 1)].task_id
         elif key == "t" and task.state == TaskState.FAILED.value:
             (done,) = put_back(self._layout, chosen(self._layout, [task.task_id]), user_name()).items
-            self._said = readable(f"{task.label}: {done.outcome}{f', {done.why}' if done.why else ''}")
+            self._said = f"{task.label}: {done.outcome}{f', {done.why}' if done.why else ''}"
         elif key == "t":
             self._said = "Only a failed task is tried again."
         elif task.state == TaskState.FAILED.value:
             self._said = "It has failed already; there is nothing to cancel."
         else:
             self._asked = task
-            self._said = readable(f"Give up {task.label}? y gives it up, any other key keeps it.")
+            self._said = f"Give up {task.label}? y gives it up, any other key keeps it."
 
     def _answered(self, task: TaskView, key: str) -> None:
         """The answer holds for the task that was asked about, whatever has moved on the screen since."""
         self._asked = None
         if key != "y":
-            self._said = readable(f"{task.label} was kept.")
+            self._said = f"{task.label} was kept."
             return
         live = LiveTask(task.task_id, task.label, TaskState(task.state))
         (done,) = cancel_all(self._layout, [live], user_name(), "").items
-        self._said = readable(f"{task.label}: {done.outcome}{f', {done.why}' if done.why else ''}")
+        self._said = f"{task.label}: {done.outcome}{f', {done.why}' if done.why else ''}"
 
     def _task(self) -> TaskView | None:
         """The chosen task; one that is not listed any more gives way to the first."""
@@ -171,14 +170,14 @@ class View:
             self._tasks = tuple(self._listed(snapshot))
             ended = self._events()
         except (OSError, ReelmillError) as error:  # it may come back; what it held is not known until then
-            return Text(f"{readable(in_words(error))}\n\nq quit", style="red")
+            return shown(in_words(error), "", "q quit", style="red")
         self._node()
         screen = Screen()
         screen.split_column(
             Screen(self._head(snapshot), size=4),
             Screen(Panel(self._nodes(snapshot), title="Nodes"), ratio=2),
             Screen(name="below", ratio=2),
-            Screen(Text(f"{self._said}\n{_KEYS[self._side]}", overflow="ellipsis"), size=2),
+            Screen(shown(self._said, _KEYS[self._side], cut=True), size=2),
         )
         screen["below"].split_row(
             Screen(Panel(self._task_rows(), title="Tasks")), Screen(Panel(ended, title="Ended last"))
@@ -188,14 +187,14 @@ class View:
     def _head(self, snapshot: Snapshot) -> RenderableType:
         counts = snapshot.counts
         main = snapshot.main_state if snapshot.main_running else "not running"
-        paused = f"   FARM PAUSED by {readable(snapshot.farm_pause.by)}" if snapshot.farm_pause else ""
+        paused = f"   FARM PAUSED by {snapshot.farm_pause.by}" if snapshot.farm_pause else ""
         tasks = (
             f"{counts['tasks']} waiting, {counts['processing']} processing, {counts['output']} finished, "
             f"{counts['trash/failed']} failed, {counts['trash/invalid']} drops rejected"
         )
-        trouble = Text(readable(lost_words(snapshot.lost) or snapshot.trouble or ""), style="red")
-        when = f"{time.strftime('%H:%M:%S')}  {readable(snapshot.root)}"
-        return Group(Text(when), Text(f"Main worker {main}{paused}"), Text(tasks), trouble)
+        trouble = shown(lost_words(snapshot.lost) or snapshot.trouble or "", style="red")
+        when = f"{time.strftime('%H:%M:%S')}  {snapshot.root}"
+        return Group(shown(when, f"Main worker {main}{paused}", tasks), trouble)
 
     def _nodes(self, snapshot: Snapshot) -> RenderableType:
         grid = Table.grid(padding=(0, 2), expand=True)
@@ -207,10 +206,10 @@ class View:
             words = node.verdict or record.label or record.why or ""
             left = f"{clock(record.eta_seconds)} left" if record.eta_seconds is not None else ""
             speed = f"{record.fps:.0f} fps" if record.fps else ""
-            bar = ProgressBar(total=100, completed=record.percent) if record.percent is not None else Text("")
+            bar = ProgressBar(total=100, completed=record.percent) if record.percent is not None else shown()
             state = "gone" if node.running is False else record.state
-            grid.add_row(f"{mark} {record.node}", state, bar, f"{speed} {left}", Text(readable(words)))
-        return grid if snapshot.nodes else Text("No render worker runs; start one with: reelmill render")
+            grid.add_row(shown(f"{mark} {record.node}"), shown(state), bar, shown(f"{speed} {left}"), shown(words))
+        return grid if snapshot.nodes else shown("No render worker runs; start one with: reelmill render")
 
     def _listed(self, snapshot: Snapshot) -> Iterator[TaskView]:
         """What is rendered, what waits in its order, and what failed last."""
@@ -229,14 +228,14 @@ class View:
         for task in self._tasks[max(0, place - _ROWS_BEFORE) :]:
             mark = "›" if task is chosen_task and self._side == "tasks" else " "
             state = _TITLES[TaskState(task.state)]
-            grid.add_row(f"{mark} {state}", Text(readable(task.label)), task.task_id[:8])
+            grid.add_row(shown(f"{mark} {state}"), shown(task.label), shown(task.task_id[:8]))
         return grid
 
     def _events(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
         style = {"finished": "green", "failed": "red", "rejected": "yellow"}
         for event in events(self._layout, _MOST_EVENTS):
-            grid.add_row(event.when[11:19], Text(event.what, style=style[event.what]), Text(readable(event.name)))
+            grid.add_row(shown(event.when[11:19]), shown(event.what, style=style[event.what]), shown(event.name))
         return grid
 
 

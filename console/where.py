@@ -11,6 +11,7 @@ import click
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
+from console.saying import say
 from console.trash import rejected_drops
 from console.why import why
 from shared.domain.drop import Kind
@@ -49,7 +50,7 @@ def where(name: str, given_root: Path | None, config: Path | None, *, as_json: b
     if as_json:
         show_json([one.model_dump(mode="json") for one in found])
     else:
-        click.echo("\n".join(line for one in found for line in _lines(one)) or _nothing(name))
+        say(*(line for one in found for line in _lines(one)) if found else (_nothing(name),))
     raise SystemExit(0 if found else 1)
 
 
@@ -136,12 +137,12 @@ def _waiting(layout: Layout, sidecar: Sidecar) -> Iterator[str]:
 
 
 def _lines(one: Whereabouts) -> Iterator[str]:
-    yield f"{readable(one.drop)}" + (f" → {readable(one.now)}" if one.now != one.drop else "")
-    yield from (f"  {readable(words)}" for words in one.words)
+    yield one.drop + (f" → {one.now}" if one.now != one.drop else "")
+    yield from (f"  {words}" for words in one.words)
 
 
 def _nothing(name: str) -> str:
     return (
-        f"Nothing that was dropped is called {readable(name)}: give the file's name, or its path below raw/; "
+        f"Nothing that was dropped is called {name}: give the file's name, or its path below raw/; "
         "* stands for anything"
     )

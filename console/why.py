@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from shared.domain.layout import REASON, Layout
-from shared.domain.names import readable
 from shared.domain.node import TAKES_TASKS, NodeState
 from shared.domain.retry import COUNTED
 from shared.domain.task import TaskState
@@ -42,8 +41,8 @@ def _failed(layout: Layout, task_id: str) -> Iterator[str]:
     except (FileNotFoundError, RecordError) as error:
         yield f"It has failed, and its reason cannot be read: {error}"
     else:
-        yield f"It has failed: {readable(reason.reason)}"
-        yield readable(reason.advice)
+        yield f"It has failed: {reason.reason}"
+        yield reason.advice
 
 
 def _processing(layout: Layout, task_id: str) -> Iterator[str]:
@@ -63,9 +62,9 @@ def _processing(layout: Layout, task_id: str) -> Iterator[str]:
     elif verdict:
         yield f"Node {last.node} {verdict}."
     elif carried:
-        yield f"It is {readable(carried.words)}."
+        yield f"It is {carried.words}."
     elif record and is_ahead:
-        yield f"It comes after {readable(record.label or 'another one')}."
+        yield f"It comes after {record.label or 'another one'}."
     elif record and record.task_id == task_id and record.percent is not None:
         yield f"It is {record.phase}: {record.percent:.0f} % done."
     elif record is None:
@@ -88,7 +87,7 @@ def _waiting(layout: Layout, task_id: str) -> Iterator[str]:
     attempts = store.attempts(TaskState.WAITING, task_id)
     if attempts:
         last = attempts[-1]
-        ended = f": {readable(last.why)}" if last.why else ""
+        ended = f": {last.why}" if last.why else ""
         yield f"Attempt {len(attempts)}, by {last.node}, ended at {last.ended_at}{ended}"
     if keeper := store.kept_by(TaskState.WAITING, task_id):
         yield f"Node {keeper} keeps its video, which could not be uploaded: others leave it to that one while it works."
@@ -106,7 +105,7 @@ def _why_not(layout: Layout, record: NodeRecord, metadata: Metadata, attempts: l
         (is_gone_here(layout, record), "is not running any more"),
         (record.node in _verdicts(layout), _verdicts(layout).get(record.node, "")),
         (bool(ordered := _ordered(layout, record.node)), ordered),
-        (record.state not in _TAKING, f"is {record.state}: {readable(record.why or '')}"),
+        (record.state not in _TAKING, f"is {record.state}: {record.why or ''}"),
         (metadata.version > SCHEMA, "is too old for it: a newer Reelmill made this task"),
         (
             record.profiles is not None and profile not in record.profiles,
@@ -114,7 +113,7 @@ def _why_not(layout: Layout, record: NodeRecord, metadata: Metadata, attempts: l
         ),
         (
             record.state in (NodeState.RENDERING.value, NodeState.PREFETCHING.value),
-            f"is rendering {readable(record.label or 'another task')}",
+            f"is rendering {record.label or 'another task'}",
         ),
         (
             any(one.node == record.node and one.ended in COUNTED for one in attempts),
@@ -131,7 +130,7 @@ def _ordered(layout: Layout, node: str) -> str:
         own, farm = orders.read(node), orders.read()
         if order := own.pause or farm.pause:
             whose = "takes no tasks, since the farm was paused" if order is farm.pause else "was paused"
-            return f"{whose} by {readable(order.by)}{f': {readable(order.why)}' if order.why else ''}"
+            return f"{whose} by {order.by}{f': {order.why}' if order.why else ''}"
         if own.drain:
             return "is draining"
     return ""

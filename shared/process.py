@@ -15,6 +15,7 @@ from pathlib import Path
 from shared.config import Config, load_config
 from shared.domain.errors import MachineTrouble, ReelmillError, RootError
 from shared.domain.layout import Layout
+from shared.domain.names import readable
 from shared.files import as_machine_trouble, is_folder, is_there
 from shared.log import Logger, open_log
 from shared.mountpoints import lost_mounts
@@ -57,7 +58,7 @@ def run_worker(
         layout = open_root(Path(options.root))
         config = load_config(config_path(layout, options.config))
     except ReelmillError as error:
-        sys.stderr.write(f"{component}: {error}\n")
+        sys.stderr.writelines(f"{readable(line)}\n" for line in f"{component}: {error}".split("\n"))
         return EXIT_FAILED if isinstance(error, MachineTrouble) else EXIT_USAGE
     set_umask(config.files)
     log = open_log(component, config.log)

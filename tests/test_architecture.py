@@ -74,6 +74,13 @@ def test_records_do_not_reach_for_the_machinery() -> None:
                 assert name.startswith(("shared.domain", "shared.records", "shared.files"))
 
 
+def test_the_console_speaks_through_one_module() -> None:
+    """Which makes names from outside harmless; rich takes plain words for markup, and click passes all on."""
+    direct = re.compile(r"click\.(echo|secho|prompt|confirm)\b|rich\.(text|markup)\b|\bprint\((?!shown\()")
+    speaking = [path.name for path in (REPOSITORY / "console").rglob("*.py") if direct.search(path.read_text("utf-8"))]
+    assert speaking == ["saying.py"]
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_the_code_map_names_every_module(path: Path) -> None:
     """A newcomer finds each file in ARCHITECTURE.md."""

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
 import uvicorn
 from pydantic import ValidationError
 
+from console.saying import say
 from console.web.app import application, live_view
 from console.web.guard import Guard, cookie_of, is_loopback, read_token
 from console.web.patience import Patience
@@ -112,7 +112,7 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     address = f"http://{shown_host}:{listening.getsockname()[1]}/"
     log.info(f"Serving {layout.root} at {address}", name="web_started")
     if sys.stdout.isatty():
-        click.echo(f"{address}#token={token}")
+        say(f"{address}#token={token}")
     systemd = Notifier.taken_from(os.environ, log)
     systemd.doing(f"serving {address}")
     server = _Server(served, systemd)
