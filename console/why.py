@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from console.snapshot import done_in
+from console.tables import about
 from shared.domain.layout import REASON, Layout
 from shared.domain.names import readable
-from shared.domain.node import TAKES_TASKS, NodeState
+from shared.domain.node import NodeState
 from shared.domain.retry import COUNTED
 from shared.domain.task import TaskState
 from shared.nodes import is_gone_here
@@ -20,8 +22,6 @@ from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.store import Store
-
-_TAKING = frozenset(state.value for state in TAKES_TASKS)
 
 
 def why(layout: Layout, task_id: str, state: TaskState) -> Iterator[str]:
@@ -84,7 +84,9 @@ def _waiting(layout: Layout, task_id: str) -> Iterator[str]:
         return
     order = Queue(store).waiting()
     place = order.index(task_id) + 1 if task_id in order else len(order)
-    yield f"It waits with priority {metadata.priority}, {place} of {len(order)} in the queue."
+    eta = done_in(layout, order[: place - 1], metadata.voice_duration) if task_id in order else None
+    done = f"; at the nodes' pace it is done {about(eta)} from now" if eta is not None else ""
+    yield f"It waits with priority {metadata.priority}, {place} of {len(order)} in the queue{done}."
     attempts = store.attempts(TaskState.WAITING, task_id)
     if attempts:
         last = attempts[-1]
@@ -106,7 +108,7 @@ def _why_not(layout: Layout, record: NodeRecord, metadata: Metadata, attempts: l
         (is_gone_here(layout, record), "is not running any more"),
         (record.node in _verdicts(layout), _verdicts(layout).get(record.node, "")),
         (bool(ordered := _ordered(layout, record.node)), ordered),
-        (record.state not in _TAKING, f"is {record.state}: {readable(record.why or '')}"),
+        (not record.takes_tasks, f"is {record.state}: {readable(record.why or '')}"),
         (metadata.version > SCHEMA, "is too old for it: a newer Reelmill made this task"),
         (
             record.profiles is not None and profile not in record.profiles,
