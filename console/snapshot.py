@@ -25,6 +25,7 @@ from shared.orders import Orders
 from shared.process import check_root
 from shared.records.figures import FiguresRecord
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
+from shared.records.metadata import Metadata
 from shared.records.node import Direction, NodeRecord
 from shared.records.orders import Order, OrdersRecord
 from shared.records.reason import Reason
@@ -123,7 +124,7 @@ class Snapshot(_Shown):
 
 
 def take_snapshot(layout: Layout, *, min_free_bytes: int | None = None, most_rejected: int = 0) -> Snapshot:
-    """Read the farm's state from its folders; costs no more than the tasks in work and what failed.
+    """Read the farm's state from its folders; costs no more than the tasks in work, what failed, and some that wait.
 
     Args:
         min_free_bytes: as configured; None where nobody knows.
@@ -192,16 +193,18 @@ def queue_words(snapshot: Snapshot) -> str:
     return f"{about(snapshot.queue_seconds)} at the nodes' pace"
 
 
-def done_in(layout: Layout, ahead: Collection[str], own: float) -> float | None:
-    """About how many seconds until a waiting task is done; None where that cannot be told, as of the whole queue.
+def done_in(layout: Layout, ahead: Collection[str], metadata: Metadata) -> float | None:
+    """About how many seconds until a waiting task is done; None where nobody can tell, or no node can make it.
 
     Args:
         ahead: the tasks that wait before it.
-        own: seconds of its video.
     """
-    store = Store(layout)
+    workers = nodes(layout)
+    if not any(worker.takes_tasks and worker.record.makes(metadata.render.profile) for worker in workers):
+        return None
+    store, own = Store(layout), metadata.voice_duration
     processing = tasks(layout, store, TaskState.PROCESSING, store.ids(TaskState.PROCESSING))
-    capacity = _capacity(nodes(layout), processing, _orders(layout, None).pause)
+    capacity = _capacity(workers, processing, _orders(layout, None).pause)
     return capacity.done_in(len(ahead) * (_mean_seconds(store, ahead) or own), own)
 
 
@@ -219,7 +222,7 @@ def _mean_seconds(store: Store, waiting: Collection[str]) -> float | None:
     """
     lengths = []
     for task_id in heapq.nsmallest(_SAMPLE, waiting):
-        with suppress(RecordError, FileNotFoundError):
+        with suppress(RecordError, OSError):  # one that cannot be read keeps nobody from looking
             lengths.append(store.metadata(TaskState.WAITING, task_id).voice_duration)
     return fmean(lengths) if lengths else None
 

@@ -84,7 +84,7 @@ def _waiting(layout: Layout, task_id: str) -> Iterator[str]:
         return
     order = Queue(store).waiting()
     place = order.index(task_id) + 1 if task_id in order else len(order)
-    eta = done_in(layout, order[: place - 1], metadata.voice_duration) if task_id in order else None
+    eta = done_in(layout, order[: place - 1], metadata) if task_id in order else None
     done = f"; at the nodes' pace it is done {about(eta)} from now" if eta is not None else ""
     yield f"It waits with priority {metadata.priority}, {place} of {len(order)} in the queue{done}."
     attempts = store.attempts(TaskState.WAITING, task_id)
@@ -110,10 +110,7 @@ def _why_not(layout: Layout, record: NodeRecord, metadata: Metadata, attempts: l
         (bool(ordered := _ordered(layout, record.node)), ordered),
         (not record.takes_tasks, f"is {record.state}: {readable(record.why or '')}"),
         (metadata.version > SCHEMA, "is too old for it: a newer Reelmill made this task"),
-        (
-            record.profiles is not None and profile not in record.profiles,
-            f'cannot encode the profile "{profile}"; its log and reelmill doctor say why',
-        ),
+        (not record.makes(profile), f'cannot encode the profile "{profile}"; its log and reelmill doctor say why'),
         (
             record.state in (NodeState.RENDERING.value, NodeState.PREFETCHING.value),
             f"is rendering {readable(record.label or 'another task')}",

@@ -78,6 +78,10 @@ class NodeRecord(Record):
         """Whether it says that it takes tasks, at once or after the one it renders."""
         return self.state in {state.value for state in TAKES_TASKS}
 
+    def makes(self, profile: str) -> bool:
+        """Whether it can encode a profile, as far as it says."""
+        return self.profiles is None or profile in self.profiles
+
     @property
     def words(self) -> str:
         """What the node does, on one line; names from outside stand in it as they are."""

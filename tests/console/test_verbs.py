@@ -239,6 +239,9 @@ def test_a_task_that_waits_says_when_it_is_done(layout: Layout, add_task: Add, n
     told = "2 of 3 in the queue; at the nodes' pace it is done about 1 h 10 min from now."
     assert told in why(layout, task_id)
     assert told in reelmill(layout, "show", task_id).output
+    node("studio", pace=1.0, profiles=["shorts"])
+    assert "2 of 3 in the queue.\n" in why(layout, task_id)
+    node("studio", pace=1.0)
     Orders(layout).pause(Order(by="ann", when="now"))
     assert "2 of 3 in the queue.\n" in why(layout, task_id)
 
