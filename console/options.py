@@ -8,6 +8,7 @@ import os
 import pwd
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ import click
 from pydantic import BaseModel
 
 from console.saying import complain, say
-from shared.config import load_config
+from shared.config import ConfigError, load_config
 from shared.domain.errors import MachineTrouble, ReelmillError, RootError
 from shared.domain.layout import Layout
 from shared.files import as_machine_trouble
@@ -90,6 +91,13 @@ def root_to_change(given: Path | None, config: Path | None) -> Layout:
     layout = chosen_root(given)
     set_umask(load_config(config_path(layout, str(config) if config else None)).files)
     return layout
+
+
+def configured_min_free_bytes(layout: Layout, config: Path | None) -> int | None:
+    """What who only looks needs of the configuration, whose problems must not keep anybody from looking."""
+    with suppress(ConfigError, OSError):
+        return load_config(config_path(layout, str(config) if config else None)).worker.min_free_bytes
+    return None
 
 
 def user_name() -> str:

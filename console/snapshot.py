@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import heapq
 import platform
+import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from console.tables import about
 from console.trash import RejectedDrop, drop_id, rejected_drop, rejected_names
+from shared.domain.eta import Capacity
 from shared.domain.layout import POSTER, REASON, Layout, reason_of
+from shared.domain.node import Life
 from shared.domain.task import TaskState
 from shared.lifesign import is_free
 from shared.nodes import is_gone_here
@@ -20,7 +25,8 @@ from shared.orders import Orders
 from shared.process import check_root
 from shared.records.figures import FiguresRecord
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
-from shared.records.node import NodeRecord
+from shared.records.metadata import Metadata
+from shared.records.node import Direction, NodeRecord
 from shared.records.orders import Order, OrdersRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
@@ -30,6 +36,9 @@ from shared.tally import Tally
 
 MOST_FAILED = 20
 """Failed tasks that a snapshot tells of; each costs reading its explanation."""
+
+_SAMPLE = 100  # waiting tasks whose lengths are read; a hundred tell the mean of 100,000 to some percent
+_GIGA = 1e9
 
 
 class _Shown(BaseModel):
@@ -66,7 +75,14 @@ class NodeView(_Shown):
     record: NodeRecord
     running: bool | None = Field(description="Unknown for workers of other hosts.")
     verdict: str | None = Field(None, description="What is wrong with it, as the main worker sees it, in words.")
+    is_dead: bool = Field(False, description="Whether the main worker takes it for dead.")
     orders: OrdersRecord = Field(OrdersRecord(), description="What operators have told it.")
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether it will take tasks that wait: it lives, says so, and no operator keeps it from that."""
+        is_told_not_to = self.orders.pause or self.orders.drain
+        return self.running is not False and not self.is_dead and not is_told_not_to and self.record.takes_tasks
 
 
 class Snapshot(_Shown):
@@ -91,12 +107,27 @@ class Snapshot(_Shown):
     processing: tuple[TaskView, ...]
     failed: tuple[TaskView, ...] = Field(description="The newest failed tasks.")
     rejected: tuple[DropView, ...] = Field((), description="The newest rejected drops, newest first.")
+    free_bytes: int | None = Field(None, description="Room in the root's filesystem; null where that cannot be told.")
+    min_free_bytes: int | None = Field(
+        None, description="No task is started with less room (worker.min_free_bytes); null where that cannot be read."
+    )
+    queue_seconds: float | None = Field(
+        None,
+        description="About how long until all that waits is done, at the nodes' pace; null where nothing waits, or no "
+        "node that takes tasks has finished one yet.",
+    )
+
+    @property
+    def is_low_on_disk(self) -> bool:
+        """Whether there is less room than the workers want."""
+        return self.free_bytes is not None and self.free_bytes < (self.min_free_bytes or 0)
 
 
-def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
-    """Read the farm's state from its folders; costs no more than the tasks in work and what failed.
+def take_snapshot(layout: Layout, *, min_free_bytes: int | None = None, most_rejected: int = 0) -> Snapshot:
+    """Read the farm's state from its folders; costs no more than the tasks in work, what failed, and some that wait.
 
     Args:
+        min_free_bytes: as configured; None where nobody knows.
         most_rejected: how many rejected drops to tell of; each costs reading its explanation.
 
     Raises:
@@ -110,6 +141,8 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
     counts = {state.value: len(found) for state, found in ids.items()}
     rejected, _ = rejected_names(layout)
     counts["trash/invalid"] = len(rejected)
+    workers, pause = nodes(layout), _orders(layout, None).pause
+    processing = tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING])
     return Snapshot(
         root=str(layout.root),
         main_running=running,
@@ -120,15 +153,92 @@ def take_snapshot(layout: Layout, *, most_rejected: int = 0) -> Snapshot:
         pending_count=main.pending_count if main else 0,
         waiting_voices=main.waiting if main else (),
         waiting_count=main.waiting_count if main else 0,
-        nodes=nodes(layout),
-        farm_pause=_orders(layout, None).pause,
+        nodes=workers,
+        farm_pause=pause,
         figures=figures(layout, main_running=running),
         counts=counts,
-        processing=tasks(layout, store, TaskState.PROCESSING, ids[TaskState.PROCESSING]),
+        processing=processing,
         failed=tasks(layout, store, TaskState.FAILED, newest(layout, store, TaskState.FAILED, MOST_FAILED)),
         rejected=_newest_rejected(layout, rejected, most_rejected),
+        free_bytes=_free_bytes(layout),
+        min_free_bytes=min_free_bytes,
+        queue_seconds=_queue_seconds(store, ids[TaskState.WAITING], _capacity(workers, processing, pause)),
         lost=lost(layout),
     )
+
+
+def _free_bytes(layout: Layout) -> int | None:
+    with suppress(OSError):
+        return shutil.disk_usage(layout.root).free
+    return None
+
+
+def disk_words(snapshot: Snapshot) -> str:
+    """What people are told of the room in the root; nothing where that cannot be told."""
+    if snapshot.free_bytes is None:
+        return ""
+    free = f"{snapshot.free_bytes / _GIGA:.1f} GB free"
+    if not snapshot.is_low_on_disk:
+        return free
+    least = (snapshot.min_free_bytes or 0) / _GIGA
+    return f"only {free}; no task is started with less than {least:g} GB (worker.min_free_bytes)"
+
+
+def queue_words(snapshot: Snapshot) -> str:
+    """What people are told of how long the queue takes; nothing where nothing waits."""
+    if not snapshot.counts[TaskState.WAITING.value]:
+        return ""
+    if snapshot.queue_seconds is None:
+        return "no telling how long it takes: no node that takes tasks has finished one yet"
+    return f"{about(snapshot.queue_seconds)} at the nodes' pace"
+
+
+def done_in(layout: Layout, ahead: Collection[str], metadata: Metadata) -> float | None:
+    """About how many seconds until a waiting task is done; None where nobody can tell, or no node can make it.
+
+    Args:
+        ahead: the tasks that wait before it.
+    """
+    workers = nodes(layout)
+    if not any(worker.takes_tasks and worker.record.makes(metadata.render.profile) for worker in workers):
+        return None
+    store, own = Store(layout), metadata.voice_duration
+    processing = tasks(layout, store, TaskState.PROCESSING, store.ids(TaskState.PROCESSING))
+    capacity = _capacity(workers, processing, _orders(layout, None).pause)
+    return capacity.done_in(len(ahead) * (_mean_seconds(store, ahead) or own), own)
+
+
+def _queue_seconds(store: Store, waiting: Collection[str], capacity: Capacity) -> float | None:
+    """When the last of the waiting tasks is done, which is taken to be as long as they are on average."""
+    mean = _mean_seconds(store, waiting)
+    return capacity.done_in((len(waiting) - 1) * mean, mean) if mean else None
+
+
+def _mean_seconds(store: Store, waiting: Collection[str]) -> float | None:
+    """How long the voices of waiting tasks are on average; None where none can be read.
+
+    Of very many only some are read, those whose ids come first. An id is a hash, so they are as good as drawn by lot;
+    and they are the same at each look, so that the estimate does not jump about.
+    """
+    lengths = []
+    for task_id in heapq.nsmallest(_SAMPLE, waiting):
+        with suppress(RecordError, OSError):  # one that cannot be read keeps nobody from looking
+            lengths.append(store.metadata(TaskState.WAITING, task_id).voice_duration)
+    return fmean(lengths) if lengths else None
+
+
+def _capacity(workers: Collection[NodeView], processing: Iterable[TaskView], pause: Order | None) -> Capacity:
+    """What the nodes can do as things are now; that one comes, goes or reaches the end of its hours is not foreseen.
+
+    Every node counts for every task, whatever profiles it can encode.
+    """
+    left: dict[str | None, float] = {}  # of each task in work, the share that is still to be rendered
+    for worker in workers:
+        left[worker.record.task_id] = 1 - (worker.record.percent or 0.0) / 100
+        left |= {one.task_id: 0.0 for one in worker.record.transfers if one.direction is Direction.DELIVERING}
+    begun = sum((task.seconds or 0.0) * left.get(task.task_id, 1.0) for task in processing)
+    paces = tuple(worker.record.pace for worker in workers if worker.takes_tasks and not pause)
+    return Capacity(paces, begun)
 
 
 def is_main_running(layout: Layout) -> bool:
@@ -258,15 +368,17 @@ def nodes(layout: Layout) -> tuple[NodeView, ...]:
 
 
 def _nodes(layout: Layout, main: MainRecord | None) -> Iterable[NodeView]:
-    verdicts = {verdict.node: verdict.words for verdict in main.nodes} if main else {}
+    verdicts = {verdict.node: verdict for verdict in main.nodes} if main else {}
     for path in sorted(layout.nodes.glob("[!.]*.json")):
         with suppress(RecordError, FileNotFoundError):
             record = NodeRecord.read(path)
+            verdict = verdicts.get(record.node)
             here = record.host == platform.node()
             yield NodeView(
                 record=record,
                 running=not is_gone_here(layout, record) if here else None,
-                verdict=verdicts.get(record.node),
+                verdict=verdict.words if verdict else None,
+                is_dead=verdict is not None and verdict.what == Life.DEAD.value,
                 orders=_orders(layout, record.node),
             )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import click
@@ -12,9 +13,18 @@ from rich.live import Live
 
 from console import completing
 from console.live import named
-from console.options import chosen_root, config_option, in_words, json_option, plain_errors, root_option, show_json
+from console.options import (
+    chosen_root,
+    config_option,
+    configured_min_free_bytes,
+    in_words,
+    json_option,
+    plain_errors,
+    root_option,
+    show_json,
+)
 from console.saying import complain, say, shown
-from console.snapshot import NodeView, Snapshot, lost_words, take_snapshot
+from console.snapshot import NodeView, Snapshot, disk_words, lost_words, queue_words, take_snapshot
 from console.tables import FIGURE_HEADS, figure_notes, figure_rows, table
 from console.why import why
 from shared.domain.errors import ReelmillError
@@ -40,60 +50,59 @@ _WATCH_SECONDS = 2.0  # a look at a very large farm takes one
 )
 @click.option("--watch", "watched", is_flag=True, help="Say it again every two seconds, until Ctrl-C.")
 @plain_errors
-def status(given_root: Path | None, config: Path | None, task: str | None, *, as_json: bool, watched: bool) -> None:  # noqa: ARG001 - all take --config
+def status(given_root: Path | None, config: Path | None, task: str | None, *, as_json: bool, watched: bool) -> None:
     """Say what the farm is doing, and why what waits is waiting.
 
     With --watch a terminal shows it anew each time, a pipe gets one block after another, and with --json one line.
     """
     layout = chosen_root(given_root)
+    look = partial(
+        take_snapshot, layout, min_free_bytes=configured_min_free_bytes(layout, config), most_rejected=_MOST_REJECTED
+    )
     if task and (watched or as_json):
         raise click.UsageError("--why goes with neither --watch nor --json")
     if watched:
-        _watch(layout, as_json=as_json)
+        _watch(layout, look, as_json=as_json)
     elif task:
         say(*_why_lines(layout, task))
     elif as_json:
-        show_json(_look(layout))
+        show_json(look())
     else:
-        say(*lines(_look(layout)))
+        say(*lines(look()))
 
 
-def _look(layout: Layout) -> Snapshot:
-    return take_snapshot(layout, most_rejected=_MOST_REJECTED)
-
-
-def _watch(layout: Layout, *, as_json: bool) -> None:
+def _watch(layout: Layout, look: Callable[[], Snapshot], *, as_json: bool) -> None:
     """Say it again and again; Ctrl-C is how it ends, and no failure. A root that has gone may come back."""
     screen = Console()
     try:
         if as_json:
             while True:
-                _show_line(layout)
+                _show_line(look)
                 time.sleep(_WATCH_SECONDS)
         elif screen.is_terminal:
-            with Live(shown(*_block(layout), cut=True), console=screen, screen=True, auto_refresh=False) as live:
+            with Live(shown(*_block(layout, look), cut=True), console=screen, screen=True, auto_refresh=False) as live:
                 while True:
-                    live.update(shown(*_block(layout), cut=True), refresh=True)
+                    live.update(shown(*_block(layout, look), cut=True), refresh=True)
                     time.sleep(_WATCH_SECONDS)
         else:
             while True:
-                say(*_block(layout), "")
+                say(*_block(layout, look), "")
                 time.sleep(_WATCH_SECONDS)
     except KeyboardInterrupt:
         pass
 
 
-def _block(layout: Layout) -> list[str]:
+def _block(layout: Layout, look: Callable[[], Snapshot]) -> list[str]:
     head = f"{time.strftime('%H:%M:%S')}  {layout.root}"
     try:
-        return [head, *lines(_look(layout))]
+        return [head, *lines(look())]
     except (OSError, ReelmillError) as error:
         return [head, f"reelmill: {in_words(error)}"]
 
 
-def _show_line(layout: Layout) -> None:
+def _show_line(look: Callable[[], Snapshot]) -> None:
     try:
-        show_json(_look(layout), indent=None)
+        show_json(look(), indent=None)
     except (OSError, ReelmillError) as error:
         complain(in_words(error))
 
@@ -120,6 +129,10 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
         f"Tasks         {counts['tasks']} waiting, {counts['processing']} processing, "
         f"{counts['output']} finished, {counts['trash/failed']} failed"
     )
+    if words := queue_words(snapshot):
+        yield f"Queue         {words}"
+    if words := disk_words(snapshot):
+        yield f"Disk          {words}"
     if snapshot.figures:
         yield from _figure_lines(snapshot.figures)
     yield from _failed_lines(snapshot)

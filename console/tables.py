@@ -31,6 +31,22 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def about(seconds: float) -> str:
+    """An estimate, no finer than it can be true: ``about 12 min``, ``about 3 h 20 min``, ``about 4 days``."""
+    minutes = round(seconds / _MINUTE)
+    if minutes < 1:
+        return "less than a minute"
+    if seconds < _HOUR - _MINUTE / 2:
+        return f"about {minutes} min"
+    if seconds >= 2 * _DAY:
+        return f"about {round(seconds / _DAY)} days"
+    hours, tens = divmod(round(seconds / (10 * _MINUTE)), 6)
+    return f"about {hours} h {tens}0 min" if tens else f"about {hours} h"
+
+
 FIGURE_HEADS = ("USED", "RENDER", "TASKS/H", "IO")
 _WINDOWS = {"hour": "last hour", "last_24_hours": "last 24 hours", "today": "today (UTC)"}
 

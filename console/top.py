@@ -24,10 +24,18 @@ from rich.table import Table
 from console.cancel import cancel_all
 from console.history import events
 from console.live import LiveTask
-from console.options import config_option, in_words, plain_errors, root_option, root_to_change, user_name
+from console.options import (
+    config_option,
+    configured_min_free_bytes,
+    in_words,
+    plain_errors,
+    root_option,
+    root_to_change,
+    user_name,
+)
 from console.retry import chosen, put_back
 from console.saying import shown
-from console.snapshot import NodeView, Snapshot, TaskView, lost_words, take_snapshot, tasks
+from console.snapshot import NodeView, Snapshot, TaskView, disk_words, lost_words, queue_words, take_snapshot, tasks
 from console.tables import clock
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
@@ -61,7 +69,7 @@ def top(given_root: Path | None, config: Path | None) -> None:
     layout = root_to_change(given_root, config)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NoTerminal("top needs a terminal; for programs and pipes there is: reelmill status --json")
-    view = View(layout)
+    view = View(layout, configured_min_free_bytes(layout, config))
     with _keys() as read, Live(view.render(), console=Console(), screen=True, auto_refresh=False) as live:
         while True:
             live.update(view.render(), refresh=True)
@@ -74,8 +82,9 @@ def top(given_root: Path | None, config: Path | None) -> None:
 class View:
     """What is on the screen, and what the keys do."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, min_free_bytes: int | None) -> None:
         self._layout = layout
+        self._min_free_bytes = min_free_bytes
         self._orders = Orders(layout)
         self._store = Store(layout)
         self._queue = Queue(self._store)
@@ -84,8 +93,11 @@ class View:
         self._task_id = ""
         self._asked: TaskView | None = None
         self._said = ""
-        self._snapshot = take_snapshot(layout)
+        self._snapshot = self._look()
         self._tasks: tuple[TaskView, ...] = ()
+
+    def _look(self) -> Snapshot:
+        return take_snapshot(self._layout, min_free_bytes=self._min_free_bytes)
 
     def press(self, key: str) -> None:
         """Do what a key stands for; what came of it stands in the last line."""
@@ -166,7 +178,7 @@ class View:
     def render(self) -> RenderableType:
         """The screen as it is now."""
         try:
-            self._snapshot = snapshot = take_snapshot(self._layout)
+            self._snapshot = snapshot = self._look()
             self._tasks = tuple(self._listed(snapshot))
             ended = self._events()
         except (OSError, ReelmillError) as error:  # it may come back; what it held is not known until then
@@ -174,7 +186,7 @@ class View:
         self._node()
         screen = Screen()
         screen.split_column(
-            Screen(self._head(snapshot), size=4),
+            Screen(self._head(snapshot), size=5),
             Screen(Panel(self._nodes(snapshot), title="Nodes"), ratio=2),
             Screen(name="below", ratio=2),
             Screen(shown(self._said, _KEYS[self._side], cut=True), size=2),
@@ -194,7 +206,9 @@ class View:
         )
         trouble = shown(lost_words(snapshot.lost) or snapshot.trouble or "", style="red")
         when = f"{time.strftime('%H:%M:%S')}  {snapshot.root}"
-        return Group(shown(when, f"Main worker {main}{paused}", tasks), trouble)
+        queue = shown(f"Queue: {queue_words(snapshot) or 'nothing waits'}   Disk: ")
+        queue.append(shown(disk_words(snapshot), style="red" if snapshot.is_low_on_disk else ""))
+        return Group(shown(when, f"Main worker {main}{paused}", tasks), queue, trouble)
 
     def _nodes(self, snapshot: Snapshot) -> RenderableType:
         grid = Table.grid(padding=(0, 2), expand=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from console.snapshot import done_in
+from console.tables import about
 from shared.domain.layout import REASON, Layout
-from shared.domain.node import TAKES_TASKS, NodeState
+from shared.domain.node import NodeState
 from shared.domain.retry import COUNTED
 from shared.domain.task import TaskState
 from shared.nodes import is_gone_here
@@ -19,8 +21,6 @@ from shared.records.node import NodeRecord
 from shared.records.reason import Reason
 from shared.records.record import RecordError
 from shared.store import Store
-
-_TAKING = frozenset(state.value for state in TAKES_TASKS)
 
 
 def why(layout: Layout, task_id: str, state: TaskState) -> Iterator[str]:
@@ -83,7 +83,9 @@ def _waiting(layout: Layout, task_id: str) -> Iterator[str]:
         return
     order = Queue(store).waiting()
     place = order.index(task_id) + 1 if task_id in order else len(order)
-    yield f"It waits with priority {metadata.priority}, {place} of {len(order)} in the queue."
+    eta = done_in(layout, order[: place - 1], metadata) if task_id in order else None
+    done = f"; at the nodes' pace it is done {about(eta)} from now" if eta is not None else ""
+    yield f"It waits with priority {metadata.priority}, {place} of {len(order)} in the queue{done}."
     attempts = store.attempts(TaskState.WAITING, task_id)
     if attempts:
         last = attempts[-1]
@@ -105,12 +107,9 @@ def _why_not(layout: Layout, record: NodeRecord, metadata: Metadata, attempts: l
         (is_gone_here(layout, record), "is not running any more"),
         (record.node in _verdicts(layout), _verdicts(layout).get(record.node, "")),
         (bool(ordered := _ordered(layout, record.node)), ordered),
-        (record.state not in _TAKING, f"is {record.state}: {record.why or ''}"),
+        (not record.takes_tasks, f"is {record.state}: {record.why or ''}"),
         (metadata.version > SCHEMA, "is too old for it: a newer Reelmill made this task"),
-        (
-            record.profiles is not None and profile not in record.profiles,
-            f'cannot encode the profile "{profile}"; its log and reelmill doctor say why',
-        ),
+        (not record.makes(profile), f'cannot encode the profile "{profile}"; its log and reelmill doctor say why'),
         (
             record.state in (NodeState.RENDERING.value, NodeState.PREFETCHING.value),
             f"is rendering {record.label or 'another task'}",

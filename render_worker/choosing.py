@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from render_worker.fitting import Fitting
-from shared.domain.node import HAS_TIME, TAKES_TASKS, Life, NodeState
+from shared.domain.node import HAS_TIME, Life, NodeState
 from shared.domain.queue import Ticket
 from shared.domain.retry import wait_seconds
 from shared.domain.task import TaskState
@@ -122,7 +122,7 @@ class Choosing:
         """Whether a task that has been tried must not be tried here yet."""
         if (keeper := self._store.kept_by(TaskState.WAITING, metadata.task_id)) and keeper != self._node:
             seen = self._nodes.look().get(keeper)
-            if seen and seen.life is not Life.DEAD and seen.record.state in {state.value for state in TAKES_TASKS}:
+            if seen and seen.life is not Life.DEAD and seen.record.takes_tasks:
                 return True  # it has nothing left to do but to upload
         attempts = self._store.attempted(TaskState.WAITING, metadata.task_id)
         if not attempts:

@@ -87,7 +87,7 @@ class Nodes:
         """Who can make videos of a profile, and who is set aside."""
         living = [seen.record for seen in self.look(afresh=afresh).values() if seen.life is not Life.DEAD]
         return Crew(
-            frozenset(record.node for record in living if record.profiles is None or profile in record.profiles),
+            frozenset(record.node for record in living if record.makes(profile)),
             frozenset(record.node for record in living if record.state == NodeState.UNHEALTHY.value),
         )
 

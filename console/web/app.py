@@ -38,17 +38,20 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "
 _STATIC = files("console.web") / "static"
 
 
-def live_view(layout: Layout) -> Live:
+def live_view(layout: Layout, min_free_bytes: int | None = None) -> Live:
     """What the stream of a root tells, looked at once for all who watch."""
-    events = Events(Looking(layout).look)
+    events = Events(Looking(layout, min_free_bytes).look)
     return Live(events.now, late=events.late)
 
 
-def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C901 - one small function for each address
+def application(  # noqa: C901 - one small function for each address
+    layout: Layout, live: Live, cookie: str, min_free_bytes: int | None = None
+) -> FastAPI:
     """Everything that is served for one root.
 
     Args:
         cookie: what a browser shows with pictures and videos once it has shown the token.
+        min_free_bytes: as configured; None where nobody knows.
     """
     app = FastAPI(
         title="Reelmill",
@@ -82,7 +85,7 @@ def application(layout: Layout, live: Live, cookie: str) -> FastAPI:  # noqa: C9
     @app.get("/api/farm")
     def farm() -> View:
         """The farm as the page shows it."""
-        return Looking(layout).look()
+        return Looking(layout, min_free_bytes).look()
 
     @app.get("/api/videos")
     def videos(

@@ -91,10 +91,11 @@ def serve(layout: Layout, settings: Config, listen: str | None) -> None:
     names = frozenset(
         {"localhost", socket.gethostname().lower(), host.lower(), *(name.lower() for name in chosen.names)}
     )
-    live = live_view(layout)
+    least = settings.worker.min_free_bytes
+    live = live_view(layout, least)
     # Names that others know it by are a way for them to reach it, be it through a proxy.
     is_open = not is_loopback(host) or bool(chosen.names)
-    guarded = Guard(application(layout, live, cookie_of(token)), token, names, is_open, log)
+    guarded = Guard(application(layout, live, cookie_of(token), least), token, names, is_open, log)
     served = uvicorn.Config(
         guarded,
         http=Patience,

@@ -8,7 +8,7 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.snapshot import Snapshot, TaskView, lost_words, newest, take_snapshot, tasks
+from console.snapshot import Snapshot, TaskView, disk_words, lost_words, newest, queue_words, take_snapshot, tasks
 from console.tables import FIGURE_HEADS, figure_notes, figure_rows
 from shared.domain.layout import CAPTIONS, POSTER, RENDER_RECORD, SHEET, Layout
 from shared.domain.task import TaskState
@@ -76,13 +76,17 @@ class View(BaseModel):
     videos: tuple[Video, ...] = Field(description="The newest videos, newest first.")
     figures: FigureTable
     not_mounted: str = Field(description="What people are told of filesystems that are lost; empty where none are.")
+    disk: str = Field(description="What people are told of the room in the root; empty where that cannot be told.")
+    is_low_on_disk: bool
+    queue: str = Field(description="What people are told of how long the queue takes; empty where nothing waits.")
 
 
 class Looking:
     """Looks at one root again and again; the queue is listed as rarely as may be."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, min_free_bytes: int | None = None) -> None:
         self._layout = layout
+        self._min_free_bytes = min_free_bytes
         self._store = Store(layout)
         self._queue = Queue(self._store)
         self._videos: dict[str, Video] = {}
@@ -91,13 +95,16 @@ class Looking:
         """The farm at this moment."""
         waiting, videos = tuple(self._waiting()), tuple(self._newest())
         # Last, since it is what notices a root that vanished meanwhile, which looks like one without anything in it.
-        farm = take_snapshot(self._layout, most_rejected=_MOST_REJECTED)
+        farm = take_snapshot(self._layout, min_free_bytes=self._min_free_bytes, most_rejected=_MOST_REJECTED)
         return View(
             farm=farm,
             waiting=waiting,
             videos=videos,
             figures=FigureTable.of(farm.figures),
             not_mounted=lost_words(farm.lost),
+            disk=disk_words(farm),
+            is_low_on_disk=farm.is_low_on_disk,
+            queue=queue_words(farm),
         )
 
     def _waiting(self) -> list[Waiting]:

@@ -10,7 +10,8 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+
+from shared.domain.eta import usual_pace
 
 _ASKED = 8
 _AT_HAND = 0.5  # of the work that a clip costs is saved by a node that has used it lately
@@ -66,7 +67,7 @@ class _Desk:
     def __init__(self, offers: Sequence[Offer], each: int) -> None:
         self.lists: dict[str, list[str]] = {offer.node: [] for offer in offers}
         self._each = each
-        self._usual = median([offer.pace for offer in offers if offer.pace] or [1.0])
+        self._usual = usual_pace(offer.pace for offer in offers) or 1.0
         self._busy = dict.fromkeys(self.lists, 0.0)
         self._room = len(offers)
         self._free: dict[frozenset[str] | None, list[tuple[float, str, Offer]]] = defaultdict(list)

@@ -11,7 +11,7 @@ from main_worker.nodes.assignment import Offer, Wish, assign
 from main_worker.nodes.watching import Watching
 from main_worker.showing import Showing
 from shared.domain.layout import Layout
-from shared.domain.node import TAKES_TASKS, Life
+from shared.domain.node import Life
 from shared.domain.task import TaskState
 from shared.files import as_machine_trouble, make_folder, write_hint
 from shared.log import Logger
@@ -102,7 +102,7 @@ class Handing:
 
 
 def _takes_tasks(seen: Seen) -> bool:
-    return seen.life is not Life.DEAD and seen.record.state in {state.value for state in TAKES_TASKS}
+    return seen.life is not Life.DEAD and seen.record.takes_tasks
 
 
 def _offer(seen: Seen) -> Offer:

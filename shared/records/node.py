@@ -6,7 +6,7 @@ from enum import Enum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.node import NodeState
+from shared.domain.node import TAKES_TASKS, NodeState
 from shared.records.record import Record
 
 
@@ -72,6 +72,15 @@ class NodeRecord(Record):
     transfers: tuple[Transfer, ...] = Field((), description="What it fetches and uploads beside that.")
     free_bytes: int | None = None
     updated_at: str
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether it says that it takes tasks, at once or after the one it renders."""
+        return self.state in {state.value for state in TAKES_TASKS}
+
+    def makes(self, profile: str) -> bool:
+        """Whether it can encode a profile, as far as it says."""
+        return self.profiles is None or profile in self.profiles
 
     @property
     def words(self) -> str:

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 from console.cli import main
 from console.logs import Tail
-from console.tables import clock, table
+from console.tables import about, clock, table
 from shared.domain.drop import Kind
 from shared.domain.layout import FINAL, REASON, RENDER_RECORD, Layout, retired_of, sidecar_of
 from shared.domain.retry import Ending
@@ -139,6 +139,25 @@ def test_a_table_is_as_wide_as_what_stands_in_it() -> None:
 def test_lengths_are_said_as_people_say_them(seconds: float | None, wanted: str) -> None:
     """Rounded to the second."""
     assert clock(seconds) == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [
+        (0, "less than a minute"),
+        (29, "less than a minute"),
+        (31, "about 1 min"),
+        (3569, "about 59 min"),
+        (3571, "about 1 h"),
+        (3600 + 20 * 60 + 100, "about 1 h 20 min"),
+        (47.9 * 3600, "about 47 h 50 min"),
+        (48 * 3600, "about 2 days"),
+        (100.4 * 86400, "about 100 days"),
+    ],
+)
+def test_an_estimate_is_no_finer_than_it_can_be_true(seconds: float, wanted: str) -> None:
+    """Minutes within an hour, then tens of minutes, then days."""
+    assert about(seconds) == wanted
 
 
 # -- tasks, nodes, show --------------------------------------------------------------------------
@@ -398,10 +417,18 @@ def test_top_shows_the_farm_and_its_keys_work(
     """Nodes, queue and what ended; pausing and resuming, of the farm and of the chosen node; and it ends."""
     add_task()
     finish_task(chapter="2", titles=())
-    node("a", state="rendering", label="fantasy/dragon/1", percent=43.2, eta_seconds=75.0)
+    node("a", state="rendering", label="fantasy/dragon/1", percent=43.2, eta_seconds=75.0, pace=0.1)
     node("b")
     screen = top("q quit")
-    for words in ("1 waiting", "1:15 left", "fantasy/dragon/1", "fantasy/dragon_flight", "finished"):
+    for words in (
+        "1 waiting",
+        "1:15 left",
+        "fantasy/dragon/1",
+        "fantasy/dragon_flight",
+        "finished",
+        "about 2 min",
+        "GB free",
+    ):
         assert words in screen
     top("FARM PAUSED", b"p")
     assert Orders(layout).read().pause is not None

@@ -22,8 +22,14 @@ from console.trash import rejected_names
 from shared.domain.errors import RootError
 from shared.domain.figures import Counts
 from shared.domain.layout import Layout, reason_of
+from shared.lifesign import hold
+from shared.orders import Orders
 from shared.records.figures import FiguresLine
+from shared.records.main import MainRecord, NodeVerdict
 from shared.records.mounts import MountsRecord
+from shared.records.node import Direction, NodeRecord, Transfer
+from shared.records.orders import Order
+from shared.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
 REELMILL = str(Path(sys.executable).with_name("reelmill"))
@@ -104,6 +110,104 @@ def test_the_figures_are_told_of_the_farm_and_of_each_node(layout: Layout) -> No
     assert said[head + 1].split()[:6] == ["last", "hour", "75", "%", "15.0", "s"]
     (node,) = [words for words in said if words.startswith("  attic")]
     assert node.endswith("2.0 s")
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("free", "least", "told"),
+    [
+        (None, GB, None),
+        (5 * GB, None, "5.0 GB free"),
+        (GB, GB, "1.0 GB free"),
+        (GB // 2, GB, "only 0.5 GB free; no task is started with less than 1 GB (worker.min_free_bytes)"),
+        (0, 15 * GB // 10, "only 0.0 GB free; no task is started with less than 1.5 GB (worker.min_free_bytes)"),
+    ],
+)
+def test_the_room_is_told(free: int | None, least: int | None, told: str | None) -> None:
+    """And what it means where it is less than the workers want."""
+    said = [line for line in lines(snapshot(free_bytes=free, min_free_bytes=least)) if line.startswith("Disk")]
+    assert said == ([f"Disk          {told}"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds", "told"),
+    [
+        (0, None, []),
+        (7, None, ["Queue         no telling how long it takes: no node that takes tasks has finished one yet"]),
+        (7, 12_000.0, ["Queue         about 3 h 20 min at the nodes' pace"]),
+    ],
+)
+def test_how_long_the_queue_takes_is_told(waiting: int, seconds: float | None, told: list[str]) -> None:
+    """Or why nobody can tell; nothing where nothing waits."""
+    counts = {"tasks": waiting, "processing": 0, "output": 0, "trash/failed": 0, "trash/invalid": 0}
+    said = lines(snapshot(counts=counts, queue_seconds=seconds))
+    assert [line for line in said if line.startswith("Queue")] == told
+
+
+def test_the_least_room_is_what_the_configuration_says(layout: Layout, tmp_path: Path) -> None:
+    """The root's own, or the one that was named; one that cannot be read keeps nobody from looking."""
+    layout.config.write_text("[worker]\nmin_free_bytes = 1000000000000000000\n", "utf-8")
+    root = ["--root", str(layout.root)]
+    assert "Disk          only " in CliRunner().invoke(main, ["status", *root]).output
+    other = tmp_path / "other.toml"
+    for words, least in (("[worker]\nmin_free_bytes = 0\n", 0), ("[worker", None)):
+        other.write_text(words, "utf-8")
+        done = CliRunner().invoke(main, ["status", *root, "--config", str(other), "--json"])
+        told = json.loads(done.output)
+        assert (told["min_free_bytes"], told["free_bytes"] > 0) == (least, True)
+
+
+@pytest.fixture
+def node(layout: Layout) -> Callable[..., None]:
+    """A node of another host."""
+
+    def say(name: str, **changes: object) -> None:
+        record = NodeRecord(node=name, host="elsewhere", pid=1, program="1", state="idle", updated_at="now")
+        record.model_copy(update=changes).write(layout.node_record(name))
+
+    return say
+
+
+def test_the_queue_takes_what_the_nodes_need_for_it(
+    layout: Layout, store: Store, add_task: Callable[..., str], node: Callable[..., None]
+) -> None:
+    """What waits and what is left of the tasks in work, by all that take tasks; nothing where nobody can tell."""
+    node("a", pace=2.0)
+    assert take_snapshot(layout).queue_seconds is None  # nothing waits
+    begun, ahead, uploaded, *_ = [add_task(voice_duration=100.0) for _ in range(5)]
+    assert take_snapshot(layout).queue_seconds == 250.0
+    for task_id in (begun, ahead, uploaded):
+        assert store.claim(task_id, "a")
+    sent = Transfer(direction=Direction.DELIVERING, task_id=uploaded, label="it")
+    node("a", pace=2.0, state="rendering", task_id=begun, percent=60.0, transfers=(sent,))
+    assert take_snapshot(layout).queue_seconds == (40 + 100 + 200) / 2
+    node("new")
+    assert take_snapshot(layout).queue_seconds == (40 + 100 + 100) / 4 + 100 / 2
+    node("away", pace=50.0, state="off hours")
+    node("dead", pace=50.0)
+    node("told", pace=50.0)
+    Orders(layout).drain(Order(by="ann", when="now"), "told")
+    verdict = NodeVerdict(node="dead", what="dead", words="is dead", since="now")
+    MainRecord(host="h", pid=1, program="1", state="idle", nodes=(verdict,), updated_at="now").write(layout.main_record)
+    handle = os.open(layout.main_lock, os.O_RDWR | os.O_CREAT)
+    assert hold(handle)  # as a main worker that runs
+    assert take_snapshot(layout).queue_seconds == (40 + 100 + 100) / 4 + 100 / 2
+    os.close(handle)
+    Orders(layout).pause(Order(by="ann", when="now"))
+    assert take_snapshot(layout).queue_seconds is None
+
+
+def test_of_many_tasks_some_tell_how_long_all_are(
+    layout: Layout, add_task: Callable[..., str], node: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same ones at each look, so that it stays what it was."""
+    monkeypatch.setattr("console.snapshot._SAMPLE", 3)
+    node("a", pace=1.0)
+    for number in range(6):
+        add_task(task_id=f"{number}0000000-0000-4000-8000-000000000000", voice_duration=10.0 + number)
+    assert take_snapshot(layout).queue_seconds == 6 * 11.0
 
 
 def test_its_json_is_as_published(layout: Layout, fail_task: Callable[..., str], reject: Callable[..., Path]) -> None:

@@ -227,6 +227,25 @@ def test_why_a_task_waits(layout: Layout, store: Store, add_task: Add, node: Cal
     assert "Node free has failed it before and leaves it to others for a while." in said
 
 
+def test_a_task_that_waits_says_when_it_is_done(layout: Layout, add_task: Add, node: Callable[..., str]) -> None:
+    """After those before it, at the nodes' pace; nothing where no node takes tasks, or has made one."""
+    add_task(created_at="2026-11-19T00:00:00Z", voice_duration=3600.0)
+    task_id = add_task(voice_duration=600.0)
+    add_task(created_at="2026-11-21T00:00:00Z", voice_duration=86400.0)
+    node("new")
+    assert "2 of 3 in the queue.\n" in why(layout, task_id)
+    node("studio", pace=1.0)
+    node("new", state="paused")
+    told = "2 of 3 in the queue; at the nodes' pace it is done about 1 h 10 min from now."
+    assert told in why(layout, task_id)
+    assert told in reelmill(layout, "show", task_id).output
+    node("studio", pace=1.0, profiles=["shorts"])
+    assert "2 of 3 in the queue.\n" in why(layout, task_id)
+    node("studio", pace=1.0)
+    Orders(layout).pause(Order(by="ann", when="now"))
+    assert "2 of 3 in the queue.\n" in why(layout, task_id)
+
+
 def test_why_a_task_is_in_work_or_has_ended(
     layout: Layout, store: Store, add_task: Add, fail_task: Add, node: Callable[..., str]
 ) -> None:

@@ -178,6 +178,8 @@ def test_the_farm_is_told_as_json(site: Site, add_task: Add, finish_task: Add, f
     jsonschema.validate(view, shape, jsonschema.Draft202012Validator)
     assert set(view["farm"]) == set(schema["components"]["schemas"]["Snapshot"]["properties"])
     assert {"/api/farm", "/api/stream", "/api/tasks/{task_id}/cancel", "/media/{task_id}/{what}"} < set(schema["paths"])
+    assert "GB free" in view["disk"]
+    assert (view["is_low_on_disk"], view["queue"].startswith("no telling how long")) == (False, True)
     assert site.get(f"/api/tasks/{failed}").json()["why"][0].startswith("It has failed")
     assert [event["what"] for event in site.get("/api/history").json()] == ["finished", "failed"]
     assert site.get("/api/where?name=nothing").json() == []

@@ -138,6 +138,7 @@ def test_a_farm_is_followed_and_led_from_the_page(layout: Layout, address: str, 
     """From the drop to the video that plays, with a refused drop that is tried again on the way."""
     until(lambda: _opens(browser, address))
     until(lambda: "Main worker" in browser.find_element(By.ID, "main").text)
+    assert "GB free" in browser.find_element(By.ID, "disk").text
     for name, seconds in (("one", 6), ("two", 7), ("three", 8)):
         source = f"testsrc2=size=640x360:rate={25 + len(name)}:duration={seconds}"
         drop(layout, f"video/tales/{name}.mp4", "-i", source, "-pix_fmt", "yuv420p")

@@ -256,6 +256,8 @@ function draw(view) {
   tell(at("not-mounted"), view.not_mounted);
   at("main").textContent = farm.farm_pause ? `Farm paused by ${farm.farm_pause.by}` : `Main worker ${main}${trouble}`;
   at("main").classList.toggle("bad", Boolean(farm.trouble || !farm.main_running));
+  tell(at("disk"), view.disk);
+  at("disk").className = view.is_low_on_disk ? "bad" : "why";
   const numbers = { waiting: "tasks", "being rendered": "processing", finished: "output", failed: "trash/failed", "drops rejected": "trash/invalid" };
   const counted = ([words, name]) => ({ words, number: counts[name], lost: isLost(farm.lost, `${name}/`) });
   list("counts", Object.entries(numbers).map(counted), (one) => one.words, count);
@@ -263,8 +265,10 @@ function draw(view) {
   at("pause").dataset.verb = farm.farm_pause ? "resume" : "pause";
   list("node-list", farm.nodes, (one) => one.record.node, node, "No render worker runs; start one with: reelmill render");
   drawFigures(view.figures);
-  kept(farm.lost, "tasks/", "queue", () =>
-    list("queue-list", view.waiting, (one) => one.task.task_id, waiting, "Nothing waits."));
+  kept(farm.lost, "tasks/", "queue", () => {
+    tell(at("queue-words"), view.queue);
+    list("queue-list", view.waiting, (one) => one.task.task_id, waiting, "Nothing waits.");
+  });
   const held = [...farm.pending.map((one) => [one.drop, one.doing]), ...farm.waiting_voices.map((one) => [one.voice, one.reason])];
   list("held-list", held, ([name]) => name, ([name, why]) => {
     const item = make("li");
