@@ -25,7 +25,7 @@ _PARTS: Mapping[str, str] = {
     "decoders": "aac h264 hevc mjpeg mov_text mp3float mpeg4 png subrip vp9 webp webvtt",
     "muxers": "adts framecrc image2 matroska mov mp3 mp4 null rawvideo s16le srt tee",
     "demuxers": "aac concat jpeg_pipe matroska mov mp3 png_pipe srt webp_pipe webvtt",
-    "bsfs": "setts",
+    "bsfs": "noise setts",
 }
 PARTS: Mapping[str, frozenset[str]] = {kind: frozenset(names.split()) for kind, names in _PARTS.items()}
 """By the option of ffmpeg that lists them. A test holds the filters against those in the code."""
