@@ -139,11 +139,11 @@ class Checkup:
                 remedy = Remedy.WATCHES.filled()
             return wrong(label, f"they cannot be had ({error})", remedy, matters=False)
         finally:
-            with suppress(OSError):  # it could not be made, and that was told
-                (self.layout.raw / name).unlink(missing_ok=True)
-            if observer.is_alive():
+            if observer.is_alive():  # ended first: watchdog complains of events that it hears while it ends
                 observer.stop()
                 observer.join()
+            with suppress(OSError):  # it could not be made, and that was told
+                (self.layout.raw / name).unlink(missing_ok=True)
 
 
 def rules(read: Callable[[], LeaseRecord], where: Path, config: Config) -> Finding:

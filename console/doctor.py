@@ -71,15 +71,14 @@ def doctor(
         checks = tuple(Checkup(layout, settings).findings())
     with worker_for("render_worker", layout, config, "--encoders") as child:
         told = child.stdout.read() if child.stdout else b""
-    if child.returncode:
-        sys.exit(child.returncode)
     records = tuple(EncodersRecord.from_bytes(line, "what the render worker said") for line in told.splitlines())
     found = Diagnosis(root=remote or str(layout.root), checks=checks, encoders=records)
     if as_json:
         show_json(found)
     else:
         click.echo("\n".join((*checked(found.checks), *(line for record in records for line in lines(record)))))
-    sys.exit(EXIT_FINE if found.is_well else EXIT_FAILED)
+    # Where the worker could not try any encoder, it has said why, and what was found before that is told all the same.
+    sys.exit(child.returncode or (EXIT_FINE if found.is_well else EXIT_FAILED))
 
 
 def checked(findings: Iterable[Finding]) -> Iterator[str]:

@@ -78,7 +78,7 @@ ADVICE = (
     ),
     (
         r"MFX|mfx",
-        "Install Intel's runtime (sudo apt-get install libmfx-gen1.2), and join its group (sudo usermod -aG render $USER).",
+        "Install Intel's runtime (sudo apt-get install libmfx-gen1.2), and join its group (sudo adduser $USER render).",
     ),
     (
         r"No VA display|VA display|vaInitialize",

@@ -70,6 +70,16 @@ def test_the_doctor_tries_all_on_this_machine(layout: Layout) -> None:
     assert "render.encoder" in said
 
 
+def test_what_is_wrong_is_told_where_no_encoder_can_be_tried(layout: Layout) -> None:
+    """An ffmpeg that is not there is one thing of several."""
+    layout.config.write_text("[ffmpeg]\npath = '/nowhere/ffmpeg'\n", "utf-8")
+    status, said, _ = reelmill("doctor", "--root", str(layout.root))
+    assert status == 1
+    assert "  WRONG  ffmpeg " in said
+    assert 'ffmpeg.path = ""' in said
+    assert "  fine   locks " in said
+
+
 def checkup(layout: Layout, **settings: object) -> dict[str, Finding]:
     """What is found, by name."""
     config = Config.model_validate(settings)
