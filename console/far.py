@@ -20,13 +20,13 @@ from shared.tree.hosts import LinkRefused, Refusal
 from shared.tree.link import Link, Patience
 from shared.tree.remote import Remote
 from shared.tree.sftp import SftpTree
-from shared.tree.tree import NoInformation, TreeTrouble
+from shared.tree.tree import NoInformation
 from shared.tree.trial import Findings, NotARoot, look_at
 
 _PATIENCE = Patience(link=5.0)  # who asks what is wrong does not wait for a server to come back
 _NEW_KEY = Path("~/.ssh/reelmill")
 
-REFUSALS = {
+_REFUSALS = {
     Refusal.STRANGER: Remedy.STRANGER,
     Refusal.OTHER_KEY: Remedy.OTHER_KEY,
     Refusal.LOCKED_KEY: Remedy.LOCKED_KEY,
@@ -59,9 +59,7 @@ class FarCheckup:
             if all(one.works or not one.matters for one in server):
                 store = Store(self.layout, SftpTree(link))
                 config = farm_config(store, self.config)
-                lease = store.at(self.layout.lease)
-                read = lambda: LeaseRecord.from_bytes(store.tree.read(lease), str(lease))  # noqa: E731
-                yield rules(read, Path(self.remote.folder / lease), config)
+                yield self._lease(store, config)
         yield from tools(config)
         yield from set_by_ntp()
         yield room(self.layout, config)
@@ -71,7 +69,7 @@ class FarCheckup:
         try:
             found = look_at(link, f"doctor-{self.config.worker.node or self.layout.root.name}")
         except LinkRefused as error:
-            yield wrong("server", str(error), self._refused(error.why))
+            yield wrong("server", str(error), remedy_of(error.why, remote))
             return
         except NoInformation as error:
             remedy = Remedy.UNREACHABLE.filled(port=remote.port, user=remote.user, host=remote.host)
@@ -80,7 +78,7 @@ class FarCheckup:
         except NotARoot as error:
             yield wrong("project root", str(error), Remedy.NOT_A_ROOT.filled(user=remote.user))
             return
-        except TreeTrouble as error:
+        except OSError as error:
             yield wrong("writing", str(error), Remedy.FAR_RIGHTS.filled(user=remote.user))
             return
         yield fine("server", f"{remote} has the host key of {remote.known_hosts}, and lets this user in")
@@ -89,20 +87,26 @@ class FarCheckup:
         if found.offers:
             yield from _gifts(found.offers)
 
-    def _refused(self, why: Refusal) -> Advice:
-        remote = self.remote
-        remedy = REFUSALS[why]
-        if why is Refusal.NOT_LET_IN and not remote.key:
-            remedy = Remedy.AGENT_NOT_LET_IN
-        return remedy.filled(
-            host=remote.host,
-            port=remote.port,
-            user=remote.user,
-            known_hosts=remote.known_hosts,
-            known_as=remote.known_as,
-            key=remote.key or _NEW_KEY.expanduser(),
-            own_user=user_name(),
-        )
+    def _lease(self, store: Store, config: Config) -> Finding:
+        place = store.at(self.layout.lease)
+        there = Path(self.remote.folder / place)
+        return rules(lambda: LeaseRecord.from_bytes(store.tree.read(place), str(there)), there, config)
+
+
+def remedy_of(why: Refusal, remote: Remote) -> Advice:
+    """What to do where there is no link."""
+    remedy = _REFUSALS[why]
+    if why is Refusal.NOT_LET_IN and not remote.key:
+        remedy = Remedy.AGENT_NOT_LET_IN
+    return remedy.filled(
+        host=remote.host,
+        port=remote.port,
+        user=remote.user,
+        known_hosts=remote.known_hosts,
+        known_as=remote.known_as,
+        key=remote.key or _NEW_KEY.expanduser(),
+        own_user=user_name(),
+    )
 
 
 def _gifts(offers: Findings) -> Iterator[Finding]:

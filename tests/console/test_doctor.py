@@ -11,7 +11,8 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,7 @@ from console.box import set_by_ntp, tools
 from console.checkup import Checkup
 from console.cli import main
 from console.doctor import checked, lines
-from console.far import REFUSALS, FarCheckup
+from console.far import FarCheckup, remedy_of
 from console.finding import Finding, Remedy
 from render_worker.trials import ADVICE
 from shared.config import Config
@@ -174,9 +175,14 @@ def test_every_advice_about_an_encoder_has_a_command_or_a_key(what: str) -> None
     assert any(mends(one) for one in told), what
 
 
-def test_every_refusal_of_a_server_has_its_remedy() -> None:
-    """Whatever stands between a node and its root."""
-    assert set(REFUSALS) == set(Refusal)
+@pytest.mark.parametrize("key", [None, Path("/home/node/a key")])
+@pytest.mark.parametrize("why", list(Refusal), ids=lambda why: why.name)
+def test_every_refusal_of_a_server_has_its_remedy(why: Refusal, key: Path | None) -> None:
+    """Whatever stands between a node and its root; paths are spelled as the shell takes them."""
+    remote = Remote("farm.example", "node", PurePosixPath("/root"), Path("/home/node/known_hosts"), key=key)
+    told = remedy_of(why, remote)
+    assert mends(re.split(r": (?=\S)", told)[-1])
+    assert "/a key" not in told.replace("'/home/node/a key'", "")
 
 
 # -- tools ---------------------------------------------------------------------------------------
@@ -376,6 +382,31 @@ def test_what_needs_no_folder_is_tried_where_none_can_be_made(layout: Layout, mo
     assert f"sudo chgrp {group} {layout.farm} && sudo chmod g+rwxs {layout.farm}" in shared
 
 
+def test_a_root_that_is_mounted_read_only_is_told(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights would not help."""
+
+    def closed(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", closed)
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY, f_frsize=1, f_bavail=2**40))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**40))
+    monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path == layout.root)
+    monkeypatch.setattr("console.checkup.tools", lambda _: iter(()))
+    assert checkup(layout)["writing"].remedy.endswith(f"sudo mount -o remount,rw {layout.root}")
+
+
+def test_a_mount_in_the_middle_of_a_root_is_told(
+    layout: Layout, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link stands for it here, which takes no rights to make."""
+    layout.output.rename(layout.root / "output-before")
+    layout.output.symlink_to(elsewhere)
+    monkeypatch.setattr("pathlib.Path.is_symlink", lambda _: False)
+    monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path == layout.output)
+    assert checkup(layout)["one filesystem"].remedy.endswith(f"sudo umount {layout.output}")
+
+
 # -- a root behind SFTP --------------------------------------------------------------------------
 
 
@@ -446,6 +477,7 @@ def test_why_a_server_cannot_be_used_is_told(sshd: Sshd, farm: Path, tmp_path: P
     right, port = sshd.remote(farm), sshd.port
     (tmp_path / "nobody").touch()
     make_key(tmp_path / "other")
+    make_key(tmp_path / "locked", "secret")
     other = (tmp_path / "other.pub").read_text()
     (tmp_path / "changed").write_text(f"[127.0.0.1]:{port} {other}")
     silent = free_port()
@@ -453,6 +485,7 @@ def test_why_a_server_cannot_be_used_is_told(sshd: Sshd, farm: Path, tmp_path: P
         ({"known_hosts": tmp_path / "nobody"}, "server", f"ssh-keyscan -p {port} 127.0.0.1 >> {tmp_path}/nobody"),
         ({"known_hosts": tmp_path / "changed"}, "server", f"-R '[127.0.0.1]:{port}' && ssh-keyscan"),
         ({"key": tmp_path / "other"}, "server", f"ssh-keygen -y -f {tmp_path}/other"),
+        ({"key": tmp_path / "locked"}, "server", f'set remote.key = "": ssh-add {tmp_path}/locked'),
         ({"key": tmp_path / "none"}, "server", f"-f {tmp_path}/none"),
         ({"port": silent}, "server", f"ssh -v -p {silent} {sshd.user}@127.0.0.1"),
         ({"folder": right.folder / "output"}, "project root", "reelmill init FOLDER"),
