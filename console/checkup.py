@@ -1,11 +1,10 @@
-"""What a box needs to take part in a farm, each tried out: the root's filesystem, rights, room, events and clock."""
+"""What a box needs to take part in a farm, each tried out: its tools, and the filesystem of its root."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import lock_descriptor
-from pydantic import BaseModel, ConfigDict, Field
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from console.box import room, set_by_ntp, tools
+from console.finding import Advice, Finding, Remedy, fine, wrong
+from console.options import user_name
 from shared.config import Config
-from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
-from shared.ffmpeg import find_ffmpeg
 from shared.files import as_machine_trouble, create_exclusive, remove_tree, rename_new
 from shared.records.lease import LeaseRecord
 from shared.records.record import RecordError
@@ -30,18 +29,7 @@ from shared.version import RULES
 
 _EVENT_SECONDS = 2.0  # a local event arrives within milliseconds; a loaded machine may take longer
 _CLOCK_SECONDS = 5.0  # file times of a server that differ by more put versions of one chapter into a wrong order
-
-
-class Finding(BaseModel):
-    """One thing that was tried."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    works: bool
-    words: str = Field(description="What was found.")
-    remedy: str = Field("", description="What to do about it, where it does not work.")
-    matters: bool = Field(True, description="Whether the farm cannot do without it.")
+_NO_WATCHES = (errno.ENOSPC, errno.EMFILE, errno.ENFILE)  # what inotify says where its limits are reached
 
 
 @dataclass(frozen=True)
@@ -53,114 +41,132 @@ class Checkup:
 
     def findings(self) -> Iterator[Finding]:
         """Try everything; what is made in the root for that is removed again."""
-        yield self._ffmpeg()
+        yield from tools(self.config)
         yield self._one_filesystem()
         yield self._rights()
+        yield from self._filesystem()
+        yield from set_by_ntp()
+        yield self._events()
+        yield room(self.layout, self.config)
+        yield rules(lambda: LeaseRecord.read(self.layout.lease), self.layout.lease, self.config)
+
+    def _filesystem(self) -> Iterator[Finding]:
+        """What can be tried in a folder of its own."""
         probe = self.layout.farm / f"probe-{secrets.token_hex(4)}"
         try:
             probe.mkdir()
         except OSError as error:
             why = str(as_machine_trouble(error, "cannot make a folder in .farm/"))
-            yield Finding(name="writing", works=False, words=why, remedy="See what the lines above say.")
+            yield wrong("writing", why, self._writing(error, [self.layout.farm]))
             return
         try:
-            yield from (_tried(name, probe, trial, remedy) for name, trial, remedy in _TRIALS)
+            yield from (self._tried(name, probe, trial, remedy) for name, trial, remedy in _TRIALS)
             yield self._clock(probe)
         finally:
             remove_tree(probe)
-        yield self._events()
-        yield self._room()
-        yield self._rules()
 
-    def _ffmpeg(self) -> Finding:
+    def _tried(self, name: str, probe: Path, trial: Callable[[Path], str | None], remedy: Remedy) -> Finding:
         try:
-            found = find_ffmpeg(self.config.ffmpeg.path)
-        except ReelmillError as error:
-            return Finding(name="ffmpeg", works=False, words=str(error), remedy="Set ffmpeg.path, or leave it empty.")
-        return Finding(name="ffmpeg", works=True, words=f"{found.version}, {found.path}")
+            trouble = trial(probe)
+        except OSError as error:
+            trouble = str(as_machine_trouble(error, "it cannot be tried"))
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                return wrong(name, trouble, self._writing(error, [probe]))
+        return wrong(name, trouble, remedy.filled(root=self.layout.root)) if trouble else fine(name, "as it must be")
 
     def _one_filesystem(self) -> Finding:
         """Tasks move by renaming their folder, which no two filesystems can do."""
-        layout = self.layout
+        layout, name = self.layout, "one filesystem"
         folders = [*(layout.state(state) for state in TaskState), layout.farm]
         devices = {folder: folder.stat().st_dev for folder in folders}
-        apart = [str(layout.relative(path)) for path, device in devices.items() if device != devices[layout.farm]]
-        if apart:
-            return Finding(
-                name="one filesystem",
-                works=False,
-                words=f"{', '.join(apart)} and .farm lie on different filesystems, and tasks move by rename",
-                remedy="Mount one filesystem over the whole root; only raw/, scanned/ and assets/ may be others.",
-            )
-        return Finding(name="one filesystem", works=True, words="tasks, processing, output, trash/failed and .farm")
+        apart = [path for path, device in devices.items() if device != devices[layout.farm]]
+        if not apart:
+            return fine(name, "tasks, processing, output, trash/failed and .farm")
+        names = ", ".join(str(layout.relative(path)) for path in apart)
+        words = f"{names} and .farm lie on different filesystems, and tasks move by rename"
+        return wrong(name, words, self._brought_back([*apart, layout.farm]))
+
+    def _brought_back(self, folders: list[Path]) -> Advice:
+        """What makes folders of the root out of the first that is a link or a mount."""
+        inside = [path for folder in folders for path in (folder, *folder.parents) if self.layout.root in path.parents]
+        link = next((path for path in inside if path.is_symlink()), None)
+        if link:
+            return Remedy.UNLINK.filled(path=link, target=link.resolve())
+        return Remedy.UNMOUNT.filled(path=next((path for path in inside if path.is_mount()), inside[0]))
 
     def _rights(self) -> Finding:
         folders = [folder for folder in (self.layout.raw, *self.layout.folders()) if folder.is_dir()]
-        closed = [
-            str(self.layout.relative(path)) for path in folders if not os.access(path, os.R_OK | os.W_OK | os.X_OK)
-        ]
-        if closed:
-            remedy = "Give this user the rights, or share the root by a group (docs/sharing.md)."
-            return Finding(
-                name="rights", works=False, words=f"this user may not write {', '.join(closed)}", remedy=remedy
-            )
-        return Finding(name="rights", works=True, words=f"this user may write all {len(folders)} folders")
+        closed = [path for path in folders if not os.access(path, os.R_OK | os.W_OK | os.X_OK)]
+        if not closed:
+            return fine("rights", f"this user may write all {len(folders)} folders")
+        words = f"this user may not write {', '.join(str(self.layout.relative(path)) for path in closed)}"
+        return wrong("rights", words, self._writing(None, closed))
+
+    def _writing(self, error: OSError | None, folders: list[Path]) -> Advice:
+        """What lets this user write into folders."""
+        if error and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Remedy.ROOM.filled(segments=self.layout.segments)
+        if os.statvfs(folders[0]).f_flag & os.ST_RDONLY:
+            mount = next(path for path in (folders[0], *folders[0].parents) if path.is_mount())
+            return Remedy.WRITABLE.filled(mount=mount)
+        group = self.config.files.group
+        if group:
+            return Remedy.SHARE.filled(group=group, user=user_name(), folders=folders)
+        return Remedy.OWN.filled(user=user_name(), folders=folders)
 
     def _clock(self, probe: Path) -> Finding:
         (probe / "clock").touch()
         apart = (probe / "clock").stat().st_mtime - time.time()
-        return Finding(
-            name="clock",
-            works=abs(apart) <= _CLOCK_SECONDS,
-            words=f"the root's filesystem is {apart:+.1f} s from this machine",
-            remedy="Let both keep time by NTP (timedatectl set-ntp true).",
-            matters=False,
-        )
+        words = f"the root's filesystem is {apart:+.1f} s from this machine"
+        if abs(apart) <= _CLOCK_SECONDS:
+            return fine("clock", words)
+        return wrong("clock", words, Remedy.CLOCK.filled(), matters=False)
 
     def _events(self) -> Finding:
-        seen = threading.Event()
+        label, seen = "file events in raw/", threading.Event()
         name = f".reelmill-probe-{secrets.token_hex(4)}"
         watcher, observer = _Watcher(name, seen.set), Observer()
+        remedy = Remedy.EVENTS.filled(seconds=self.config.ingest.rescan_seconds)
         try:
             observer.schedule(watcher, str(self.layout.raw))
             observer.start()
             (self.layout.raw / name).touch()
-            works = seen.wait(_EVENT_SECONDS)
-            words = "they arrive" if works else "none arrives, as on most network mounts"
+            if seen.wait(_EVENT_SECONDS):
+                return fine(label, "they arrive")
+            return wrong(label, "none arrives, as on most network mounts", remedy, matters=False)
         except OSError as error:
-            works, words = False, f"they cannot be had ({error})"
+            if error.errno in _NO_WATCHES and not observer.is_alive():
+                remedy = Remedy.WATCHES.filled()
+            return wrong(label, f"they cannot be had ({error})", remedy, matters=False)
         finally:
-            (self.layout.raw / name).unlink(missing_ok=True)
-            if observer.is_alive():
+            if observer.is_alive():  # ended first: watchdog complains of events that it hears while it ends
                 observer.stop()
                 observer.join()
-        remedy = f"Nothing: the rescan finds every drop within {self.config.ingest.rescan_seconds:g} s."
-        return Finding(name="file events in raw/", works=works, words=words, remedy=remedy, matters=False)
+            with suppress(OSError):  # it could not be made, and that was told
+                (self.layout.raw / name).unlink(missing_ok=True)
 
-    def _room(self) -> Finding:
-        free, least = shutil.disk_usage(self.layout.root).free, self.config.worker.min_free_bytes
-        return Finding(
-            name="room",
-            works=free >= least,
-            words=f"{free / 1e9:.1f} GB free, and {least / 1e9:.1f} GB are the least",
-            remedy="Make room, or lower worker.min_free_bytes; conformed clips in .farm/cache/ may go at any time.",
-        )
 
-    def _rules(self) -> Finding:
-        lease, wanted = self.config.worker.lease_seconds, self.config.worker.heartbeat_seconds
-        with suppress(FileNotFoundError):
-            try:
-                record = LeaseRecord.read(self.layout.lease)
-            except RecordError as error:
-                remedy = "Stop all workers and delete it; the next one writes it anew."
-                return Finding(name="lease", works=False, words=str(error), remedy=remedy)
-            if record.rules > RULES:
-                words = f"this root shares its tasks by rules {record.rules}, and this program knows {RULES}"
-                return Finding(name="lease", works=False, words=words, remedy="Update this program.")
-            lease = record.lease_seconds
-        words = f"silent workers count as dead after {lease:g} s, and this one shows life every {wanted:g} s"
-        remedy = f"Set worker.heartbeat_seconds to at most {lease / 3:g}."
-        return Finding(name="lease", works=wanted * 3 <= lease, words=words, remedy=remedy)
+def rules(read: Callable[[], LeaseRecord], where: Path, config: Config) -> Finding:
+    """Whether this program may share the root's tasks, and shows life often enough.
+
+    Args:
+        read: what the root says of it; FileNotFoundError before the first worker of a root.
+        where: the file, as it is named where it can be mended.
+    """
+    lease, wanted = config.worker.lease_seconds, config.worker.heartbeat_seconds
+    with suppress(FileNotFoundError):
+        try:
+            record = read()
+        except RecordError as error:
+            return wrong("lease", str(error), Remedy.LEASE.filled(lease=where))
+        if record.rules > RULES:
+            words = f"this root shares its tasks by rules {record.rules}, and this program knows {RULES}"
+            return wrong("lease", words, Remedy.UPDATE.filled())
+        lease = record.lease_seconds
+    words = f"silent workers count as dead after {lease:g} s, and this one shows life every {wanted:g} s"
+    return (
+        fine("lease", words) if wanted * 3 <= lease else wrong("lease", words, Remedy.HEARTBEAT.filled(most=lease / 3))
+    )
 
 
 class _Watcher(FileSystemEventHandler):
@@ -174,14 +180,6 @@ class _Watcher(FileSystemEventHandler):
 
 
 # -- what the protocol asks of a filesystem ------------------------------------------------------
-
-
-def _tried(name: str, probe: Path, trial: Callable[[Path], str | None], remedy: str) -> Finding:
-    try:
-        trouble = trial(probe)
-    except OSError as error:
-        trouble = str(as_machine_trouble(error, "it cannot be tried"))
-    return Finding(name=name, works=trouble is None, words=trouble or "as it must be", remedy=remedy)
 
 
 def _creates_once(probe: Path) -> str | None:
@@ -233,11 +231,10 @@ def _locks(probe: Path) -> str | None:
             os.close(handle)
 
 
-_OTHER = "Use another filesystem or mount for the root: ext4, XFS, Btrfs, NFS 4, SMB 3."
-_TRIALS: tuple[tuple[str, Callable[[Path], str | None], str], ...] = (
-    ("exclusive creation", _creates_once, _OTHER),
-    ("moving folders", _moves_folders, _OTHER),
-    ("first output wins", _keeps_full_folders, _OTHER),
-    ("never replacing", _names_once, _OTHER),
-    ("locks", _locks, f"{_OTHER} On NFS, mount without nolock."),
+_TRIALS: tuple[tuple[str, Callable[[Path], str | None], Remedy], ...] = (
+    ("exclusive creation", _creates_once, Remedy.FILESYSTEM),
+    ("moving folders", _moves_folders, Remedy.FILESYSTEM),
+    ("first output wins", _keeps_full_folders, Remedy.FILESYSTEM),
+    ("never replacing", _names_once, Remedy.FILESYSTEM),
+    ("locks", _locks, Remedy.LOCKS),
 )

@@ -9,11 +9,24 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.checkup import Checkup, Finding
-from console.options import config_option, json_option, plain_errors, root_option, root_to_change, show_json
+from console.checkup import Checkup
+from console.far import FarCheckup
+from console.finding import Finding, Remedy
+from console.options import (
+    config_option,
+    home_of,
+    home_option,
+    json_option,
+    plain_errors,
+    remote_option,
+    root_option,
+    root_to_change,
+    show_json,
+)
 from console.saying import say
 from console.workers import worker_for
 from shared.config import load_config
+from shared.far_root import remote_root
 from shared.process import EXIT_FAILED, EXIT_FINE, config_path
 from shared.records.encoders import EncodersRecord, Trial
 
@@ -37,27 +50,35 @@ class Diagnosis(BaseModel):
 @click.command("doctor")
 @root_option
 @config_option
+@remote_option
+@home_option
 @json_option
 @plain_errors
-def doctor(given_root: Path | None, config: Path | None, *, as_json: bool) -> None:
+def doctor(
+    given_root: Path | None, config: Path | None, remote: str | None, home: Path | None, *, as_json: bool
+) -> None:
     """Try everything that this machine needs: ffmpeg, its encoders, the root's filesystem, rights, room, events, clock.
 
-    The exit status is 1 where something is wrong that the farm cannot do without.
+    With --remote, the SFTP server in place of the root's filesystem. The exit status is 1 where something is wrong that
+    the farm cannot do without.
     """
-    layout = root_to_change(given_root, config)
+    layout = root_to_change(home_of(remote, home) if remote else given_root, config)
     settings = load_config(config_path(layout, str(config) if config else None))
-    checks = tuple(Checkup(layout, settings).findings())
+    if remote:
+        checks = tuple(FarCheckup(layout, settings, remote_root(remote, settings.remote)).findings())
+        config = None  # what is encoded there is a matter of the farm's own, which lies in the home now
+    else:
+        checks = tuple(Checkup(layout, settings).findings())
     with worker_for("render_worker", layout, config, "--encoders") as child:
         told = child.stdout.read() if child.stdout else b""
-    if child.returncode:
-        sys.exit(child.returncode)
     records = tuple(EncodersRecord.from_bytes(line, "what the render worker said") for line in told.splitlines())
-    found = Diagnosis(root=str(layout.root), checks=checks, encoders=records)
+    found = Diagnosis(root=remote or str(layout.root), checks=checks, encoders=records)
     if as_json:
         show_json(found)
     else:
         say(*checked(found.checks), *(line for record in records for line in lines(record)))
-    sys.exit(EXIT_FINE if found.is_well else EXIT_FAILED)
+    # Where the worker could not try any encoder, it has said why, and what was found before that is told all the same.
+    sys.exit(child.returncode or (EXIT_FINE if found.is_well else EXIT_FAILED))
 
 
 def checked(findings: Iterable[Finding]) -> Iterator[str]:
@@ -77,7 +98,7 @@ def lines(record: EncodersRecord) -> Iterator[str]:
     for trial in record.trials:
         yield from _trial_lines(trial, is_best=trial is best)
     if best is None:
-        yield f"None of them works: this ffmpeg cannot make {record.codec}; ffmpeg.path names another one."
+        yield f"None of them works: this ffmpeg cannot make {record.codec}. {Remedy.CODEC.filled()}"
 
 
 def _trial_lines(trial: Trial, *, is_best: bool) -> Iterator[str]:

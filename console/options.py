@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import pwd
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,6 +40,14 @@ config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="REELMILL_CONFIG",
     help="The configuration file. Default: $REELMILL_CONFIG, else config.toml in the root.",
+)
+remote_option = click.option(
+    "--remote", metavar="ADDRESS", help="Work on a root behind SFTP: sftp://USER@HOST[:PORT]/FOLDER."
+)
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --remote: where this node keeps what it fetched. Default: in ~/.cache/reelmill.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -79,6 +88,13 @@ def chosen_root(given: Path | None) -> Layout:
     if (here / "raw").is_dir() and (here / "scanned").is_dir():
         return open_root(here)
     raise RootError("which project root? Name it with --root, set REELMILL_ROOT, or run this inside one")
+
+
+def home_of(remote: str, given: Path | None) -> Path:
+    """Where a node of a far root keeps what it fetched; it is made."""
+    home = given or Path("~/.cache/reelmill").expanduser() / re.sub(r"[^A-Za-z0-9._-]+", "_", remote)
+    (home / "raw").mkdir(parents=True, exist_ok=True)  # a home looks like a root: it is a double of one
+    return home
 
 
 def root_to_change(given: Path | None, config: Path | None) -> Layout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from console.options import chosen_root, config_option, plain_errors, root_option
+from console.options import chosen_root, config_option, home_of, home_option, plain_errors, remote_option, root_option
 from shared.domain.layout import Layout
 from shared.leash import leashed
 
@@ -54,12 +53,8 @@ def main_worker(given_root: Path | None, config: Path | None) -> None:
 @root_option
 @config_option
 @click.option("--dry-run", is_flag=True, help="Print the plans of waiting tasks as JSON, a line each, and end.")
-@click.option("--remote", metavar="ADDRESS", help="Work on a root behind SFTP: sftp://USER@HOST[:PORT]/FOLDER.")
-@click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="With --remote: where this node keeps what it fetched. Default: in ~/.cache/reelmill.",
-)
+@remote_option
+@home_option
 @plain_errors
 def render_worker(
     given_root: Path | None, config: Path | None, remote: str | None, home: Path | None, *, dry_run: bool
@@ -68,7 +63,5 @@ def render_worker(
     if remote and dry_run:
         raise click.UsageError("--dry-run goes with a root that is mounted")
     if remote:
-        place = home or Path("~/.cache/reelmill").expanduser() / re.sub(r"[^A-Za-z0-9._-]+", "_", remote)
-        (place / "raw").mkdir(parents=True, exist_ok=True)  # a home looks like a root: it is a double of one
-        _become("render_worker", place, config, "--remote", remote)
+        _become("render_worker", home_of(remote, home), config, "--remote", remote)
     _become("render_worker", given_root, config, *(["--dry-run"] if dry_run else []))

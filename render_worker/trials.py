@@ -58,18 +58,40 @@ _DECODERS = {
 }
 _IN_ITS_MEMORY = {"videotoolbox": "videotoolbox_vld"}  # what frames that a decoder has are called, if not by its name
 
-_ADVICE = (
-    (r"libcuda|nvcuda", "Install NVIDIA's driver; in a container, hand the card in (nvidia-container-toolkit)."),
-    (r"required nvenc API version", "Install a newer driver from NVIDIA; the line names the least version."),
-    (r"OpenEncodeSessionEx failed: out of memory", "Its sessions are used up: run fewer workers on this card."),
-    (r"No capable devices found|OpenEncodeSessionEx failed: unsupported", "This card has no encoder for it."),
-    (r"MFX|mfx", "Install Intel's runtime (libmfx-gen or intel-media-driver) and let this user into the group render."),
-    (r"No VA display|VA display|vaInitialize", "Hand in /dev/dri, and let this user into the groups render and video."),
-    (r"amfrt64", "Install AMD's AMF runtime (amf-amdgpu-pro)."),
-    (r"Unknown encoder|Encoder not found", "This ffmpeg was built without it; ffmpeg.path names another one."),
-    (r"-1290\d", "It is busy or was refused to this user; try again when nobody is encoding."),
-    (r"made no progress", "Its driver hangs; start the machine again, or update the driver."),
-    (r"did not pass the gate", "What it writes is wrong; update its driver."),
+# Each with a command, or a key of config.toml.
+ADVICE = (
+    (
+        r"libcuda|nvcuda",
+        "Install NVIDIA's driver (sudo apt-get install nvidia-driver), or hand it in (docker run --gpus all).",
+    ),
+    (
+        r"required nvenc API version",
+        "Install a newer driver from NVIDIA (sudo apt-get install nvidia-driver); the line names the least version.",
+    ),
+    (
+        r"OpenEncodeSessionEx failed: out of memory",
+        "Its sessions are used up: run fewer workers on this card (reelmill drain NODE).",
+    ),
+    (
+        r"No capable devices found|OpenEncodeSessionEx failed: unsupported",
+        'This card has no encoder for it; leave it to others: render.encoder = "auto".',
+    ),
+    (
+        r"MFX|mfx",
+        "Install Intel's runtime (sudo apt-get install libmfx-gen1.2), and join its group (sudo adduser $USER render).",
+    ),
+    (
+        r"No VA display|VA display|vaInitialize",
+        "Hand in /dev/dri (docker run --device /dev/dri), and let this user in (sudo usermod -aG render,video $USER).",
+    ),
+    (r"amfrt64", "Install AMD's AMF runtime (sudo apt-get install amf-amdgpu-pro)."),
+    (r"Unknown encoder|Encoder not found", 'This ffmpeg was built without it; our own may have it: ffmpeg.path = "".'),
+    (r"-1290\d", "It is busy or was refused to this user; try again when nobody is encoding (reelmill doctor)."),
+    (r"made no progress", "Its driver hangs; update the driver, or start the machine again (sudo systemctl reboot)."),
+    (
+        r"did not pass the gate",
+        'What it writes is wrong; update its driver (sudo apt-get upgrade), or leave it: render.encoder = "software".',
+    ),
 )
 # What ffmpeg adds to the words of a driver.
 _OF_FFMPEG = (
@@ -291,4 +313,4 @@ def complaint(said: str) -> str:
 
 def advice(words: str) -> str:
     """What to do about it, where that is known."""
-    return next((what for pattern, what in _ADVICE if re.search(pattern, words)), "")
+    return next((what for pattern, what in ADVICE if re.search(pattern, words)), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum, auto
 from pathlib import Path
 
 from paramiko.client import MissingHostKeyPolicy, SSHClient
@@ -12,11 +13,24 @@ from paramiko.pkey import PKey
 from shared.tree.tree import TreeTrouble
 
 
+class Refusal(Enum):
+    """Why there is no link, where waiting does not help."""
+
+    STRANGER = auto()
+    OTHER_KEY = auto()
+    LOCKED_KEY = auto()
+    NOT_LET_IN = auto()
+    UNREADABLE = auto()
+    NO_KEY = auto()
+    NO_SFTP = auto()
+
+
 class LinkRefused(TreeTrouble):
     """There is a server, but it is not to be trusted or does not let this node in: somebody has to do something."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, why: Refusal, message: str) -> None:
         super().__init__(message, everywhere=True)
+        self.why = why
 
 
 class Strangers(MissingHostKeyPolicy):
@@ -31,8 +45,9 @@ class Strangers(MissingHostKeyPolicy):
         fingerprint = f"{key.get_name()} {key.fingerprint}"
         if not self._trust_first:
             raise LinkRefused(
+                Refusal.STRANGER,
                 f"{hostname} is not in {self._known_hosts}. It shows the key {fingerprint}. Compare that with what "
-                f"ssh-keygen -lf says on the server, then add it: ssh-keyscan prints the line that is missing"
+                f"ssh-keygen -lf says on the server, then add it: ssh-keyscan prints the line that is missing",
             )
         self._known_hosts.parent.mkdir(parents=True, exist_ok=True)
         line = HostKeyEntry([hostname], key).to_line() or ""

@@ -18,7 +18,7 @@ from paramiko.ssh_exception import PasswordRequiredException
 from paramiko.transport import Transport
 
 from shared.domain.backoff import wait_before
-from shared.tree.hosts import LinkRefused, Strangers
+from shared.tree.hosts import LinkRefused, Refusal, Strangers
 from shared.tree.remote import Remote
 from shared.tree.session import Broken, Session
 from shared.tree.tree import NoInformation, Unreachable
@@ -207,19 +207,25 @@ class Link:
         shown = remote.key or "the agent's keys"
         if isinstance(error, BadHostKeyException):
             return LinkRefused(
+                Refusal.OTHER_KEY,
                 f"{remote.host} shows another host key than {remote.known_hosts} has for it. Either the server was set "
-                f"up anew (then: ssh-keygen -f {remote.known_hosts} -R {remote.host}), or it is not that server"
+                f"up anew (then: ssh-keygen -f {remote.known_hosts} -R {remote.known_as}), or it is not that server",
             )
         if isinstance(error, PasswordRequiredException):
-            return LinkRefused(f"The key {shown} has a passphrase: load it into an agent and leave the key unset")
+            words = f"The key {shown} has a passphrase: load it into an agent and leave the key unset"
+            return LinkRefused(Refusal.LOCKED_KEY, words)
         if isinstance(error, AuthenticationException) and not any(word in str(error) for word in _CUT_SHORT):
             return LinkRefused(
-                f"{remote} does not let {shown} in ({error}): add the public key to the user's authorized_keys there"
+                Refusal.NOT_LET_IN,
+                f"{remote} does not let {shown} in ({error}): add the public key to the user's authorized_keys there",
             )
         if isinstance(error, OSError) and error.filename in (str(remote.known_hosts), str(remote.key)):
-            return LinkRefused(f"Cannot read {error.filename}: {error.strerror}")
+            absent = Refusal.NO_KEY if error.filename == str(remote.key) else Refusal.STRANGER
+            why = absent if isinstance(error, FileNotFoundError) else Refusal.UNREADABLE
+            return LinkRefused(why, f"Cannot read {error.filename}: {error.strerror}")
         if isinstance(error, SSHException) and "No authentication methods" in str(error):
-            return LinkRefused(f"There is no key to show to {remote}: name one, or start an agent that has one")
+            words = f"There is no key to show to {remote}: name one, or start an agent that has one"
+            return LinkRefused(Refusal.NO_KEY, words)
         return None
 
     def _channel(self, client: SSHClient) -> Session:
@@ -241,8 +247,9 @@ class Link:
             self._drop(client)
             if living and is_closed:
                 raise LinkRefused(
+                    Refusal.NO_SFTP,
                     f"{self.remote} lets us in, but has no SFTP for us: its sshd_config needs a line such as "
-                    "Subsystem sftp internal-sftp (docs/sftp.md)"
+                    "Subsystem sftp internal-sftp (docs/sftp.md)",
                 ) from error
             raise
         self._of_thread.kept = (client, session)

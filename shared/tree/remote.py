@@ -73,6 +73,11 @@ class Remote:
             bytes_per_second=bytes_per_second,
         )
 
+    @property
+    def known_as(self) -> str:
+        """The host, as `known_hosts` names it."""
+        return self.host if self.port == _PORT else f"[{self.host}]:{self.port}"
+
     def __str__(self) -> str:
         place = f"[{self.host}]" if ":" in self.host else self.host
         return f"sftp://{self.user}@{place}{'' if self.port == _PORT else f':{self.port}'}{self.folder}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +35,10 @@ class UnfitServer(RootError):
     """A server with which nodes could harm each other; the text says how, and what to do."""
 
 
+class NotARoot(UnfitServer):
+    """There is no project root at its folder."""
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a server that is fit for the farm offers.
@@ -54,27 +58,59 @@ class Findings:
     hashes: bool
 
 
+@dataclass(frozen=True)
+class Look:
+    """What was found at a server.
+
+    Attributes:
+        troubles: of each thing that must hold, what is wrong with it, if anything.
+        offers: where nothing is wrong.
+    """
+
+    troubles: Mapping[str, str | None]
+    offers: Findings | None
+
+
 def try_out(link: Link, node: str) -> Findings:
+    """Make sure that the server a link leads to is fit for the farm.
+
+    Raises:
+        UnfitServer: it could harm the farm.
+        NotARoot, NoInformation, TreeTrouble: as :func:`look_at`.
+    """
+    found = look_at(link, node)
+    if found.offers is None:
+        raise UnfitServer(
+            f"{link.remote} cannot be used for a farm: {'; '.join(filter(None, found.troubles.values()))}. Use "
+            "OpenSSH's sftp-server or internal-sftp (docs/sftp.md), or mount the folder instead"
+        )
+    return found.offers
+
+
+def look_at(link: Link, node: str) -> Look:
     """Try out the server a link leads to, in a folder of the node's own under ``.farm/`` that is removed again.
 
     Raises:
-        UnfitServer: it could harm the farm, or there is no project root at its folder.
+        NotARoot: there is no project root at its folder.
         NoInformation: the link broke meanwhile.
         TreeTrouble: it refuses what every node has to do, such as writing.
     """
     tree = SftpTree(link)
     if not tree.is_folder(_FARM):
-        raise UnfitServer(
+        raise NotARoot(
             f"{link.remote} is not a project root: there is no folder {_FARM} in {link.remote.folder}. Give the folder "
             "that holds raw/, tasks/ and output/, as this user sees it (within a chroot of OpenSSH's it may be /)"
         )
     folder = _FARM / f"probe-{node}"
     trial = _Trial(link, str(link.remote.folder / folder))
-    trial.says_what_is_missing()
+    unclear = trial.says_what_is_missing()
+    if unclear:
+        return Look({"absence told": unclear}, None)
     tree.remove_tree(folder)  # what a crash left of an earlier trial
     tree.make_folder(folder)
     try:
-        return trial.findings()
+        troubles = {name: check() for name, check in trial.checks()}
+        return Look({"absence told": None, **troubles}, None if any(troubles.values()) else trial.offers())
     finally:
         with suppress(TreeTrouble, NotThere):  # the next trial removes it, and what was found matters more
             tree.remove_tree(folder)
@@ -86,44 +122,39 @@ class _Trial:
     def __init__(self, link: Link, folder: str) -> None:
         self._link = link
         self._folder = folder
+        self._stale_seconds = 0.0
 
-    def says_what_is_missing(self) -> None:
-        """What is not there must be called so: else "not there" and "no answer" cannot be told apart, here neither.
-
-        Raises:
-            UnfitServer: it says something else.
-        """
+    def says_what_is_missing(self) -> str | None:
+        """What is not there must be called so: else "not there" and "no answer" cannot be told apart, here neither."""
         try:
             self._ask(lambda session: session.lstat(self._path("never-made")))
         except FileNotFoundError:
-            return
+            return None
         except NoInformation:
             raise
         except OSError as error:
-            raise self._unfit(f'of a file that is not there it says "{error}" instead of "no such file"') from error
-        raise self._unfit("it shows a file that was never made")
+            return f'of a file that is not there it says "{error}" instead of "no such file"'
+        return "it shows a file that was never made"
 
-    def findings(self) -> Findings:
-        problems = [sentence for check in self._checks() if (sentence := check())]
-        if problems:
-            raise self._unfit("; ".join(problems))
+    def offers(self) -> Findings:
         extensions = self._link.ask(lambda session: session.extensions, "asking what it can do")
         return Findings(
-            stale_seconds=self._staleness(),
+            stale_seconds=self._stale_seconds,
             answer_seconds=self._answer(),
             durable=FSYNC in extensions,
             links=HARD_LINK in extensions,
             hashes=HASH in extensions,
         )
 
-    def _checks(self) -> tuple[Callable[[], str | None], ...]:
+    def checks(self) -> tuple[tuple[str, Callable[[], str | None]], ...]:
         return (
-            self._create,
-            self._make_folder,
-            self._file_rename,
-            self._folder_rename,
-            self._one_winner,
-            self._replacing,
+            ("exclusive creation", self._create),
+            ("new folders", self._make_folder),
+            ("never replacing", self._file_rename),
+            ("first output wins", self._folder_rename),
+            ("one of two wins", self._one_winner),
+            ("records replaced", self._replacing),
+            ("fresh listings", self._freshness),
         )
 
     # -- what must hold --------------------------------------------------------------------------
@@ -222,10 +253,8 @@ class _Trial:
             return f"{POSIX_RENAME} does not replace a file"
         return seen
 
-    # -- what is measured ------------------------------------------------------------------------
-
-    def _staleness(self) -> float:
-        """Seconds until a second session lists what a first has made; it has listed the folder before."""
+    def _freshness(self) -> str | None:
+        """A second session must list soon what a first has made; it has listed the folder before."""
         path, name = self._path("seen"), "seen"
 
         def lists(session: Session) -> bool:
@@ -237,9 +266,12 @@ class _Trial:
             start = time.monotonic()
             while not pool.submit(self._ask, lists).result():
                 if time.monotonic() - start > _STALE_SECONDS:
-                    raise self._unfit(f"after {_STALE_SECONDS:g} s a listing does not show what another session made")
+                    return f"after {_STALE_SECONDS:g} s a listing does not show what another session made"
                 time.sleep(0.05)
-            return time.monotonic() - start
+            self._stale_seconds = time.monotonic() - start
+        return None
+
+    # -- what is measured ------------------------------------------------------------------------
 
     def _answer(self) -> float:
         taken = []
@@ -260,12 +292,6 @@ class _Trial:
         return None
 
     # -- steps -----------------------------------------------------------------------------------
-
-    def _unfit(self, problems: str) -> UnfitServer:
-        return UnfitServer(
-            f"{self._link.remote} cannot be used for a farm: {problems}. Use OpenSSH's sftp-server or internal-sftp "
-            "(docs/sftp.md), or mount the folder instead"
-        )
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
