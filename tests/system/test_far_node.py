@@ -30,6 +30,7 @@ from shared.records.orders import Order
 from shared.records.reason import CANCELLED, Reason
 from shared.records.render import RenderRecord
 from shared.store import Store
+from shared.tree.carrying import sha256_of
 from tests.farside import Sshd, running_sshd
 from tests.system.test_farm import check_video, never
 
@@ -119,8 +120,8 @@ def drop_library(layout: Layout) -> None:
     drop(layout, "music/tales/tune.mp3", "-i", "anoisesrc=c=pink:r=44100:a=0.3:d=5")
 
 
-def speak(layout: Layout, chapter: str, seconds: int) -> None:
-    drop(layout, f"story/tales/orla/voice/{chapter}.mp3", "-i", SPEECH.replace("d=3", f"d={seconds}"))
+def speak(layout: Layout, chapter: str, seconds: int, *codec: str) -> None:
+    drop(layout, f"story/tales/orla/voice/{chapter}.mp3", "-i", SPEECH.replace("d=3", f"d={seconds}"), *codec)
 
 
 def drop_all(layout: Layout, *chapters: str) -> None:
@@ -306,7 +307,7 @@ def test_tasks_are_cancelled_wherever_a_far_node_has_them(
     places = (layout.locks, layout.state(TaskState.PROCESSING), layout.removed, tmp_path / "attic/processing")
 
     def carries(direction: Direction, task_id: str) -> bool:
-        transfers = NodeRecord.read(record).transfers
+        transfers = NodeRecord.read(record).transfers if record.exists() else ()
         return any((one.direction, one.task_id) == (direction, task_id) for one in transfers)
 
     def happened(name: str) -> list[str]:
@@ -321,28 +322,29 @@ def test_tasks_are_cancelled_wherever_a_far_node_has_them(
         until(lambda: task_id in happened("task_lost"))
         until(lambda: not any(list(folder.glob(f"*{task_id}*")) for folder in places))
 
+    gate.touch()
     start()
-    # A voice takes longer than the other files of its task where it has to, and less where it may.
-    start("attic", ffmpeg__path=tmp_path / "held-ffmpeg", remote__bytes_per_second=150_000)
-    until(record.exists)
+    # The first voice takes seconds, the last video hardly one.
+    start("attic", ffmpeg__path=tmp_path / "held-ffmpeg", remote__bytes_per_second=200_000)
     drop_library(layout)
-    speak(layout, "fetched", 30)
+    speak(layout, "fetched", 40, "-b:a", "320k")
     until(lambda: happened("task_claimed"))
     (fetched,) = happened("task_claimed")
+    speak(layout, "uploaded", 6)
     until(lambda: carries(Direction.FETCHING, fetched))
     cancel(fetched)
+    voice = sha256_of(layout.scanned / "story/tales/orla/voice/fetched.mp3")
+    assert not (tmp_path / "attic/.farm/cache/inputs" / voice).exists(), "not even its first file came to its end"
 
-    gate.touch()
-    speak(layout, "uploaded", 6)
     until(lambda: happened("render_started"))
     (uploaded,) = happened("render_started")
     speak(layout, "ahead", 3)
     until(lambda: len(happened("task_fetched")) == 2)
     ahead = happened("task_fetched")[1]
+    speak(layout, "last", 1)
     cancel(ahead)
 
     gate.unlink()
-    speak(layout, "last", 1)
     until(lambda: carries(Direction.DELIVERING, uploaded))
     cancel(uploaded)
     until(lambda: happened("task_finished"))
