@@ -174,6 +174,12 @@ def test_inputs_are_fetched_once(layout: Layout, start: Callable[..., object], t
     assert len(after) == len(before) + 1
 
 
+def event_of(line: str, name: str) -> str | None:
+    """The task of a log line of an event."""
+    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    return words.get("task") if words.get("event") == name else None
+
+
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
     """While this file is there, an ffmpeg beside it, `held-ffmpeg`, begins nothing but its trials."""
@@ -195,9 +201,10 @@ def test_a_far_node_obeys_and_its_tasks_are_taken_over(
 ) -> None:
     """Paused over SFTP it takes nothing; killed, what it rendered and what it had fetched ahead go to another."""
     gate.touch()
-    start()
+    brief = {"worker__lease_seconds": 9, "worker__heartbeat_seconds": 1}
+    start(**brief)
     Orders(layout).pause(Order(by="ann", when="now"))
-    worker = start("attic", ffmpeg__path=tmp_path / "held-ffmpeg")
+    worker = start("attic", ffmpeg__path=tmp_path / "held-ffmpeg", **brief)
     drop_all(layout, "one", "two")
     store = Store(layout)
     until(lambda: len(store.ids(TaskState.WAITING)) == 2)
@@ -207,10 +214,11 @@ def test_a_far_node_obeys_and_its_tasks_are_taken_over(
     until(lambda: said("render_started") and len(said("task_fetched")) == 2)
     held = store.ids(TaskState.PROCESSING)
     os.kill(worker.pid, signal.SIGKILL)
-    start("cellar")
+    start("cellar", **brief)
     until(lambda: len(outputs(layout)) == 2)
     assert {store.rendered_by(task_id) for task_id in held} == {"cellar"}
-    assert len([line for line in said("task_requeued") if "showed no life" in line]) == 2
+    lifeless = [line for line in said("task_requeued") if "showed no life" in line]
+    assert {event_of(line, "task_requeued") for line in lifeless} == set(held)
     until(lambda: not list(layout.locks.glob("*.*.lock")) and not list(layout.removed.iterdir()))
 
 
@@ -243,12 +251,6 @@ def slowly(tmp_path: Path) -> Path:
     script.write_text(f'#!/bin/sh\ncase "$*" in *-version*|*lavfi*) ;; *) sleep 1;; esac\nexec {real} "$@"\n')
     script.chmod(0o755)
     return script
-
-
-def event_of(line: str, name: str) -> str | None:
-    """The task of a log line of an event."""
-    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-    return words.get("task") if words.get("event") == name else None
 
 
 def test_the_next_task_is_fetched_while_one_is_rendered_and_the_last_one_uploaded(
