@@ -34,6 +34,9 @@ class Ways:
 
     Attributes:
         overwrites: a plain rename replaces what has the name.
+        merges_folders: a folder renamed onto another one adds to what that has.
+        moves_late: it looks whether a rename can be done, takes its time, and calls it done whatever came in between.
+        stale: a session that has listed a folder once is told the same of it ever after.
         denies: it does what it is asked to, of these requests, and says that it failed.
         pretends: it says that it did, of these requests, what it did not.
         creates_again: an exclusive create opens what is there.
@@ -46,6 +49,9 @@ class Ways:
     """
 
     overwrites: bool = False
+    merges_folders: bool = False
+    moves_late: bool = False
+    stale: bool = False
     denies: frozenset[str] = frozenset()
     pretends: frozenset[str] = frozenset()
     creates_again: bool = False
@@ -97,13 +103,17 @@ class _Files(paramiko.SFTPServerInterface):
     def __init__(self, server: paramiko.ServerInterface, ways: Ways) -> None:
         super().__init__(server)
         self._ways = ways
+        self._listed: dict[str, list[paramiko.SFTPAttributes]] = {}
 
     def list_folder(self, path: str) -> Any:
         def step() -> list[paramiko.SFTPAttributes]:
-            return [
+            if self._ways.stale and path in self._listed:
+                return self._listed[path]
+            self._listed[path] = [
                 paramiko.SFTPAttributes.from_stat(entry.stat(follow_symlinks=False), entry.name)
                 for entry in os.scandir(path)
             ]
+            return self._listed[path]
 
         return _answered(step, self._ways)
 
@@ -126,10 +136,20 @@ class _Files(paramiko.SFTPServerInterface):
 
     def rename(self, oldpath: str, newpath: str) -> int:
         def step() -> None:
-            os.lstat(oldpath)
-            if not self._ways.overwrites and os.path.lexists(newpath):
+            old, new = Path(oldpath), Path(newpath)
+            old.lstat()
+            if self._ways.merges_folders and new.is_dir():
+                for path in old.iterdir():
+                    path.rename(new / path.name)
+                old.rmdir()
+                return
+            if not self._ways.overwrites and os.path.lexists(new):
                 raise FileExistsError
-            Path(oldpath).rename(newpath)
+            if self._ways.moves_late:
+                time.sleep(_MOMENT)
+                if not os.path.lexists(old):
+                    return
+            old.rename(new)
 
         return self._done("rename", step)
 

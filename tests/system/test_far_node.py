@@ -15,18 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from console.cli import main
 from console.init import lay_out
 from shared.child import Limits
-from shared.domain.layout import FINAL, METADATA, POSTER, RENDER_RECORD, SHEET, Layout
+from shared.domain.layout import FINAL, METADATA, POSTER, REASON, RENDER_RECORD, SHEET, Layout
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.ffmpeg import find_ffmpeg
 from shared.orders import Orders
-from shared.records.node import NodeRecord
+from shared.records.node import Direction, NodeRecord
 from shared.records.orders import Order
+from shared.records.reason import CANCELLED, Reason
 from shared.records.render import RenderRecord
 from shared.store import Store
+from shared.tree.carrying import sha256_of
 from tests.farside import Sshd, running_sshd
 from tests.system.test_farm import check_video, never
 
@@ -110,10 +114,18 @@ def drop(layout: Layout, where: str, *source: str) -> None:
     made.rename(path)
 
 
-def drop_all(layout: Layout, *chapters: str) -> None:
+def drop_library(layout: Layout) -> None:
     drop(layout, "video/tales/a.mp4", "-i", "testsrc2=size=320x180:rate=30:duration=2", "-pix_fmt", "yuv420p")
     drop(layout, "video/tales/b.mp4", "-i", "testsrc2=size=320x240:rate=25:duration=2", "-pix_fmt", "yuv420p")
     drop(layout, "music/tales/tune.mp3", "-i", "anoisesrc=c=pink:r=44100:a=0.3:d=5")
+
+
+def speak(layout: Layout, chapter: str, seconds: int, *codec: str) -> None:
+    drop(layout, f"story/tales/orla/voice/{chapter}.mp3", "-i", SPEECH.replace("d=3", f"d={seconds}"), *codec)
+
+
+def drop_all(layout: Layout, *chapters: str) -> None:
+    drop_library(layout)
     for number, chapter in enumerate(chapters):
         drop(layout, f"story/tales/orla/voice/{chapter}.mp3", "-i", SPEECH.replace("150", f"{150 + number}"))
     (layout.raw / f"story/tales/orla/voice/{chapters[0]}.txt").write_text("Es war einmal ein Drache. Er flog.", "utf-8")
@@ -162,29 +174,52 @@ def test_inputs_are_fetched_once(layout: Layout, start: Callable[..., object], t
     assert len(after) == len(before) + 1
 
 
-def test_a_far_node_obeys_and_its_task_is_taken_over(
-    layout: Layout, start: Callable[..., subprocess.Popen[bytes]], said: Callable[[str], list[str]]
+def event_of(line: str, name: str) -> str | None:
+    """The task of a log line of an event."""
+    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    return words.get("task") if words.get("event") == name else None
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """While this file is there, an ffmpeg beside it, `held-ffmpeg`, begins nothing but its trials."""
+    gate, script, real = tmp_path / "gate", tmp_path / "held-ffmpeg", find_ffmpeg("").path
+    script.write_text(
+        f'#!/bin/sh\ncase "$*" in *-version*|*lavfi*) ;; *) while [ -e {gate} ]; do sleep 0.1; done;; esac\n'
+        f'exec {real} "$@"\n'
+    )
+    script.chmod(0o755)
+    return gate
+
+
+def test_a_far_node_obeys_and_its_tasks_are_taken_over(
+    layout: Layout,
+    start: Callable[..., subprocess.Popen[bytes]],
+    said: Callable[[str], list[str]],
+    gate: Path,
+    tmp_path: Path,
 ) -> None:
-    """Paused over SFTP it takes nothing; killed in a render its task goes back after the lease, and another ends it."""
-    start()
+    """Paused over SFTP it takes nothing; killed, what it rendered and what it had fetched ahead go to another."""
+    gate.touch()
+    brief = {"worker__lease_seconds": 9, "worker__heartbeat_seconds": 1}
+    start(**brief)
     Orders(layout).pause(Order(by="ann", when="now"))
-    worker = start("attic", render__preset="veryslow")
-    drop_all(layout, "one")
+    worker = start("attic", ffmpeg__path=tmp_path / "held-ffmpeg", **brief)
+    drop_all(layout, "one", "two")
     store = Store(layout)
-    until(lambda: store.ids(TaskState.WAITING))
+    until(lambda: len(store.ids(TaskState.WAITING)) == 2)
     record = layout.node_record("attic")
     until(lambda: record.exists() and NodeRecord.read(record).state == "paused")
     Orders(layout).resume()
-    until(lambda: store.ids(TaskState.PROCESSING))
-    (task_id,) = store.ids(TaskState.PROCESSING)
-    until(lambda: store.attempts(TaskState.PROCESSING, task_id))
+    until(lambda: said("render_started") and len(said("task_fetched")) == 2)
+    held = store.ids(TaskState.PROCESSING)
     os.kill(worker.pid, signal.SIGKILL)
-    if store.is_finished(task_id):
-        pytest.skip("the render ended before it could be killed")
-    start("cellar")
-    until(lambda: store.is_finished(task_id))
-    assert store.rendered_by(task_id) == "cellar"
-    assert any("showed no life" in line for line in said("task_requeued"))
+    start("cellar", **brief)
+    until(lambda: len(outputs(layout)) == 2)
+    assert {store.rendered_by(task_id) for task_id in held} == {"cellar"}
+    lifeless = [line for line in said("task_requeued") if "showed no life" in line]
+    assert {event_of(line, "task_requeued") for line in lifeless} == set(held)
+    until(lambda: not list(layout.locks.glob("*.*.lock")) and not list(layout.removed.iterdir()))
 
 
 def test_a_render_that_fails_on_a_far_node_explains_itself(
@@ -216,12 +251,6 @@ def slowly(tmp_path: Path) -> Path:
     script.write_text(f'#!/bin/sh\ncase "$*" in *-version*|*lavfi*) ;; *) sleep 1;; esac\nexec {real} "$@"\n')
     script.chmod(0o755)
     return script
-
-
-def event_of(line: str, name: str) -> str | None:
-    """The task of a log line of an event."""
-    words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-    return words.get("task") if words.get("event") == name else None
 
 
 def test_the_next_task_is_fetched_while_one_is_rendered_and_the_last_one_uploaded(
@@ -270,6 +299,64 @@ def test_a_draining_node_ends_after_its_task_and_gives_back_the_next(
     assert set(endings) == {Ending.GIVEN_BACK}
     start("cellar")
     until(lambda: len(outputs(layout)) == 3)
+
+
+def test_tasks_are_cancelled_wherever_a_far_node_has_them(
+    layout: Layout, start: Callable[..., object], said: Callable[[str], list[str]], gate: Path, tmp_path: Path
+) -> None:
+    """One being fetched, one that waits for its turn, one being uploaded: all ends, and the next one is rendered."""
+    record = layout.node_record("attic")
+    places = (layout.locks, layout.state(TaskState.PROCESSING), layout.removed, tmp_path / "attic/processing")
+
+    def carries(direction: Direction, task_id: str) -> bool:
+        transfers = NodeRecord.read(record).transfers if record.exists() else ()
+        return any((one.direction, one.task_id) == (direction, task_id) for one in transfers)
+
+    def happened(name: str) -> list[str]:
+        return [task for line in said(name) if (task := event_of(line, name))]
+
+    def cancel(task_id: str) -> None:
+        done = CliRunner().invoke(main, ["cancel", "--root", str(layout.root), "--why", "the wrong voice", task_id])
+        assert done.output.startswith("cancelled"), done.output
+        reason = Reason.read(layout.task(TaskState.FAILED, task_id) / REASON)
+        assert reason.code == CANCELLED
+        assert "the wrong voice" in reason.reason
+        until(lambda: task_id in happened("task_lost"))
+        until(lambda: not any(list(folder.glob(f"*{task_id}*")) for folder in places))
+
+    gate.touch()
+    start()
+    # The first voice takes seconds, the last video hardly one.
+    start("attic", ffmpeg__path=tmp_path / "held-ffmpeg", remote__bytes_per_second=200_000)
+    drop_library(layout)
+    speak(layout, "fetched", 40, "-b:a", "320k")
+    until(lambda: happened("task_claimed"))
+    (fetched,) = happened("task_claimed")
+    speak(layout, "uploaded", 6)
+    until(lambda: carries(Direction.FETCHING, fetched))
+    cancel(fetched)
+    voice = sha256_of(layout.scanned / "story/tales/orla/voice/fetched.mp3")
+    assert not (tmp_path / "attic/.farm/cache/inputs" / voice).exists(), "not even its first file came to its end"
+
+    until(lambda: happened("render_started"))
+    (uploaded,) = happened("render_started")
+    speak(layout, "ahead", 3)
+    until(lambda: len(happened("task_fetched")) == 2)
+    ahead = happened("task_fetched")[1]
+    speak(layout, "last", 1)
+    cancel(ahead)
+
+    gate.unlink()
+    until(lambda: carries(Direction.DELIVERING, uploaded))
+    cancel(uploaded)
+    until(lambda: happened("task_finished"))
+    assert happened("task_finished") == outputs(layout)
+    assert fetched not in happened("task_fetched")
+    assert ahead not in happened("render_started")
+    assert uploaded not in happened("task_uploaded")
+    assert set(Store(layout).ids(TaskState.FAILED)) == {fetched, ahead, uploaded}
+    assert [path.name for path in (tmp_path / "attic/.farm/kept").iterdir()] == [uploaded], "for a retry"
+    until(lambda: not list(layout.locks.glob("*.*.lock")) and not list(layout.removed.iterdir()))
 
 
 def test_a_second_node_fetches_clips_that_the_first_has_conformed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from render_worker.choosing import Choosing
@@ -26,9 +28,11 @@ from shared.nodes import Nodes
 from shared.orders import Orders
 from shared.records.node import NodeRecord
 from shared.records.orders import Order
+from shared.records.reason import CANCELLED, Reason
 from shared.segments import SegmentCache
-from shared.store import Claim
+from shared.store import Claim, Store
 from shared.tree.tree import TreeTrouble
+from tests.leftovers import leftovers
 from tests.render_worker.lanes.conftest import AddTask, FarNode
 
 ORDER = Order(by="ann", when="2026-01-01T00:00:00Z")
@@ -94,6 +98,35 @@ def test_a_task_that_is_fetched_while_the_node_is_paused_is_not_begun(
     assert node.store.find(task_id) is TaskState.WAITING
     assert [one.ended for one in node.store.attempts(TaskState.WAITING, task_id)] == [Ending.GIVEN_BACK]
     assert not node.care.tasks
+
+
+def test_a_task_that_is_cancelled_while_it_waits_for_its_turn_is_dropped(
+    farm: Layout,
+    node: FarNode,
+    taking: Taking,
+    fetched: Slot[Claim],
+    add_task: AddTask,
+    wait_until: Callable[[Callable[[], object]], None],
+) -> None:
+    """Nothing of it stays here, and another one has its place."""
+    task_id, other = add_task(), add_task()
+    taking.turn()
+    claim = fetched.thing
+    assert claim
+    assert Store(farm).cancel(task_id, Reason(code=CANCELLED, reason="It was cancelled.", advice="", when="now"))
+    node.pulse.start()
+    wait_until(lambda: node.pulse.lost(claim))
+    taking.turn()
+    node.pulse.stop()
+    assert fetched.thing is None
+    assert not node.care.tasks
+    assert not list(node.home.state(TaskState.PROCESSING).iterdir())
+    assert leftovers(farm) == []
+    assert node.store.find(task_id) is TaskState.FAILED
+    assert node.resting.is_over
+    taking.turn()
+    assert fetched.thing
+    assert fetched.thing.task_id == other
 
 
 @pytest.fixture

@@ -66,13 +66,17 @@ def test_a_server_without_gifts_is_fit(tmp_path: Path, root: Path) -> None:
         ({"gap": True}, "lets a file be missing for a moment"),
         ({"vague": True}, 'of a file that is not there it says "Failure"'),
         ({"looks_first": True}, "when two sessions create one file at the same moment, 2 of them are told"),
+        ({"moves_late": True}, "when two sessions move one folder at the same moment, 2 of them are told"),
+        ({"merges_folders": True}, "it renames a folder onto one that is not empty"),
+        ({"stale": True}, "after 0.2 s a listing does not show what another session made"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_server_that_could_harm_the_farm_is_refused(
-    tmp_path: Path, root: Path, ways: dict[str, Any], said: str
+    tmp_path: Path, root: Path, ways: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what it does, and what to do about it; the trial's folder goes."""
+    monkeypatch.setattr("shared.tree.trial._STALE_SECONDS", 0.2)
     with strange_server(tmp_path, Ways(**ways)) as server, linked(server.remote(root)) as link:
         words = refusal(link)
     assert said in words
