@@ -93,7 +93,10 @@ def said_of(
                 while not output.read_bytes() and time.monotonic() < deadline:
                     time.sleep(0.1)
                 running.send_signal(signal.SIGINT)
-            code = running.wait(60)
+            try:
+                code = running.wait(60)
+            finally:
+                running.kill()
         return code, output.read_text("utf-8")
 
     return run
