@@ -92,8 +92,8 @@ class Remedy(Enum):
         "ssh-keygen -t ed25519 -N '' -f {key}"
     )
     NO_SFTP = (
-        "On the server: echo 'Subsystem sftp internal-sftp' | sudo tee -a /etc/ssh/sshd_config && "
-        "sudo systemctl reload ssh"
+        "On the server, before the first Match: sudo sed -i '1i Subsystem sftp internal-sftp' /etc/ssh/sshd_config && "
+        "sudo sshd -t && sudo systemctl reload ssh"
     )
     UNREACHABLE = "Look at which step it ends: ssh -v -p {port} {user}@{host}"
     NOT_A_ROOT = (

@@ -188,9 +188,15 @@ def queue_words(snapshot: Snapshot) -> str:
     """What people are told of how long the queue takes; nothing where nothing waits."""
     if not snapshot.counts[TaskState.WAITING.value]:
         return ""
-    if snapshot.queue_seconds is None:
-        return "no telling how long it takes: no node that takes tasks has finished one yet"
-    return f"{about(snapshot.queue_seconds)} at the nodes' pace"
+    if snapshot.queue_seconds is not None:
+        return f"{about(snapshot.queue_seconds)} at the nodes' pace"
+    if snapshot.farm_pause:
+        why = "the farm is paused"
+    elif not any(node.takes_tasks for node in snapshot.nodes):
+        why = "no node takes tasks"
+    else:
+        why = "no node that takes tasks has finished one yet"
+    return f"no telling how long it takes: {why}"
 
 
 def done_in(layout: Layout, ahead: Collection[str], metadata: Metadata) -> float | None:

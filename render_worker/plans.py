@@ -34,7 +34,7 @@ def print_plans(config: Config, layout: Layout, ffmpeg: Ffmpeg, ways: Ways) -> N
             continue
         except (RecordError, PlanError) as error:
             told = {"problem": str(error)}
-        sys.stdout.write(json.dumps({"task": task_id, **told}, ensure_ascii=True) + "\n")
+        sys.stdout.write(json.dumps({"task": task_id, **told}) + "\n")
 
 
 def _told(

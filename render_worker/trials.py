@@ -62,11 +62,11 @@ _IN_ITS_MEMORY = {"videotoolbox": "videotoolbox_vld"}  # what frames that a deco
 ADVICE = (
     (
         r"libcuda|nvcuda",
-        "Install NVIDIA's driver (sudo apt-get install nvidia-driver), or hand it in (docker run --gpus all).",
+        "Install NVIDIA's driver, of Debian non-free (sudo apt-get install nvidia-driver); or docker run --gpus all.",
     ),
     (
         r"required nvenc API version",
-        "Install a newer driver from NVIDIA (sudo apt-get install nvidia-driver); the line names the least version.",
+        "Install a newer driver, of Debian non-free (sudo apt-get install nvidia-driver); the line names the least version.",
     ),
     (
         r"OpenEncodeSessionEx failed: out of memory",
@@ -84,7 +84,7 @@ ADVICE = (
         r"No VA display|VA display|vaInitialize",
         "Hand in /dev/dri (docker run --device /dev/dri), and let this user in (sudo usermod -aG render,video $USER).",
     ),
-    (r"amfrt64", "Install AMD's AMF runtime (sudo apt-get install amf-amdgpu-pro)."),
+    (r"amfrt64", "Install the AMF runtime from AMD's package source (sudo apt-get install amf-amdgpu-pro)."),
     (r"Unknown encoder|Encoder not found", 'This ffmpeg was built without it; our own may have it: ffmpeg.path = "".'),
     (r"-1290\d", "It is busy or was refused to this user; try again when nobody is encoding (reelmill doctor)."),
     (r"made no progress", "Its driver hangs; update the driver, or start the machine again (sudo systemctl reboot)."),

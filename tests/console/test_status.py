@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main
-from console.snapshot import Snapshot, take_snapshot
+from console.snapshot import NodeView, Snapshot, queue_words, take_snapshot
 from console.status import lines
 from console.trash import rejected_names
 from shared.domain.errors import RootError
@@ -131,11 +131,22 @@ def test_the_room_is_told(free: int | None, least: int | None, told: str | None)
     assert said == ([f"Disk          {told}"] if told else [])
 
 
+def test_why_nobody_can_tell_when_the_queue_is_done() -> None:
+    """A pause, nobody who takes tasks, or nobody who has made one: each is said as it is."""
+    record = NodeRecord(node="a", host="h", pid=1, program="1", state="idle", updated_at="t")
+    counts = {"tasks": 7, "processing": 0, "output": 0, "trash/failed": 0, "trash/invalid": 0}
+    idle = snapshot(counts=counts, nodes=(NodeView(record=record, running=True),))
+    pause = Order(by="anna", when="2026-11-20T18:03:44Z", why="")
+    assert queue_words(idle).endswith(": no node that takes tasks has finished one yet")
+    assert queue_words(snapshot(counts=counts)).endswith(": no node takes tasks")
+    assert queue_words(idle.model_copy(update={"farm_pause": pause})).endswith(": the farm is paused")
+
+
 @pytest.mark.parametrize(
     ("waiting", "seconds", "told"),
     [
         (0, None, []),
-        (7, None, ["Queue         no telling how long it takes: no node that takes tasks has finished one yet"]),
+        (7, None, ["Queue         no telling how long it takes: no node takes tasks"]),
         (7, 12_000.0, ["Queue         about 3 h 20 min at the nodes' pace"]),
     ],
 )
