@@ -66,7 +66,7 @@ ADVICE = (
     ),
     (
         r"required nvenc API version",
-        "Install a newer driver, of Debian non-free (sudo apt-get install nvidia-driver); the line names the least version.",
+        "Install a newer driver, of Debian non-free (sudo apt-get install nvidia-driver); the line names the least.",
     ),
     (
         r"OpenEncodeSessionEx failed: out of memory",
