@@ -10,12 +10,17 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from console.init import lay_out
-from shared.domain.layout import METADATA, Layout, reason_of
+from shared.domain.drop import Kind
+from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout, reason_of, sidecar_of
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.records.metadata import Input, Metadata, RenderRequest
+from shared.records.node import NodeRecord
 from shared.records.reason import Reason
+from shared.records.render import RenderRecord
+from shared.records.sidecar import Origin, Sidecar
 from shared.store import Store
+from tests.terminal import Terminal
 
 VOICE_BYTES = b"the voice of a story"
 
@@ -105,3 +110,107 @@ def fail_task(store: Store, add_task: Callable[..., str]) -> Callable[..., str]:
         return task_id
 
     return fail
+
+
+@pytest.fixture
+def finish_task(store: Store, add_task: Callable[..., str]) -> Callable[..., str]:
+    """A task with its video; returns its id."""
+
+    def finish(finished_at: str = "2026-11-20T19:00:00.000Z", **changes: object) -> str:
+        task_id = add_task(**changes)
+        claim = store.claim(task_id, "studio")
+        assert claim is not None
+        (claim.folder / FINAL).write_bytes(b"video")
+        claim.metadata.write(claim.folder / "metadata.json")
+        RenderRecord(
+            task_id=task_id,
+            attempt=1,
+            token=claim.token,
+            node="studio",
+            program="1",
+            size=5,
+            ffmpeg="",
+            encoder="libx264",
+            mode="segments",
+            plan={},
+            checks=(),
+            sha256="",
+            seconds=12.5,
+            frames=375,
+            timings={"joining": 2.5},
+            started_at="",
+            finished_at=finished_at,
+        ).write(claim.folder / RENDER_RECORD)
+        store.publish(claim)
+        return task_id
+
+    return finish
+
+
+@pytest.fixture
+def node(layout: Layout) -> Callable[..., str]:
+    def say(name: str = "studio", **changes: object) -> str:
+        values: dict[str, object] = {
+            "node": name,
+            "host": "elsewhere",
+            "pid": 1,
+            "program": "1.2",
+            "state": "idle",
+            "counter": 1,
+            "updated_at": "2026-11-20T18:03:44Z",
+            "free_bytes": 5 * 10**11,
+            "encoder": "libx264",
+        }
+        NodeRecord.model_validate(values | changes).write(layout.node_record(name))
+        return name
+
+    return say
+
+
+@pytest.fixture
+def file_drop(layout: Layout) -> Callable[..., Path]:
+    """A library file with its record."""
+
+    def put(drop: str, now: str, kind: Kind, **changes: object) -> Path:
+        path = layout.scanned / now
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        origin = Origin(path=drop, sha256="0", size=1, device=1, inode=1, mtime_ns=1, evidence="it was renamed")
+        values: dict[str, object] = {
+            "kind": kind,
+            "category": "nature",
+            "sha256": "0",
+            "size": 1,
+            "origin": origin,
+            "scanned_at": "then",
+        }
+        Sidecar.model_validate(values | changes).write(sidecar_of(path))
+        return path
+
+    return put
+
+
+@pytest.fixture
+def write_log(layout: Layout) -> Callable[..., None]:
+    """Lines in the log of a worker, as workers write them."""
+
+    def write(name: str, *lines: str) -> None:
+        layout.logs.mkdir(exist_ok=True)
+        with (layout.logs / name).open("a", encoding="utf-8") as log:
+            log.writelines(f"{line}\n" for line in lines)
+
+    return write
+
+
+@pytest.fixture
+def terminal(layout: Layout) -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals for commands."""
+    opened: list[Terminal] = []
+
+    def start(*words: str) -> Terminal:
+        opened.append(Terminal(layout, *words))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
-import re
-import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,21 +14,16 @@ from console.cli import main
 from console.logs import Tail
 from console.tables import about, clock, table
 from shared.domain.drop import Kind
-from shared.domain.layout import FINAL, REASON, RENDER_RECORD, Layout, retired_of, sidecar_of
+from shared.domain.layout import Layout
 from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.log import log_to_file, open_log
 from shared.orders import Orders
 from shared.queue import Queue
 from shared.records.main import MainRecord, PendingDrop, WaitingVoice
-from shared.records.node import NodeRecord
-from shared.records.orders import Order
-from shared.records.reason import Reason
-from shared.records.render import RenderRecord
-from shared.records.retired import RetiredRecord
-from shared.records.sidecar import Origin, Sidecar
 from shared.settings import Log
 from shared.store import Store
+from tests.terminal import Terminal, line
 
 Add = Callable[..., str]
 Reject = Callable[..., Path]
@@ -46,84 +31,6 @@ Reject = Callable[..., Path]
 
 def reelmill(layout: Layout, *words: str) -> Result:
     return CliRunner().invoke(main, [words[0], "--root", str(layout.root), *words[1:]])
-
-
-@pytest.fixture
-def finish_task(store: Store, add_task: Add) -> Add:
-    """A task with its video; returns its id."""
-
-    def finish(finished_at: str = "2026-11-20T19:00:00.000Z", **changes: object) -> str:
-        task_id = add_task(**changes)
-        claim = store.claim(task_id, "studio")
-        assert claim is not None
-        (claim.folder / FINAL).write_bytes(b"video")
-        claim.metadata.write(claim.folder / "metadata.json")
-        RenderRecord(
-            task_id=task_id,
-            attempt=1,
-            token=claim.token,
-            node="studio",
-            program="1",
-            size=5,
-            ffmpeg="",
-            encoder="libx264",
-            mode="segments",
-            plan={},
-            checks=(),
-            sha256="",
-            seconds=12.5,
-            frames=375,
-            timings={"joining": 2.5},
-            started_at="",
-            finished_at=finished_at,
-        ).write(claim.folder / RENDER_RECORD)
-        store.publish(claim)
-        return task_id
-
-    return finish
-
-
-@pytest.fixture
-def node(layout: Layout) -> Callable[..., str]:
-    def say(name: str = "studio", **changes: object) -> str:
-        values: dict[str, object] = {
-            "node": name,
-            "host": "elsewhere",
-            "pid": 1,
-            "program": "1.2",
-            "state": "idle",
-            "counter": 1,
-            "updated_at": "2026-11-20T18:03:44Z",
-            "free_bytes": 5 * 10**11,
-            "encoder": "libx264",
-        }
-        NodeRecord.model_validate(values | changes).write(layout.node_record(name))
-        return name
-
-    return say
-
-
-@pytest.fixture
-def file_drop(layout: Layout) -> Callable[..., Path]:
-    """A library file with its record."""
-
-    def put(drop: str, now: str, kind: Kind, **changes: object) -> Path:
-        path = layout.scanned / now
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-        origin = Origin(path=drop, sha256="0", size=1, device=1, inode=1, mtime_ns=1, evidence="it was renamed")
-        values: dict[str, object] = {
-            "kind": kind,
-            "category": "nature",
-            "sha256": "0",
-            "size": 1,
-            "origin": origin,
-            "scanned_at": "then",
-        }
-        Sidecar.model_validate(values | changes).write(sidecar_of(path))
-        return path
-
-    return put
 
 
 # -- tables --------------------------------------------------------------------------------------
@@ -288,22 +195,6 @@ def test_what_ended_is_told_newest_first(layout: Layout, finish_task: Add, fail_
     assert reelmill(layout, "history", "--since", "soon").exit_code == 2
 
 
-@pytest.fixture
-def write_log(layout: Layout) -> Callable[..., None]:
-    """Lines in the log of a worker, as workers write them."""
-
-    def write(name: str, *lines: str) -> None:
-        layout.logs.mkdir(exist_ok=True)
-        with (layout.logs / name).open("a", encoding="utf-8") as log:
-            log.writelines(f"{line}\n" for line in lines)
-
-    return write
-
-
-def line(second: int, level: str = "INFO", words: str = "x") -> str:
-    return f'2026-11-20T18:03:{second:02}Z {level} main_worker "{words}" event=x'
-
-
 def test_logs_of_all_workers_are_one(layout: Layout, write_log: Callable[..., None]) -> None:
     """By time, with what belongs to a line, by task, node and level; rotated ones are read as well."""
     write_log("main_worker.log.2", line(0, words="oldest"))
@@ -342,57 +233,6 @@ def test_a_log_is_followed_through_its_rotation(layout: Layout) -> None:
 
 
 # -- on a terminal -------------------------------------------------------------------------------
-
-
-class Terminal:
-    """A command of reelmill on a terminal of its own."""
-
-    def __init__(self, layout: Layout, *words: str) -> None:
-        self._primary, self._secondary = pty.openpty()
-        fcntl.ioctl(self._secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-        command = [str(Path(sys.executable).with_name("reelmill")), words[0], "--root", str(layout.root), *words[1:]]
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
-        end = self._secondary
-        self.process = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment)
-
-    def __call__(self, words: str, keys: bytes = b"") -> str:
-        """Type keys, and wait until words stand on the screen; all that was written meanwhile."""
-        seen = ""
-        os.write(self._primary, keys)
-        deadline = time.monotonic() + 30
-        while words not in seen:
-            assert time.monotonic() < deadline, f"{words!r} does not appear: {seen[-4000:]!r}"
-            if select.select([self._primary], [], [], 0.2)[0]:
-                seen += os.read(self._primary, 65536).decode("utf-8", "replace")
-        return seen
-
-    def to_the_end(self) -> str:
-        """All that is written until it ends."""
-        seen = b""
-        while select.select([self._primary], [], [], 0.2)[0] or self.process.poll() is None:
-            if select.select([self._primary], [], [], 0)[0]:
-                seen += os.read(self._primary, 65536)
-        return seen.decode("utf-8", "replace")
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._primary)
-        os.close(self._secondary)
-
-
-@pytest.fixture
-def terminal(layout: Layout) -> Iterator[Callable[..., Terminal]]:
-    """Opens terminals for commands."""
-    opened: list[Terminal] = []
-
-    def start(*words: str) -> Terminal:
-        opened.append(Terminal(layout, *words))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.close()
 
 
 @pytest.fixture
@@ -506,94 +346,3 @@ def test_no_face_changes_anything(layout: Layout, store: Store, add_task: Add, n
         reelmill(layout, *words)
     assert sorted((str(path), path.stat().st_mtime_ns) for path in layout.root.rglob("*")) == before
     assert store.has(TaskState.WAITING)
-
-
-# -- what comes from outside ---------------------------------------------------------------------
-
-HOSTILE = "e\x1b[31m[red]x\x9b2J\x07\u202e:boom:"
-"""Colours what follows, is markup, clears the screen, rings, turns writing round, and is an emoji to rich."""
-HARMLESS = r"e\x1b[31m[red]x\x9b2J\x07\u202e:boom:"
-FORGED = f"{HOSTILE}\nforged line"
-TASK = "5f0c0000-0000-5000-8000-000000000001"
-
-
-@pytest.fixture
-def hostile_farm(
-    layout: Layout,
-    node: Callable[..., str],
-    add_task: Add,
-    fail_task: Add,
-    finish_task: Add,
-    reject: Reject,
-    file_drop: Callable[..., Path],
-    write_log: Callable[..., None],
-) -> None:
-    """A root in which whatever can hold a name or words holds hostile ones."""
-    titles = (FORGED, "b[/red]", "c")
-    add_task(task_id=TASK, titles=titles)
-    finish_task(titles=titles, chapter="2")
-    failed = fail_task(titles=titles, chapter="3")
-    reason = Reason(code=HOSTILE, reason=FORGED, advice=FORGED, task_id=failed, when="2026-11-20T18:03:44Z")
-    reason.write(layout.task(TaskState.FAILED, failed) / REASON)
-    reject(f"raw/video/{HOSTILE}.mp4", f"{HOSTILE}.mp4", reason=FORGED, advice=FORGED)
-    node("a", node=f"{HOSTILE}[/red]", why=FORGED, state=HOSTILE, program=HOSTILE, encoder=HOSTILE)
-    node("b", state="rendering", label=FORGED, percent=43.2, phase=HOSTILE)
-    Orders(layout).pause(Order(by=HOSTILE, when=HOSTILE, why=FORGED))
-    voice = WaitingVoice(voice=HOSTILE, category="nature", story="tale", reason=FORGED)
-    pending = PendingDrop(drop=f"raw/{FORGED}", doing=FORGED)
-    MainRecord(
-        host="h", pid=1, program="1", state="idle", trouble=FORGED, pending=(pending,), waiting=(voice,), updated_at="t"
-    ).write(layout.main_record)
-    clip = file_drop(f"raw/{FORGED}.mp4", f"video/{HOSTILE}.mp4", Kind.VIDEO)
-    RetiredRecord(when=HOSTILE, by=HOSTILE, note=FORGED).write(retired_of(clip))
-    (layout.raw / f"{FORGED}.txt").write_bytes(b"x")
-    write_log("main_worker.log", line(1, words=HOSTILE), f"    {HOSTILE}")
-
-
-@pytest.mark.usefixtures("hostile_farm")
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["status"],
-        ["status", "--why", TASK],
-        ["tasks"],
-        ["nodes"],
-        ["show", TASK],
-        ["where", "*.mp4"],
-        ["history"],
-        ["logs"],
-        ["retry", f"{HOSTILE}.mp4"],
-        ["retry", "--all"],
-        ["retry", HOSTILE],
-        ["cancel", TASK],
-        ["priority", "7", TASK],
-        ["pause", HOSTILE],
-        ["retire", "--list"],
-        ["scan"],
-        ["status", HOSTILE],
-        ["history", "--since", HOSTILE],
-        ["nodes", "--root", HOSTILE],
-        ["doctor", "--config", HOSTILE],
-    ],
-    ids=" ".join,
-)
-def test_nothing_from_outside_upsets_a_terminal(terminal: Callable[..., Terminal], words: list[str]) -> None:
-    """Whichever command prints it, it stands there letter by letter, and on its own line."""
-    seen = terminal(*words).to_the_end()
-    assert HARMLESS in seen
-    assert not [char for char in seen.replace("\r\n", "") if not char.isprintable()]
-    assert "\nforged" not in seen
-
-
-@pytest.mark.usefixtures("hostile_farm")
-@pytest.mark.parametrize("words", [["top"], ["status", "--watch"], ["run"]], ids=" ".join)
-def test_nothing_from_outside_upsets_a_screen(terminal: Callable[..., Terminal], words: list[str]) -> None:
-    """Rich moves and colours on it, but not at the word of a name."""
-    screen = terminal(*words)
-    seen = screen(f"{HARMLESS}[/red]")
-    screen.process.send_signal(signal.SIGINT)
-    seen += screen.to_the_end()
-    left = re.sub(r"\x1b(\[[?;0-9]*[a-zA-Z]|[()][0AB])", "", seen)
-    assert not [char for char in left.replace("\r", "").replace("\n", "") if not char.isprintable()]
-    assert seen.count(HARMLESS) == seen.count(HARMLESS[:6])  # markup would be gone from it, and be a colour
-    assert "\nforged" not in seen
