@@ -183,7 +183,11 @@ class Measuring:
             ratios.append(command / ours)
             timings = RenderRecord.read(output.with_name(RENDER_RECORD)).timings
             parts = ", ".join(f"{phase} {took:.2f} s ({took / ours:.0%})" for phase, took in timings.items())
-            _say(f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s: {parts}")
+            copy, filters = self._bench.copy(output), self._bench.filters(output)
+            _say(
+                f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s: {parts}; "
+                f"by themselves copying the output takes {copy:.2f} s, the audio filters {filters:.2f} s"
+            )
         return statistics.median(ratios)
 
     def crossfades(self) -> float:

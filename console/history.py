@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ConfigDict, Field
 
+from console.farm.task import newest_tasks
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.saying import say
-from console.snapshot import newest
 from console.tables import table
-from console.trash import rejected_drop, rejected_names
-from shared.domain.layout import REASON, RENDER_RECORD, Layout, reason_of
+from console.trash import newest_rejected, rejected_names
+from shared.domain.layout import REASON, RENDER_RECORD, Layout
 from shared.domain.task import TaskState
 from shared.records.reason import Reason
 from shared.records.record import RecordError
@@ -65,7 +65,7 @@ def events(layout: Layout, most: int) -> list[Event]:
 
 def _finished(layout: Layout, most: int) -> Iterator[Event]:
     store = Store(layout)
-    for task_id in newest(layout, store, TaskState.FINISHED, most):
+    for task_id in newest_tasks(layout, store, TaskState.FINISHED, most):
         folder = layout.task(TaskState.FINISHED, task_id)
         with suppress(RecordError, FileNotFoundError):
             name = store.metadata(TaskState.FINISHED, task_id).label
@@ -76,7 +76,7 @@ def _finished(layout: Layout, most: int) -> Iterator[Event]:
 
 def _failed(layout: Layout, most: int) -> Iterator[Event]:
     store = Store(layout)
-    for task_id in newest(layout, store, TaskState.FAILED, most):
+    for task_id in newest_tasks(layout, store, TaskState.FAILED, most):
         with suppress(RecordError, FileNotFoundError):
             reason = Reason.read(layout.task(TaskState.FAILED, task_id) / REASON)
             try:
@@ -87,18 +87,10 @@ def _failed(layout: Layout, most: int) -> Iterator[Event]:
 
 
 def _rejected(layout: Layout, most: int) -> Iterator[Event]:
-    names, _ = rejected_names(layout)
-    found = sorted(names, key=lambda name: _changed_at(reason_of(layout.invalid / name)), reverse=True)
-    for drop in (rejected_drop(layout, name) for name in found[:most]):
+    for drop in newest_rejected(layout, rejected_names(layout)[0], most):
         if drop.reason:
             name = drop.original or drop.path.name
             yield Event(when=drop.reason.when, what="rejected", name=name, words=drop.reason.reason)
-
-
-def _changed_at(path: Path) -> int:
-    with suppress(OSError):
-        return path.lstat().st_mtime_ns
-    return 0
 
 
 def _moment(age: str) -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from console.farm.lost import lost, lost_words
+from console.farm.main import figures, is_main_running
+from console.farm.node import NodeView, nodes
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.saying import complain, say
-from console.snapshot import NodeView, figures, is_main_running, lost, lost_words, nodes
 from console.tables import FIGURE_HEADS, clock, figure_cells, table
 from shared.domain.figures import Figures
 

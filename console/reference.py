@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console.cli import main as command
+from console.farm.snapshot import Snapshot
 from console.manual import shared_files
 from console.readmes import README_TEXTS
-from console.snapshot import Snapshot
 from console.units import Place, units_of
 from shared.config_text import default_text, page_text
 from shared.domain.layout import Layout

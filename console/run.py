@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from console.farm.snapshot import take_snapshot
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.saying import complain, plain, say, shown
-from console.snapshot import take_snapshot
 from console.summary import Summary, sum_up, summary_lines
 from console.workers import worker_command
 from shared.config import load_config

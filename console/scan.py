@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 from pydantic import BaseModel
 
+from console.farm.drop import drops_since
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.saying import say
-from console.snapshot import drops_since
 from console.summary import drop_lines
 from console.workers import worker_for
 from shared.domain.layout import Layout

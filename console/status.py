@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.live import Live
 
 from console import completing
+from console.farm.lost import lost_words
+from console.farm.node import NodeView
+from console.farm.snapshot import Snapshot, disk_words, queue_words, take_snapshot
 from console.live import named
 from console.options import (
     chosen_root,
@@ -24,7 +27,6 @@ from console.options import (
     show_json,
 )
 from console.saying import complain, say, shown
-from console.snapshot import NodeView, Snapshot, disk_words, lost_words, queue_words, take_snapshot
 from console.tables import FIGURE_HEADS, figure_notes, figure_rows, table
 from console.why import why
 from shared.domain.errors import ReelmillError

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.snapshot import DropView, TaskView, drops_since, take_snapshot, tasks
+from console.farm.drop import DropView, drops_since
+from console.farm.snapshot import take_snapshot
+from console.farm.task import TaskView, tasks
 from shared.domain.layout import REASON, RENDER_RECORD, Layout
 from shared.domain.task import TaskState
 from shared.records.main import PendingDrop, WaitingVoice

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from console.farm.lost import lost, lost_words
+from console.farm.task import TaskView, newest_tasks, tasks
 from console.options import chosen_root, config_option, json_option, plain_errors, root_option, show_json
 from console.saying import complain, say
-from console.snapshot import TaskView, lost, lost_words, newest, tasks
 from console.tables import clock, table
 from shared.domain.layout import Layout
 from shared.domain.task import TaskState
@@ -56,7 +57,7 @@ def _listed(layout: Layout, store: Store, state: TaskState, limit: int) -> Itera
         queue.look(now=True)  # whole, however long that takes: who asks wants to know
         ids = [ticket.task_id for ticket in islice(queue.tasks(), limit)]
     else:
-        ids = newest(layout, store, state, limit)
+        ids = newest_tasks(layout, store, state, limit)
     by_id = {view.task_id: view for view in tasks(layout, store, state, ids)}
     return (by_id[task_id] for task_id in ids if task_id in by_id)
 

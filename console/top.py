@@ -22,6 +22,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from console.cancel import cancel_all
+from console.farm.lost import lost_words
+from console.farm.node import NodeView
+from console.farm.snapshot import Snapshot, disk_words, queue_words, take_snapshot
+from console.farm.task import TaskView, tasks
 from console.history import events
 from console.live import LiveTask
 from console.options import (
@@ -35,7 +39,6 @@ from console.options import (
 )
 from console.retry import chosen, put_back
 from console.saying import shown
-from console.snapshot import NodeView, Snapshot, TaskView, disk_words, lost_words, queue_words, take_snapshot, tasks
 from console.tables import clock
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import Layout

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from console.newest import newest
 from console.options import places
 from shared.domain.errors import ReelmillError
 from shared.domain.layout import REASON, REASON_SUFFIX, Layout, reason_of
@@ -93,6 +94,12 @@ def rejected_drop(layout: Layout, name: str, *, is_there: bool = True) -> Reject
         return RejectedDrop(path, None, "it has no explanation beside it", is_there)
     except (RecordError, OSError) as error:
         return RejectedDrop(path, None, f"its explanation cannot be read ({error})", is_there)
+
+
+def newest_rejected(layout: Layout, names: Iterable[str], most: int) -> Iterator[RejectedDrop]:
+    """Of the named rejected drops those that were refused last, newest first; each costs reading its explanation."""
+    for name in newest(names, most, lambda name: reason_of(layout.invalid / name)):
+        yield rejected_drop(layout, name)
 
 
 def rejected_drops(layout: Layout) -> list[RejectedDrop]:

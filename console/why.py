@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from console.snapshot import done_in
+from console.farm.queue import done_in
 from console.tables import about
 from shared.domain.layout import REASON, Layout
 from shared.domain.node import NodeState

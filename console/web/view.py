@@ -8,7 +8,9 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from console.snapshot import Snapshot, TaskView, disk_words, lost_words, newest, queue_words, take_snapshot, tasks
+from console.farm.lost import lost_words
+from console.farm.snapshot import Snapshot, disk_words, queue_words, take_snapshot
+from console.farm.task import TaskView, newest_tasks, tasks
 from console.tables import FIGURE_HEADS, figure_notes, figure_rows
 from shared.domain.layout import CAPTIONS, POSTER, RENDER_RECORD, SHEET, Layout
 from shared.domain.task import TaskState
@@ -120,11 +122,11 @@ class Looking:
 
     def older(self, after: str, most: int) -> list[Video]:
         """The videos that follow one of them, newest first; none where there is no such video."""
-        ids = newest(self._layout, self._store, TaskState.FINISHED, sys.maxsize)
+        ids = newest_tasks(self._layout, self._store, TaskState.FINISHED, sys.maxsize)
         return self._read(ids[ids.index(after) + 1 :][:most] if after in ids else [])
 
     def _newest(self) -> list[Video]:
-        return self._read(newest(self._layout, self._store, TaskState.FINISHED, _MOST_VIDEOS))
+        return self._read(newest_tasks(self._layout, self._store, TaskState.FINISHED, _MOST_VIDEOS))
 
     def _read(self, ids: list[str]) -> list[Video]:
         """Outputs never change, so each is read once."""

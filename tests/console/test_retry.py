@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli import main
+from console.farm.snapshot import take_snapshot
 from console.retry import chosen, put_back
-from console.snapshot import take_snapshot
 from shared.domain.layout import METADATA, Layout, reason_of
 from shared.domain.task import TaskState
 from shared.files import private_name

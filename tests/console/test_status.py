@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main
-from console.snapshot import NodeView, Snapshot, queue_words, take_snapshot
+from console.farm.node import NodeView
+from console.farm.snapshot import Snapshot, queue_words, take_snapshot
 from console.status import lines
 from console.trash import rejected_names
 from shared.domain.errors import RootError
@@ -214,7 +215,7 @@ def test_of_many_tasks_some_tell_how_long_all_are(
     layout: Layout, add_task: Callable[..., str], node: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same ones at each look, so that it stays what it was."""
-    monkeypatch.setattr("console.snapshot._SAMPLE", 3)
+    monkeypatch.setattr("console.farm.queue._SAMPLE", 3)
     node("a", pace=1.0)
     for number in range(6):
         add_task(task_id=f"{number}0000000-0000-4000-8000-000000000000", voice_duration=10.0 + number)
@@ -252,7 +253,7 @@ def test_a_root_that_goes_while_it_is_read_is_no_empty_farm(layout: Layout, monk
         layout.root.rename(layout.root.with_name("away"))
         return rejected_names(found)
 
-    monkeypatch.setattr("console.snapshot.rejected_names", gone)
+    monkeypatch.setattr("console.farm.snapshot.rejected_names", gone)
     with pytest.raises(RootError, match="there is no folder"):
         take_snapshot(layout)
 

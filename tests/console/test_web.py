@@ -20,7 +20,7 @@ import jsonschema
 import pytest
 import requests
 
-from console.snapshot import Snapshot
+from console.farm.snapshot import Snapshot
 from console.status import lines
 from console.trash import drop_id
 from console.web.guard import COOKIE, cookie_of, read_token

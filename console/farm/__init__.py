@@ -1,0 +1,1 @@
+"""The farm as the faces of the console see it, read from the folders of a root alone."""
