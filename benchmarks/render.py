@@ -38,11 +38,11 @@ from typing import Any
 
 from benchmarks.tasks import CLIP_SECONDS, CLIPS, DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
 from console.init import lay_out
-from render_worker.commands.sounds import mix
+from render_worker.commands.sounds import Encoded, encode_whole, mix
 from render_worker.planning import plan_of
 from shared.config import load_config
 from shared.domain.layout import FINAL, METADATA, RENDER_RECORD, Layout
-from shared.domain.plan import Cut
+from shared.domain.plan import Cut, RenderPlan
 from shared.domain.task import TaskState
 from shared.ffmpeg import Ffmpeg, find_ffmpeg
 from shared.records.metadata import Metadata, RenderRequest
@@ -128,12 +128,22 @@ class Bench:
 
     def filters(self, output: Path) -> float:
         """Seconds that the audio filters of an output take without encoding."""
-        metadata = Metadata.read(output.with_name(METADATA))
-        plan = plan_of(metadata, load_config(self.layout.config, {}), "libx264")
-        folder = self._folder / "again"
-        self._tasks.link(folder, metadata)
+        plan, folder = self._again(output)
         graph = mix(plan, folder).output("-", f="null").compile()[1:]
         return self._timed([str(word) for word in graph])
+
+    def sound(self, output: Path) -> float:
+        """Seconds that the sound of a short output takes: filters, encoder, decoder and meter in one command."""
+        plan, folder = self._again(output)
+        encoded = Encoded(self._folder / "sound.aac", self._folder / "packets.txt")
+        return self._timed(encode_whole(plan, folder, encoded))
+
+    def _again(self, output: Path) -> tuple[RenderPlan, Path]:
+        """The plan of an output, and a folder with what it needs."""
+        metadata = Metadata.read(output.with_name(METADATA))
+        folder = self._folder / "again"
+        self._tasks.link(folder, metadata)
+        return plan_of(metadata, load_config(self.layout.config, {}), "libx264"), folder
 
     def copy(self, output: Path) -> float:
         """Seconds that copying an output's bytes takes, until they are on the disk."""
@@ -150,7 +160,8 @@ class Bench:
     def _timed(self, arguments: Sequence[str | Path]) -> float:
         started = time.monotonic()
         command = [self._ffmpeg.path, *map(str, arguments)]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=DEADLINE)
+        nothing = subprocess.DEVNULL
+        subprocess.run(command, check=True, stdin=nothing, stdout=nothing, stderr=nothing, timeout=DEADLINE)
         return time.monotonic() - started
 
     def _until(self, condition: Callable[[], bool]) -> None:
@@ -183,10 +194,13 @@ class Measuring:
             ratios.append(command / ours)
             timings = RenderRecord.read(output.with_name(RENDER_RECORD)).timings
             parts = ", ".join(f"{phase} {took:.2f} s ({took / ours:.0%})" for phase, took in timings.items())
-            copy, filters = self._bench.copy(output), self._bench.filters(output)
+            filters, copy = self._bench.filters(output), self._bench.copy(output)
+            before, sound = self._bench.processor()[1], self._bench.sound(output)
+            used = self._bench.processor()[1] - before
             _say(
                 f"warm {name}: {wish.seconds:.1f} s of video, the command {command:.1f} s, here {ours:.2f} s: {parts}; "
-                f"by themselves copying the output takes {copy:.2f} s, the audio filters {filters:.2f} s"
+                f"by themselves the sound takes {sound:.2f} s ({used:.2f} s of processor time), its filters alone "
+                f"{filters:.2f} s, and copying the output {copy:.2f} s"
             )
         return statistics.median(ratios)
 
