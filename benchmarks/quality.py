@@ -2,8 +2,12 @@
 
 Both are compared, frame by frame, with the same plan encoded with hardly any loss. What differs is where x264 may
 choose: every segment begins a new closed GOP, and rate control starts anew with each. Two videos: made clips with
-motion and grain, and real ones, where the folder that ``REELMILL_REALMEDIA`` names is there. What is noise tells the
-same plan, encoded in one go on a single core: x264 then chooses a little otherwise, too.
+motion and grain, and real ones, where the folder that ``REELMILL_REALMEDIA`` names is there. All clips are shown whole,
+so that both show the same pictures: where a video ends within a clip, segments may leave an earlier one some frames
+before its end.
+
+What is noise tell the same clips in other orders, encoded in one go: then, too, rate control comes to each clip from
+another one. Every video is compared with one of its own order.
 
 The last line is ``RESULT {…}`` with the figures of both; VMAF goes from 0 to 100, SSIM to 1.
 """
@@ -12,18 +16,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.realmedia import REALMEDIA
-from benchmarks.tasks import DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
+from benchmarks.tasks import CLIP_SECONDS, DEADLINE, RATE, SMALL, Media, Scale, Tasks, Wish
 from console.init import lay_out
 from main_worker.checks.cage import Cage
 from main_worker.checks.pictures import examine_clip
@@ -35,6 +39,7 @@ from shared.config import Config
 from shared.domain.errors import DropRefused
 from shared.domain.layout import FINAL, SCRATCH, Layout
 from shared.domain.media import VideoFacts
+from shared.domain.plan import frames_in
 from shared.ffmpeg import Ffmpeg, file_url, find_ffmpeg
 from shared.records.metadata import Metadata
 from shared.segments import SegmentCache
@@ -111,7 +116,6 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     scale, ffmpeg = SMALL if options.small else Scale(), find_ffmpeg("")
     canvas = scale.canvases["1080p"] if options.small else _CANVAS
-    quality = Render().quality
     result: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="reelmill-bench-") as name:
         folder = Path(name)
@@ -119,46 +123,45 @@ def main(arguments: Sequence[str]) -> int:
         media = Media(folder / "media", ffmpeg, scale)
         layout = lay_out(folder / "root", {})
         studio = Studio(layout, ffmpeg, Tasks(layout, media))
-        wishes = {"made": Wish(canvas, media.voice(_SECONDS), _SECONDS, tuple(media.clips), media.facts)}
+        made, seconds = tuple(media.clips[: round(_SECONDS / CLIP_SECONDS)]), _SECONDS
+        wishes = {"made": Wish(canvas, media.voice(seconds), seconds, made, media.facts)}
         if REALMEDIA.is_dir():
             facts = real_clips(ffmpeg)
-            seconds = round(sum(one.seconds - 1 / RATE for one in facts.values()) - 1, 3)
+            seconds = float(sum(frames_in(one.seconds, Fraction(RATE)) for one in facts.values()) / Fraction(RATE))
             wishes["real"] = Wish(canvas, media.voice(seconds), seconds, tuple(facts), facts)
         for content, wish in wishes.items():
-            reference = studio.render(wish, "direct", _HARDLY_ANY_LOSS)
-            found = {
-                mode: studio.likeness(studio.render(wish, mode, quality), reference) for mode in ("direct", "segments")
-            }
-            with _on_one_core():
-                again = studio.render(wish, "direct", quality)
-            found["direct on one core"] = studio.likeness(again, reference)
-            result |= _told(content, found)
+            result |= _compare(studio, content, wish)
     print(f"RESULT {json.dumps(result)}")
     return 0
 
 
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    """What is started meanwhile has one core, and sees no more."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def _told(content: str, found: dict[str, Likeness]) -> dict[str, float]:
-    for mode, likeness in found.items():
-        print(f"{content} clips, {mode}: VMAF {likeness.vmaf:.2f}, SSIM {likeness.ssim:.4f}, {likeness.size} bytes")
-    segments, direct, again = found["segments"], found["direct"], found["direct on one core"]
+def _compare(studio: Studio, content: str, wish: Wish) -> dict[str, float]:
+    quality = Render().quality
+    one, *others = wish.clips
+    orders = {"": wish.clips, ", in reverse": wish.clips[::-1], ", the first one last": (*others, one)}
+    found: dict[str, Likeness] = {}
+    for order, clips in orders.items():
+        ordered = replace(wish, clips=clips)
+        reference = studio.render(ordered, "direct", _HARDLY_ANY_LOSS)
+        for mode in ("direct", "segments"):
+            name = f"{mode}{order}"
+            found[name] = studio.likeness(studio.render(ordered, mode, quality), reference)
+            seen = found[name]
+            print(f"{content} clips, {name}: VMAF {seen.vmaf:.3f}, SSIM {seen.ssim:.5f}, {seen.size} bytes", flush=True)
+    direct, segments = ([found[f"{mode}{order}"] for order in orders] for mode in ("direct", "segments"))
     return {
-        f"{content}_vmaf_noise": round(again.vmaf - direct.vmaf, 3),
-        f"{content}_ssim_noise": round(again.ssim - direct.ssim, 5),
-        f"{content}_vmaf_difference": round(segments.vmaf - direct.vmaf, 3),
-        f"{content}_ssim_difference": round(segments.ssim - direct.ssim, 5),
-        f"{content}_size_ratio": round(segments.size / direct.size, 3),
+        f"{content}_vmaf_noise": round(_spread(one.vmaf for one in direct), 3),
+        f"{content}_ssim_noise": round(_spread(one.ssim for one in direct), 5),
+        f"{content}_vmaf_difference": round(fmean(a.vmaf - b.vmaf for a, b in zip(segments, direct, strict=True)), 3),
+        f"{content}_ssim_difference": round(fmean(a.ssim - b.ssim for a, b in zip(segments, direct, strict=True)), 5),
+        f"{content}_size_ratio": round(sum(one.size for one in segments) / sum(one.size for one in direct), 3),
     }
+
+
+def _spread(figures: Iterable[float]) -> float:
+    """How far apart the largest and the smallest are."""
+    all_of_them = sorted(figures)
+    return all_of_them[-1] - all_of_them[0]
 
 
 if __name__ == "__main__":
