@@ -14,6 +14,7 @@ from shared.tally import Tally
 
 
 def is_main_running(layout: Layout) -> bool:
+    """Whether a main worker of this host runs on this root."""
     return layout.main_lock.exists() and not is_free(layout.main_lock)
 
 
@@ -28,6 +29,7 @@ def figures(layout: Layout, *, main_running: bool) -> FiguresRecord:
 
 
 def main_record(layout: Layout) -> MainRecord | None:
+    """What the main worker last said; it may have ended since."""
     with suppress(RecordError, FileNotFoundError):
         return MainRecord.read(layout.main_record)
     return None

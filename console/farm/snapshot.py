@@ -106,7 +106,7 @@ def take_snapshot(layout: Layout, *, min_free_bytes: int | None = None, most_rej
         free_bytes=_free_bytes(layout),
         min_free_bytes=min_free_bytes,
         queue_seconds=all_done_in(store, ids[TaskState.WAITING], workers, processing, pause),
-        lost=lost(layout),
+        lost=lost(layout),  # asked last: whatever was read after a root went looks empty
     )
 
 
@@ -137,6 +137,8 @@ def queue_words(snapshot: Snapshot) -> str:
         why = "the farm is paused"
     elif not any(node.takes_tasks for node in snapshot.nodes):
         why = "no node takes tasks"
-    else:
+    elif not any(node.takes_tasks and node.record.pace for node in snapshot.nodes):
         why = "no node that takes tasks has finished one yet"
+    else:
+        why = "what waits cannot be read"
     return f"no telling how long it takes: {why}"

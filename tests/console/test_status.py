@@ -133,12 +133,14 @@ def test_the_room_is_told(free: int | None, least: int | None, told: str | None)
 
 
 def test_why_nobody_can_tell_when_the_queue_is_done() -> None:
-    """A pause, nobody who takes tasks, or nobody who has made one: each is said as it is."""
+    """A pause, nobody who takes tasks, nobody who has made one, or damaged tasks: each is said as it is."""
     record = NodeRecord(node="a", host="h", pid=1, program="1", state="idle", updated_at="t")
     counts = {"tasks": 7, "processing": 0, "output": 0, "trash/failed": 0, "trash/invalid": 0}
     idle = snapshot(counts=counts, nodes=(NodeView(record=record, running=True),))
     pause = Order(by="anna", when="2026-11-20T18:03:44Z", why="")
     assert queue_words(idle).endswith(": no node that takes tasks has finished one yet")
+    busy = NodeView(record=record.model_copy(update={"pace": 4.0}), running=True)
+    assert queue_words(snapshot(counts=counts, nodes=(busy,))).endswith(": what waits cannot be read")
     assert queue_words(snapshot(counts=counts)).endswith(": no node takes tasks")
     assert queue_words(idle.model_copy(update={"farm_pause": pause})).endswith(": the farm is paused")
 

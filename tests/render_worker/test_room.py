@@ -85,6 +85,19 @@ def test_conformed_clips_never_keep_a_farm_from_working(room: Room, capsys: pyte
     assert "event=low_disk" not in said
 
 
+def test_low_space_is_told_in_the_words_of_the_specification(
+    room: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, and so is that it is over."""
+    for free, least in ((2.3e9, 5 * 10**9), (2.3e9, 5 * 10**9), (7.25e9, 5 * 10**9)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=int(free)))
+        room.least = least
+        assert room.look() == (free >= least)
+    said = capsys.readouterr().err
+    assert said.count('"Low disk space: 2.3GB remaining"') == 1
+    assert said.count('"Disk space is back: 7.2GB remaining"') == 1
+
+
 def test_room_for_a_task_is_made_without_dropping_what_it_uses(room: Room) -> None:
     """Else it would have to be conformed again."""
     plan = RenderPlan(Canvas(160, 90, Fraction(1)), PLAN.profile, 0.001, 3, (), (), ())
