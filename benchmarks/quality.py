@@ -6,8 +6,8 @@ motion and grain, and real ones, where the folder that ``REELMILL_REALMEDIA`` na
 so that both show the same pictures: where a video ends within a clip, segments may leave an earlier one some frames
 before its end.
 
-What is noise tell the same clips in other orders, encoded in one go: then, too, rate control comes to each clip from
-another one. Every video is compared with one of its own order.
+Noise is how far apart other orders of the same clips are, encoded in one go: then, too, rate control comes to each clip
+from another one. Every video is compared with one of its own order.
 
 The last line is ``RESULT {…}`` with the figures of both; VMAF goes from 0 to 100, SSIM to 1.
 """

@@ -149,6 +149,8 @@ def finish_task(store: Store, add_task: Callable[..., str]) -> Callable[..., str
 
 @pytest.fixture
 def node(layout: Layout) -> Callable[..., str]:
+    """A node that says something about itself; returns its name."""
+
     def say(name: str = "studio", **changes: object) -> str:
         values: dict[str, object] = {
             "node": name,

@@ -15,7 +15,6 @@ from shared.domain.retry import Ending
 from shared.domain.task import TaskState
 from shared.orders import Orders
 from shared.records.main import MainRecord, NodeVerdict
-from shared.records.node import NodeRecord
 from shared.records.orders import Order, OrdersRecord
 from shared.records.reason import Reason
 from shared.store import Store
@@ -25,27 +24,6 @@ Add = Callable[..., str]
 
 def reelmill(layout: Layout, *words: str) -> Result:
     return CliRunner().invoke(main, [words[0], "--root", str(layout.root), *words[1:]])
-
-
-@pytest.fixture
-def node(layout: Layout) -> Callable[..., str]:
-    """A node that says something about itself."""
-
-    def say(name: str = "studio", **changes: object) -> str:
-        values: dict[str, object] = {
-            "node": name,
-            "host": "elsewhere",
-            "pid": 1,
-            "program": "1",
-            "state": "idle",
-            "counter": 1,
-            "updated_at": "2026-11-20T18:03:44Z",
-            "profiles": ["default"],
-        }
-        NodeRecord.model_validate(values | changes).write(layout.node_record(name))
-        return name
-
-    return say
 
 
 # -- naming --------------------------------------------------------------------------------------

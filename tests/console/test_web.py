@@ -26,14 +26,13 @@ from console.trash import drop_id
 from console.web.guard import COOKIE, cookie_of, read_token
 from shared.domain.errors import RootError
 from shared.domain.figures import Counts
-from shared.domain.layout import FINAL, POSTER, RENDER_RECORD, Layout
+from shared.domain.layout import FINAL, POSTER, Layout
 from shared.domain.names import readable
 from shared.domain.task import TaskState
 from shared.orders import Orders
 from shared.records.figures import FiguresLine
 from shared.records.mounts import MountsRecord
 from shared.records.node import NodeRecord
-from shared.records.render import RenderRecord
 from shared.store import Store
 
 if TYPE_CHECKING:
@@ -128,36 +127,14 @@ def open_site(layout: Layout, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def finish_task(store: Store, add_task: Add) -> Add:
-    """A task with its video and poster; returns its id."""
+def finish_task(finish_task: Add, layout: Layout) -> Add:
+    """A task with a longer video, and a poster; returns its id."""
 
     def finish(**changes: object) -> str:
-        task_id = add_task(**changes)
-        claim = store.claim(task_id, "studio")
-        assert claim is not None
-        (claim.folder / FINAL).write_bytes(VIDEO)
-        (claim.folder / POSTER).write_bytes(b"\xff\xd8picture")
-        claim.metadata.write(claim.folder / "metadata.json")
-        RenderRecord(
-            task_id=task_id,
-            attempt=1,
-            token=claim.token,
-            node="studio",
-            program="1",
-            size=5,
-            ffmpeg="",
-            encoder="libx264",
-            mode="segments",
-            plan={},
-            checks=(),
-            sha256="",
-            seconds=12.5,
-            frames=375,
-            timings={},
-            started_at="",
-            finished_at="2026-11-20T19:00:00Z",
-        ).write(claim.folder / RENDER_RECORD)
-        store.publish(claim)
+        task_id = finish_task(**changes)
+        folder = layout.task(TaskState.FINISHED, task_id)
+        (folder / FINAL).write_bytes(VIDEO)
+        (folder / POSTER).write_bytes(b"\xff\xd8picture")
         return task_id
 
     return finish
